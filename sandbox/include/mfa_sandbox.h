@@ -1,0 +1,201 @@
+/* mfa_sandbox.h: a local server that plays HyperID's and Capillary's MFA services, for tests and demos.
+ *
+ * Generated from sandbox/src/ffi.rs; do not edit.
+ *
+ * Rules
+ *  - Functions that return int32_t and can fail return MFA_SANDBOX_OK or one MFA_SANDBOX_ERR_....
+ *  - Strings in are NUL-terminated UTF-8 and borrowed for the call. Strings out belong to the handle and
+ *    live until it is freed, or are static; nothing is to be freed but the handle.
+ *  - A handle may be used by any number of threads at once. mfa_sandbox_free(NULL) does nothing.
+ *  - A struct begins with struct_size: set it with the _INIT macro. Unknown flags are refused.
+ *  - A NULL or unfit argument is refused; it never crashes. A pointer to freed memory is the caller's error.
+ *
+ * Which token does what: README.md, mfa-sandbox --help, or mfa_sandbox_behaviours().
+ */
+
+#ifndef MFA_SANDBOX_H
+#define MFA_SANDBOX_H
+
+#include <stdint.h>
+
+/* Every member, in order: no warning in C99 nor in C++17. */
+#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0 }
+
+#define MFA_SANDBOX_TRANSACTION_INFO_INIT \
+    { sizeof(mfa_sandbox_transaction_info), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, {0} }
+
+// It was done.
+#define MFA_SANDBOX_OK 0
+
+// An argument is NULL, not UTF-8, out of range or of a wrong size.
+#define MFA_SANDBOX_ERR_INVALID_ARGUMENT 1
+
+// There is no such transaction or token.
+#define MFA_SANDBOX_ERR_NOT_FOUND 2
+
+// The transaction has ended already.
+#define MFA_SANDBOX_ERR_ENDED 3
+
+// A defect of the sandbox itself.
+#define MFA_SANDBOX_ERR_INTERNAL 900
+
+// Option flag: https with a certification authority of its own.
+#define MFA_SANDBOX_TLS 1
+
+// Option flag: listen on every interface; the phone page's address then holds a secret.
+#define MFA_SANDBOX_LAN 2
+
+// Option flag: Capillary's codes under the HTTP status as well.
+#define MFA_SANDBOX_CAPILLARY_HTTP_STATUS 4
+
+// Decision: completed, complete result 0.
+#define MFA_SANDBOX_APPROVE 1
+
+// Decision: completed, complete result 1.
+#define MFA_SANDBOX_DENY 2
+
+// Decision: status 4, waved away by the person.
+#define MFA_SANDBOX_DECLINE 3
+
+// Decision: status 3.
+#define MFA_SANDBOX_FAIL 4
+
+// Decision: status 2, before its life is over.
+#define MFA_SANDBOX_EXPIRE 5
+
+// A running sandbox. Safe to use from any number of threads at once, except to free it.
+typedef struct mfa_sandbox mfa_sandbox;
+
+// How a sandbox is started. All zero behind `struct_size` is the default.
+typedef struct mfa_sandbox_options {
+  // `sizeof(mfa_sandbox_options)`.
+  uint32_t struct_size;
+  // `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`.
+  uint32_t flags;
+  // 0: any free one.
+  uint32_t port;
+  // How long a transaction waits for the person; 0: 120,000.
+  uint32_t life_ms;
+  // How long a connection may be idle; 0: 60,000.
+  uint32_t idle_timeout_ms;
+  // 0.
+  uint32_t reserved;
+} mfa_sandbox_options;
+
+// A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
+// character's boundary.
+typedef struct mfa_sandbox_transaction_info {
+  // `sizeof(mfa_sandbox_transaction_info)`, set by the caller.
+  uint32_t struct_size;
+  // 0 pending, 1 completed, 2 expired, 3 failed, 4 cancelled or declined; -1: nothing was found.
+  int32_t status;
+  // As returned by start.
+  int64_t id;
+  // 0 approved, 1 denied; 0 while it is pending, too.
+  int32_t complete_result;
+  // As sent.
+  int32_t template_id;
+  // How long it still lives; 0 when it has ended.
+  uint32_t remaining_ms;
+  // How many status answers were asked for.
+  uint32_t polls;
+  // The person asked.
+  char user[128];
+  // Template 4: the text shown to the person.
+  char question[1024];
+  // As sent: a string that holds JSON.
+  char values[2048];
+  // The control code, as sent.
+  char code[64];
+  // As sent.
+  char device_id[128];
+  // As sent.
+  char device_desc[256];
+  // As sent.
+  char ip[64];
+} mfa_sandbox_transaction_info;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// Starts a sandbox. `options` may be NULL. Returns NULL if the options are wrong or the port is taken.
+struct mfa_sandbox *mfa_sandbox_new(const struct mfa_sandbox_options *options);
+
+// Stops the sandbox: ends its threads and closes its connections. NULL does nothing.
+void mfa_sandbox_free(struct mfa_sandbox *sandbox);
+
+// The sandbox's version, as in "0.1.0".
+const char *mfa_sandbox_version(void);
+
+// Every behaviour a token can name, one a line, for people.
+const char *mfa_sandbox_behaviours(void);
+
+// Today's size of "mfa_sandbox_options" or "mfa_sandbox_transaction_info"; 0: no such struct.
+uint32_t mfa_sandbox_struct_size(const char *struct_name);
+
+// The base URL for HyperID's calls.
+const char *mfa_sandbox_hyperid_url(const struct mfa_sandbox *sandbox);
+
+// The base URL for Capillary's calls.
+const char *mfa_sandbox_capillary_url(const struct mfa_sandbox *sandbox);
+
+// The phone page's address; with `MFA_SANDBOX_LAN` it holds a secret.
+const char *mfa_sandbox_phone_url(const struct mfa_sandbox *sandbox);
+
+// With `MFA_SANDBOX_TLS`, the certificate of this run's authority; else NULL.
+const char *mfa_sandbox_ca_pem(const struct mfa_sandbox *sandbox);
+
+// Makes any text a magic token; `behaviour` is what would follow "sandbox-", as in "deny-after-500".
+int32_t mfa_sandbox_add_token(const struct mfa_sandbox *sandbox, const char *token, const char *behaviour);
+
+// From now on the token is expired.
+int32_t mfa_sandbox_expire_token(const struct mfa_sandbox *sandbox, const char *token);
+
+// From now on the token is invalid.
+int32_t mfa_sandbox_revoke_token(const struct mfa_sandbox *sandbox, const char *token);
+
+// Adds a Capillary brand, with MFA (`has_mfa` not 0) or without, or replaces one.
+int32_t mfa_sandbox_add_brand(const struct mfa_sandbox *sandbox, const char *brand, int32_t has_mfa);
+
+// Ends a pending transaction as the person would: `MFA_SANDBOX_APPROVE`, `_DENY`, `_DECLINE`, `_FAIL`,
+// `_EXPIRE`.
+int32_t mfa_sandbox_decide(const struct mfa_sandbox *sandbox, int64_t transaction_id, int32_t decision);
+
+// Waits for a pending transaction that was not returned before and returns the newest's id; 0: none in
+// time.
+int64_t mfa_sandbox_wait_for_transaction(const struct mfa_sandbox *sandbox, uint32_t timeout_ms);
+
+// Fills `out` with a transaction as it is now.
+int32_t mfa_sandbox_transaction(const struct mfa_sandbox *sandbox,
+                                int64_t transaction_id,
+                                struct mfa_sandbox_transaction_info *out);
+
+// How many pushes went to phones: one for each transaction ever started.
+uint64_t mfa_sandbox_push_count(const struct mfa_sandbox *sandbox);
+
+// How many provider requests have arrived on a path as in "/mfa-client/availability-check"; NULL: on any.
+uint64_t mfa_sandbox_request_count(const struct mfa_sandbox *sandbox, const char *path);
+
+// Waits until so many provider requests have arrived on a path (NULL: on any); 1, or 0 if not in time.
+int32_t mfa_sandbox_wait_for_requests(const struct mfa_sandbox *sandbox,
+                                      const char *path,
+                                      uint64_t count,
+                                      uint32_t timeout_ms);
+
+// How many connections were ever accepted.
+uint64_t mfa_sandbox_connection_count(const struct mfa_sandbox *sandbox);
+
+// Writes the last provider request on a path (NULL: on any) as text: request line, headers as sent, an
+// empty line, the body. Returns the whole text's length without its NUL, or -1 if there is none; what
+// does not fit into `buffer_size` bytes is cut. `buffer` may be NULL if `buffer_size` is 0.
+int32_t mfa_sandbox_last_request(const struct mfa_sandbox *sandbox,
+                                 const char *path,
+                                 char *buffer,
+                                 uint32_t buffer_size);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* MFA_SANDBOX_H */

@@ -1,0 +1,672 @@
+//! THE table of magic behaviours: the source of the dispatch, of `--help` and of the README's list.
+//!
+//! ```text
+//! token  = "sandbox-" SPEC ["#" PERSON]
+//! SPEC   = PART *("+" PART)
+//! PART   = NAME ["-" ARGUMENT] ["*" TIMES] ["@" ENDPOINT *("," ENDPOINT)]
+//! ```
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// What every magic token begins with.
+pub(crate) const PREFIX: &str = "sandbox-";
+
+/// How long the person "thinks" when no `-after-MS` says otherwise: long enough that a client sees
+/// "pending" at least once, short enough for a test.
+pub(crate) const THINKING: Duration = Duration::from_millis(300);
+
+/// One of the six provider calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Availability,
+    Types,
+    Start,
+    Status,
+    Cancel,
+    Registered,
+}
+
+impl Endpoint {
+    pub(crate) const EACH: [Endpoint; 6] = [
+        Endpoint::Availability,
+        Endpoint::Types,
+        Endpoint::Start,
+        Endpoint::Status,
+        Endpoint::Cancel,
+        Endpoint::Registered,
+    ];
+
+    /// The word after `@`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Endpoint::Availability => "availability",
+            Endpoint::Types => "types",
+            Endpoint::Start => "start",
+            Endpoint::Status => "status",
+            Endpoint::Cancel => "cancel",
+            Endpoint::Registered => "registered",
+        }
+    }
+
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Endpoint::Availability => "/mfa-client/availability-check",
+            Endpoint::Types => "/2fa/types/get",
+            Endpoint::Start => "/mfa-client/transaction/start/v2",
+            Endpoint::Status => "/mfa-client/transaction/status-get",
+            Endpoint::Cancel => "/mfa-client/transaction/cancel",
+            Endpoint::Registered => "/auth/v1/mfa/token/isMfaRegistered",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// A set of endpoints, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoints(u8);
+
+const HYPERID: Endpoints = Endpoints(0b01_1111);
+const START: Endpoints = Endpoints(0b00_0100);
+const STATUS: Endpoints = Endpoints(0b00_1000);
+const CAPILLARY: Endpoints = Endpoints(0b10_0000);
+const ALL: Endpoints = Endpoints(0b11_1111);
+
+impl Endpoints {
+    pub(crate) fn contains(self, endpoint: Endpoint) -> bool {
+        self.0 & endpoint.bit() != 0
+    }
+
+    fn parse(words: &str) -> Option<Endpoints> {
+        let mut bits = 0;
+        for word in words.split(',') {
+            bits |= Endpoint::EACH.iter().find(|e| e.word() == word)?.bit();
+        }
+        Some(Endpoints(bits))
+    }
+
+    fn describe(self) -> String {
+        match self {
+            ALL => "every endpoint".to_owned(),
+            HYPERID => "HyperID".to_owned(),
+            _ => Endpoint::EACH
+                .iter()
+                .filter(|e| self.contains(**e))
+                .map(|e| e.word())
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+}
+
+/// How a person ends a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Approve,
+    Deny,
+    Decline,
+    Fail,
+    Expire,
+}
+
+/// What the person will do with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Somebody decides on the page, or a test by its API.
+    Phone,
+    /// Nobody answers, and the page does not show it.
+    Never,
+    After(Ending, Duration),
+}
+
+/// What is particular about the person.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Trait {
+    NoApp,
+    Methods(Vec<i64>),
+    Device(String),
+    Registered,
+    NotRegistered,
+}
+
+/// What is wrong with the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Credential {
+    NoScope,
+    Expired,
+    Invalid,
+    ExpiresAfter(u64),
+}
+
+/// An answer in place of the right one; the request is not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Instead {
+    Refuse(i64),
+    Unavailable,
+    Html(u16),
+    Empty(u16),
+    RetryAfterDate(u64),
+    RateLimited(u64),
+    Redirect(u16),
+    Close,
+}
+
+/// A change to an answer after the request was carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Edit {
+    /// Take the member away.
+    Drop(Cow<'static, str>),
+    /// Replace the member if the answer has it.
+    Replace(&'static str, &'static str),
+    /// Set the member, whether the answer has it or not.
+    Set(String, String),
+    WrongId,
+    IdAsString,
+    DuplicateKey,
+    HugeNumber,
+    TrailingBytes,
+    NotJson,
+    DeepNesting,
+    HttpStatus(u16),
+    CodeAsHttpStatus,
+}
+
+/// A fault of the wire, after the request was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Slow(u64),
+    Drip(u64),
+    Lose,
+    Silent,
+    CloseMid,
+    StallMid,
+    CloseAfter,
+    ConnectionClose,
+    UntilClose,
+    TruncatedLength,
+    Oversize(u64),
+    EndlessHeaders,
+    Chunked,
+    Gzip,
+    Interim,
+    SecondAnswer,
+    SecondAnswerLater(u64),
+}
+
+/// What one part of a behaviour does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    Plan(Plan),
+    Trait(Trait),
+    Credential(Credential),
+    Instead(Instead),
+    Edit(Edit),
+    Wire(Wire),
+}
+
+/// One part, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) effect: Effect,
+    pub(crate) endpoints: Endpoints,
+    /// Only the first so many requests are concerned.
+    pub(crate) times: Option<u64>,
+}
+
+/// A behaviour, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Behaviour {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) person: String,
+}
+
+#[derive(Clone, Copy)]
+enum Argument {
+    None,
+    /// `NAME` or `NAME-after-MS`.
+    After,
+    /// A number, with its default if it may be left out.
+    Number(&'static str, Option<u64>),
+    /// A number that says how many requests are concerned.
+    Count(u64),
+    /// An HTTP status, with its default if it may be left out.
+    Http(Option<u16>),
+    Signed(&'static str),
+    Text(&'static str),
+}
+
+enum Given<'a> {
+    Nothing,
+    Number(u64),
+    Http(u16),
+    Signed(i64),
+    Text(&'a str),
+}
+
+struct Row {
+    name: &'static str,
+    argument: Argument,
+    endpoints: Endpoints,
+    help: &'static str,
+    make: fn(&Given) -> Option<Effect>,
+}
+
+fn number(given: &Given) -> u64 {
+    match given {
+        Given::Number(n) => *n,
+        _ => THINKING.as_millis() as u64,
+    }
+}
+
+fn http(given: &Given) -> u16 {
+    match given {
+        Given::Http(status) => *status,
+        _ => 500,
+    }
+}
+
+fn signed(given: &Given) -> i64 {
+    match given {
+        Given::Signed(n) => *n,
+        _ => -1,
+    }
+}
+
+fn text<'a>(given: &Given<'a>) -> &'a str {
+    match given {
+        Given::Text(text) => text,
+        _ => "",
+    }
+}
+
+fn ends(ending: Ending, given: &Given) -> Option<Effect> {
+    Some(Effect::Plan(Plan::After(ending, Duration::from_millis(number(given)))))
+}
+
+fn wire(wire: Wire) -> Option<Effect> {
+    Some(Effect::Wire(wire))
+}
+
+fn edit(edit: Edit) -> Option<Effect> {
+    Some(Effect::Edit(edit))
+}
+
+fn instead(instead: Instead) -> Option<Effect> {
+    Some(Effect::Instead(instead))
+}
+
+fn credential(credential: Credential) -> Option<Effect> {
+    Some(Effect::Credential(credential))
+}
+
+fn methods(given: &Given) -> Option<Effect> {
+    let list = match text(given) {
+        "none" => Vec::new(),
+        list => list.split(',').map(|n| n.parse().ok()).collect::<Option<Vec<i64>>>()?,
+    };
+    Some(Effect::Trait(Trait::Methods(list)))
+}
+
+fn set(given: &Given) -> Option<Effect> {
+    let (field, json) = text(given).split_once('=')?;
+    if field.is_empty() || json.is_empty() {
+        return None;
+    }
+    edit(Edit::Set(field.to_owned(), json.to_owned()))
+}
+
+const CODE: &str = "status.code";
+const COMPLETE: &str = "transaction_complete_result";
+const TX_STATUS: &str = "transaction_status";
+const TX_ID: &str = "transaction_id";
+
+#[rustfmt::skip] // one row, one line or two: a table is read by columns
+const TABLE: &[Row] = &[
+    // What the person does.
+    Row { name: "phone", argument: Argument::None, endpoints: START, make: |_| Some(Effect::Plan(Plan::Phone)),
+          help: "the person decides on the phone page, or a test by its API" },
+    Row { name: "approve", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Approve, g),
+          help: "approves after 300 ms; what a token without a decision of its own does" },
+    Row { name: "deny", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Deny, g),
+          help: "denies after 300 ms" },
+    Row { name: "never", argument: Argument::None, endpoints: START, make: |_| Some(Effect::Plan(Plan::Never)),
+          help: "nobody answers: pending until its life is over; not shown on the page" },
+    Row { name: "expire", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Expire, g),
+          help: "expires (status 2) after 300 ms, whatever its life" },
+    Row { name: "declined", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Decline, g),
+          help: "becomes declined (status 4) after 300 ms" },
+    Row { name: "failed", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Fail, g),
+          help: "becomes failed (status 3) after 300 ms" },
+    // Who the person is.
+    Row { name: "no-app", argument: Argument::None, endpoints: ALL, make: |_| Some(Effect::Trait(Trait::NoApp)),
+          help: "has not linked the app: not available, no method 0, start answers -7" },
+    Row { name: "methods", argument: Argument::Text("LIST"), endpoints: ALL, make: methods,
+          help: "has these second factors (`methods-0,3`, `methods-none`) in place of 0,3" },
+    Row { name: "device", argument: Argument::Text("NAME"), endpoints: ALL, make: |g| Some(Effect::Trait(Trait::Device(text(g).to_owned()))),
+          help: "has registered only this device: another `device_id` gets -7, another `deviceId` 1508" },
+    Row { name: "registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Trait(Trait::Registered)),
+          help: "Capillary: MFA is registered (200); what a token does that says nothing else" },
+    Row { name: "not-registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Trait(Trait::NotRegistered)),
+          help: "Capillary: MFA is not registered (404)" },
+    // What is wrong with the token.
+    Row { name: "token-expired", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Expired),
+          help: "token expired (HyperID -4 or -2, Capillary 401)" },
+    Row { name: "expired-token", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Expired),
+          help: "the same as `token-expired`" },
+    Row { name: "token-invalid", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Invalid),
+          help: "token invalid (HyperID -5 or -1, Capillary 1504)" },
+    Row { name: "revoked", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Invalid),
+          help: "the same as `token-invalid`" },
+    Row { name: "no-scope", argument: Argument::None, endpoints: HYPERID, make: |_| credential(Credential::NoScope),
+          help: "the scope was not granted: access denied (-3)" },
+    Row { name: "token-expires-after", argument: Argument::Number("POLLS", None), endpoints: HYPERID, make: |g| credential(Credential::ExpiresAfter(number(g))),
+          help: "expires after so many status answers; a fresh token for the same person is any with the same `#PERSON`" },
+    // Answers in place of the right one; the request is not carried out.
+    Row { name: "refuse", argument: Argument::Signed("NUMBER"), endpoints: ALL, make: |g| instead(Instead::Refuse(signed(g))),
+          help: "`result` (Capillary: `status.code`) is this number: `refuse--8@start`" },
+    Row { name: "unavailable", argument: Argument::None, endpoints: HYPERID, make: |_| instead(Instead::Unavailable),
+          help: "temporarily unavailable, with the number of the endpoint's table (-1 or -4)" },
+    Row { name: "flaky", argument: Argument::Count(1), endpoints: ALL, make: |_| instead(Instead::Html(503)),
+          help: "the first so many requests get an HTML page under 503, then all is well" },
+    Row { name: "html", argument: Argument::Http(None), endpoints: ALL, make: |g| instead(Instead::Html(http(g))),
+          help: "an HTML page as from a proxy: `html-404`; `html-503` and `html-429` have `Retry-After: 1`" },
+    Row { name: "empty", argument: Argument::Http(None), endpoints: ALL, make: |g| instead(Instead::Empty(http(g))),
+          help: "an empty body under this HTTP status" },
+    Row { name: "rate-limited", argument: Argument::Number("SECONDS", Some(1)), endpoints: ALL, make: |g| instead(Instead::RateLimited(number(g))),
+          help: "429 with `Retry-After` in seconds" },
+    Row { name: "retry-after-date", argument: Argument::Number("SECONDS", Some(2)), endpoints: ALL, make: |g| instead(Instead::RetryAfterDate(number(g))),
+          help: "503 with `Retry-After` as a date so far ahead" },
+    Row { name: "redirect", argument: Argument::Http(Some(302)), endpoints: ALL, make: |g| instead(Instead::Redirect(http(g))),
+          help: "to `/redirected/…` under another name of this server, so that the log shows who followed" },
+    Row { name: "close-before-answer", argument: Argument::None, endpoints: ALL, make: |_| instead(Instead::Close),
+          help: "reads the request, does nothing and closes" },
+    // Changes to the answer of a request that was carried out.
+    Row { name: "http", argument: Argument::Http(None), endpoints: ALL, make: |g| edit(Edit::HttpStatus(http(g))),
+          help: "the usual answer under this HTTP status" },
+    Row { name: "as-http-status", argument: Argument::None, endpoints: CAPILLARY, make: |_| edit(Edit::CodeAsHttpStatus),
+          help: "Capillary's code as the HTTP status as well (404, 401; a four-digit one: 400)" },
+    Row { name: "unknown-status", argument: Argument::Count(2), endpoints: STATUS, make: |_| edit(Edit::Replace(TX_STATUS, "7")),
+          help: "status 7 in the first so many status answers" },
+    Row { name: "negative-status", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Replace(TX_STATUS, "-1")),
+          help: "status -1" },
+    Row { name: "status-missing", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Drop(TX_STATUS.into())),
+          help: "no `transaction_status`" },
+    Row { name: "complete-result-missing", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Drop(COMPLETE.into())),
+          help: "no `transaction_complete_result`" },
+    Row { name: "complete-result-null", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Replace(COMPLETE, "null")),
+          help: "`transaction_complete_result` is null" },
+    Row { name: "complete-result-string", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Replace(COMPLETE, "\"0\"")),
+          help: "`transaction_complete_result` is \"0\"" },
+    Row { name: "wrong-id", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::WrongId),
+          help: "the answer is about another transaction" },
+    Row { name: "id-as-string", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::IdAsString),
+          help: "`transaction_id` is a string of digits" },
+    Row { name: "id-missing", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Drop(TX_ID.into())),
+          help: "no `transaction_id`" },
+    Row { name: "start-without-id", argument: Argument::None, endpoints: START, make: |_| edit(Edit::Drop(TX_ID.into())),
+          help: "start succeeds without `transaction_id`" },
+    Row { name: "start-id-zero", argument: Argument::None, endpoints: START, make: |_| edit(Edit::Replace(TX_ID, "0")),
+          help: "start succeeds with the id 0" },
+    Row { name: "result-missing", argument: Argument::None, endpoints: HYPERID, make: |_| edit(Edit::Drop("result".into())),
+          help: "no `result`" },
+    Row { name: "result-positive", argument: Argument::None, endpoints: HYPERID, make: |_| edit(Edit::Replace("result", "1")),
+          help: "`result` is 1" },
+    Row { name: "contradiction", argument: Argument::None, endpoints: CAPILLARY, make: |_| edit(Edit::Replace(CODE, "1504")),
+          help: "Capillary: `success` true beside code 1504" },
+    Row { name: "code-as-string", argument: Argument::None, endpoints: CAPILLARY, make: |_| edit(Edit::Replace(CODE, "\"200\"")),
+          help: "Capillary: the code is \"200\"" },
+    Row { name: "code-bool", argument: Argument::None, endpoints: CAPILLARY, make: |_| edit(Edit::Replace(CODE, "true")),
+          help: "Capillary: the code is true" },
+    Row { name: "set", argument: Argument::Text("FIELD=JSON"), endpoints: ALL, make: set,
+          help: "any member, any text: `set-transaction_status=null@status`, `set-status.success=1`" },
+    Row { name: "drop", argument: Argument::Text("FIELD"), endpoints: ALL, make: |g| edit(Edit::Drop(text(g).to_owned().into())),
+          help: "leaves a member out: `drop-is_available`" },
+    Row { name: "duplicate-key", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::DuplicateKey),
+          help: "one key twice with two values (`transaction_status`, elsewhere `result` or `code`)" },
+    Row { name: "huge-number", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::HugeNumber),
+          help: "2 to the 65th as start's id, as status' `transaction_status`, elsewhere as `result` or `code`" },
+    Row { name: "trailing-bytes", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::TrailingBytes),
+          help: "a second JSON object behind the first, in the same body" },
+    Row { name: "not-json", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::NotJson),
+          help: "a body that is not JSON, declared as JSON" },
+    Row { name: "deep-nesting", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::DeepNesting),
+          help: "100,000 opening brackets" },
+    // Faults of the wire; the request is carried out.
+    Row { name: "slow", argument: Argument::Number("MS", None), endpoints: ALL, make: |g| wire(Wire::Slow(number(g))),
+          help: "the answer comes so much later" },
+    Row { name: "silent", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Silent),
+          help: "never answers and keeps the connection open" },
+    Row { name: "lose-start", argument: Argument::None, endpoints: START, make: |_| wire(Wire::Lose),
+          help: "start is carried out, then the connection is closed without an answer" },
+    Row { name: "lose-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Lose),
+          help: "the same for every endpoint" },
+    Row { name: "drip", argument: Argument::Number("MS", Some(10)), endpoints: ALL, make: |g| wire(Wire::Drip(number(g))),
+          help: "one byte at a time with a pause after each" },
+    Row { name: "close-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::CloseMid),
+          help: "closes in the middle of the body" },
+    Row { name: "stall-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::StallMid),
+          help: "stops in the middle of the body and keeps the connection open" },
+    Row { name: "truncated-content-length", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::TruncatedLength),
+          help: "the whole JSON, but `Content-Length` promises 16 bytes more; then closes" },
+    Row { name: "close-after-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::CloseAfter),
+          help: "a good answer, then closes without having said so" },
+    Row { name: "connection-close", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::ConnectionClose),
+          help: "a good answer with `Connection: close`" },
+    Row { name: "until-close", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::UntilClose),
+          help: "a good answer without a length, ended by closing" },
+    Row { name: "chunked", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Chunked),
+          help: "a good answer in chunks, with an extension and a trailer" },
+    Row { name: "gzip", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Gzip),
+          help: "`Content-Encoding: gzip`, which nobody asked for" },
+    Row { name: "interim", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Interim),
+          help: "`103 Early Hints` before a good answer" },
+    Row { name: "oversize", argument: Argument::Number("BYTES", Some(0)), endpoints: ALL, make: |g| wire(Wire::Oversize(number(g))),
+          help: "a good answer padded to so many bytes; without a number, chunks without end" },
+    Row { name: "endless-headers", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::EndlessHeaders),
+          help: "header lines without end" },
+    Row { name: "second-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::SecondAnswer),
+          help: "an unasked approval behind the answer, in the same packet" },
+    Row { name: "second-answer-later", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| wire(Wire::SecondAnswerLater(number(g))),
+          help: "an unasked approval on the idle connection, so much later" },
+];
+
+/// Why a behaviour was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BehaviourError(String);
+
+impl fmt::Display for BehaviourError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BehaviourError {}
+
+/// One row of the table, for people and tests.
+#[derive(Clone, Debug)]
+pub struct BehaviourInfo {
+    /// The bare name, as in `approve`.
+    pub name: &'static str,
+    /// The name with its argument, as in `approve[-after-MS]`.
+    pub usage: String,
+    /// The endpoints concerned when no `@ENDPOINT` is given.
+    pub endpoints: String,
+    /// What it does.
+    pub help: &'static str,
+}
+
+/// Every behaviour a token can name, in the order of the documentation.
+pub fn behaviours() -> Vec<BehaviourInfo> {
+    let info = |row: &Row| BehaviourInfo {
+        name: row.name,
+        usage: usage(row),
+        endpoints: row.endpoints.describe(),
+        help: row.help,
+    };
+    TABLE.iter().map(info).collect()
+}
+
+/// The list of behaviours as plain text, as `mfa-sandbox --help` prints it.
+pub fn help_text() -> String {
+    let mut out = String::new();
+    for row in behaviours() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "  {:<30} {} [{}]", row.usage, row.help, row.endpoints);
+    }
+    out
+}
+
+fn usage(row: &Row) -> String {
+    let name = row.name;
+    match row.argument {
+        Argument::None => name.to_owned(),
+        Argument::After => format!("{name}[-after-MS]"),
+        Argument::Number(label, None) | Argument::Signed(label) | Argument::Text(label) => {
+            format!("{name}-{label}")
+        }
+        Argument::Number(label, Some(_)) => format!("{name}[-{label}]"),
+        Argument::Count(_) => format!("{name}[-TIMES]"),
+        Argument::Http(None) => format!("{name}-STATUS"),
+        Argument::Http(Some(_)) => format!("{name}[-STATUS]"),
+    }
+}
+
+impl Behaviour {
+    /// Reads a whole magic token; `None` if it is not one.
+    pub(crate) fn of_token(token: &str) -> Option<Behaviour> {
+        Behaviour::parse(token.strip_prefix(PREFIX)?).ok()
+    }
+
+    /// Reads what stands behind `sandbox-`.
+    pub(crate) fn parse(spec: &str) -> Result<Behaviour, BehaviourError> {
+        let (parts, person) = match spec.split_once('#') {
+            Some((_, "")) => return Err(BehaviourError("no name behind '#'".to_owned())),
+            Some((parts, person)) => (parts, person),
+            None => (spec, spec),
+        };
+        let parts = parts.split('+').map(part).collect::<Result<Vec<_>, _>>()?;
+        Ok(Behaviour { parts, person: person.to_owned() })
+    }
+}
+
+fn part(text: &str) -> Result<Part, BehaviourError> {
+    let wrong = |what: &str| BehaviourError(format!("'{text}': {what}"));
+    let (rest, words) = match text.split_once('@') {
+        Some((rest, words)) => (rest, Some(words)),
+        None => (text, None),
+    };
+    let (rest, times) = match rest.rsplit_once('*') {
+        Some((rest, n)) => (rest, Some(n.parse().map_err(|_| wrong("a number must follow '*'"))?)),
+        None => (rest, None),
+    };
+    let (row, argument) = row(rest).ok_or_else(|| wrong("no such behaviour"))?;
+    let (given, counted) = given(row.argument, argument).ok_or_else(|| wrong("wrong argument"))?;
+    let effect = (row.make)(&given).ok_or_else(|| wrong("wrong argument"))?;
+    let endpoints = match words {
+        Some(words) => Endpoints::parse(words).ok_or_else(|| wrong("no such endpoint"))?,
+        None => row.endpoints,
+    };
+    Ok(Part { effect, endpoints, times: times.or(counted) })
+}
+
+/// The longest name wins, so that `second-answer-later` is not `second-answer` with an argument.
+fn row(text: &str) -> Option<(&'static Row, Option<&str>)> {
+    let matching = |row: &'static Row| {
+        let rest = text.strip_prefix(row.name)?;
+        if rest.is_empty() {
+            return Some((row, None));
+        }
+        Some((row, Some(rest.strip_prefix('-')?)))
+    };
+    TABLE.iter().filter_map(matching).max_by_key(|(row, _)| row.name.len())
+}
+
+/// The argument by its kind, and the count if it is one.
+fn given(kind: Argument, text: Option<&str>) -> Option<(Given<'_>, Option<u64>)> {
+    let given = match (kind, text) {
+        (Argument::None | Argument::After, None) => Given::Nothing,
+        (Argument::After, Some(text)) => Given::Number(milliseconds(text.strip_prefix("after-")?)?),
+        (Argument::Number(_, default), None) => Given::Number(default?),
+        (Argument::Number(..), Some(text)) => Given::Number(milliseconds(text)?),
+        (Argument::Count(default), None) => return Some((Given::Nothing, Some(default))),
+        (Argument::Count(_), Some(text)) => {
+            return Some((Given::Nothing, Some(text.parse().ok()?)));
+        }
+        (Argument::Http(default), None) => Given::Http(default?),
+        (Argument::Http(_), Some(text)) => Given::Http(http_status(text)?),
+        (Argument::Signed(_), Some(text)) => Given::Signed(text.parse().ok()?),
+        (Argument::Text(_), Some(text)) if !text.is_empty() => Given::Text(text),
+        _ => return None,
+    };
+    Some((given, None))
+}
+
+/// Any number of the table; a day in milliseconds is more than any of them needs, and sums stay small.
+fn milliseconds(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|n| *n <= 86_400_000)
+}
+
+fn http_status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|status| (200..=599).contains(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_wins() {
+        let parsed = Behaviour::parse("second-answer-later-70").unwrap();
+        assert_eq!(parsed.parts[0].effect, Effect::Wire(Wire::SecondAnswerLater(70)));
+    }
+
+    #[test]
+    fn every_part_of_the_grammar() {
+        let parsed = Behaviour::parse("refuse--8*2@start,status+approve-after-5#ann").unwrap();
+        assert_eq!(parsed.person, "ann");
+        assert_eq!(parsed.parts[0].effect, Effect::Instead(Instead::Refuse(-8)));
+        assert_eq!(parsed.parts[0].times, Some(2));
+        assert!(parsed.parts[0].endpoints.contains(Endpoint::Status));
+        assert!(!parsed.parts[0].endpoints.contains(Endpoint::Cancel));
+        assert_eq!(Behaviour::parse("approve").unwrap().person, "approve");
+    }
+
+    #[test]
+    fn what_is_not_in_the_grammar_is_refused() {
+        for spec in [
+            "",
+            "nothing",
+            "approve-5",
+            "approve-after-",
+            "slow",
+            "slow-x",
+            "http-99",
+            "html",
+            "refuse",
+            "approve@",
+            "approve@moon",
+            "approve*x",
+            "approve#",
+            "approve+",
+            "set-a",
+            "methods-a",
+            "approve-after-99999999999",
+        ] {
+            assert!(Behaviour::parse(spec).is_err(), "{spec}");
+        }
+        assert!(Behaviour::of_token("approve").is_none());
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+    }
+}

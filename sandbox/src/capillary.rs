@@ -1,0 +1,98 @@
+//! Capillary's `isMfaRegistered`, as documented.
+
+use serde::Deserialize;
+
+use crate::behaviour::Endpoint;
+use crate::body::Node;
+use crate::faults;
+use crate::http::{Request, Response};
+use crate::route::{Context, Reply};
+use crate::token::{Caller, Standing};
+
+const REGISTERED: (i64, &str) = (200, "SUCCESS");
+const NOT_REGISTERED: (i64, &str) = (404, "MFA is not registered for this user");
+const BRAND_WITHOUT_MFA: (i64, &str) = (1513, "MFA is not enabled for this org");
+const TOKEN_INVALID: (i64, &str) = (1504, "Token could not be validated");
+const BRAND_UNKNOWN: (i64, &str) = (1504, "Brand is not supported");
+const TOKEN_EXPIRED: (i64, &str) = (401, "Token has expired");
+const DEVICE_DIFFERS: (i64, &str) = (1508, "Device differs from the session's");
+/// No source says what a missing field gets; this is the provider's "details invalid".
+const INVALID: (i64, &str) = (1519, "Details are invalid");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Asked {
+    brand: String,
+    device_id: String,
+    authorized_token: String,
+}
+
+pub(crate) fn envelope(code: i64, message: &str) -> Node {
+    let status = Node::object()
+        .with("success", code == 200)
+        .with("code", code)
+        .with_node("message", Node::string(message));
+    Node::object().with_node("status", status).with("auth", "null").with("user", "null")
+}
+
+pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
+    let asked = match parse(&request.body) {
+        Ok(asked) => asked,
+        Err(reply) => return reply.into(),
+    };
+    let caller = context.state.caller(&asked.authorized_token, Endpoint::Registered);
+    if let Some(instead) = caller.instead {
+        return faults::instead(context, Endpoint::Registered, request, &caller, instead);
+    }
+    let (code, message) = carry_out(context, &asked, &caller);
+    let mut reply = faults::finish(Endpoint::Registered, &caller, envelope(code, message), None);
+    if context.capillary_http_status && reply.response.status == 200 {
+        reply.response.status = http_status(code);
+    }
+    reply
+}
+
+/// The HTTP status under which a code comes when the server is told to use one.
+pub(crate) fn http_status(code: i64) -> u16 {
+    match code {
+        200 => 200,
+        401 => 401,
+        404 => 404,
+        _ => 400,
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Asked, Response> {
+    let first = body.iter().find(|b| !b.is_ascii_whitespace());
+    let object = first == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    if !object {
+        return Err(Response::text(400, "the body is not a JSON object"));
+    }
+    let refuse = |why: String| {
+        Response::json(200, envelope(INVALID.0, INVALID.1)).with(faults::WHY, faults::printable(&why))
+    };
+    let asked: Asked = serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))?;
+    if asked.brand.is_empty() || asked.device_id.is_empty() || asked.authorized_token.is_empty() {
+        return Err(refuse("a required field is empty".to_owned()));
+    }
+    Ok(asked)
+}
+
+fn carry_out(context: &Context, asked: &Asked, caller: &Caller) -> (i64, &'static str) {
+    match context.state.brand(&asked.brand) {
+        None => return BRAND_UNKNOWN,
+        Some(false) => return BRAND_WITHOUT_MFA,
+        Some(true) => {}
+    }
+    match caller.standing {
+        Standing::Invalid => return TOKEN_INVALID,
+        Standing::Expired => return TOKEN_EXPIRED,
+        // Capillary has no scopes.
+        Standing::Good | Standing::NoScope => {}
+    }
+    let devices = &caller.profile.devices;
+    if !devices.is_empty() && !devices.contains(&asked.device_id) {
+        return DEVICE_DIFFERS;
+    }
+    if caller.profile.registered { REGISTERED } else { NOT_REGISTERED }
+}

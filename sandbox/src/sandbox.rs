@@ -1,0 +1,229 @@
+//! The handle: what tests hold.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::journal::LoggedRequest;
+use crate::phone::Page;
+use crate::route::Context;
+use crate::server::Server;
+use crate::state::State;
+use crate::token::{Access, User};
+use crate::transaction::{DecideError, Decision, Transaction};
+use crate::{BehaviourError, tls};
+
+/// How a sandbox is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// 0: any free one.
+    pub port: u16,
+    /// https with a certification authority of its own, new in every run.
+    pub tls: bool,
+    /// Every interface instead of loopback only; the page's address then holds a secret.
+    pub lan: bool,
+    /// How long a transaction waits for the person.
+    pub life: Duration,
+    /// How long a connection may be idle.
+    pub idle_timeout: Duration,
+    /// Capillary's codes under the HTTP status as well (404, 401, else 400), not only under 200.
+    pub capillary_http_status: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            port: 0,
+            tls: false,
+            lan: false,
+            life: Duration::from_secs(120),
+            idle_timeout: Duration::from_secs(60),
+            capillary_http_status: false,
+        }
+    }
+}
+
+/// A running sandbox. Dropping it ends every thread and closes every connection.
+pub struct Sandbox {
+    context: Arc<Context>,
+    server: Server,
+    address: SocketAddr,
+    provider_url: String,
+    phone_url: String,
+    ca_pem: Option<String>,
+}
+
+impl Sandbox {
+    /// Binds, and answers from now on.
+    pub fn start(options: Options) -> io::Result<Sandbox> {
+        let interface = if options.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let listener = TcpListener::bind((interface, options.port))?;
+        let address = listener.local_addr()?;
+        let outside = if options.lan { lan_address() } else { None };
+        let tls = if options.tls { Some(tls::make(outside)?) } else { None };
+        let page = Page::new(options.lan)?;
+
+        let scheme = if options.tls { "https" } else { "http" };
+        let port = address.port();
+        let provider_url = format!("{scheme}://127.0.0.1:{port}");
+        let phone_host = outside.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let phone_url = format!("{scheme}://{phone_host}:{port}{}", page.path());
+
+        let context = Arc::new(Context {
+            state: State::new(options.life),
+            page,
+            tls: options.tls,
+            capillary_http_status: options.capillary_http_status,
+        });
+        let (config, ca_pem) = match tls {
+            Some(tls) => (Some(tls.config), Some(tls.ca_pem)),
+            None => (None, None),
+        };
+        let server = Server::start(listener, Arc::clone(&context), config, options.idle_timeout)?;
+        Ok(Sandbox { context, server, address, provider_url, phone_url, ca_pem })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL for HyperID's calls.
+    pub fn hyperid_url(&self) -> &str {
+        &self.provider_url
+    }
+
+    /// The base URL for Capillary's calls; the same address, as the paths differ.
+    pub fn capillary_url(&self) -> &str {
+        &self.provider_url
+    }
+
+    /// The phone page; with [`Options::lan`] the address holds the secret.
+    pub fn phone_url(&self) -> &str {
+        &self.phone_url
+    }
+
+    /// With [`Options::tls`], the certificate of this run's authority.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Adds a person, or replaces one.
+    pub fn add_user(&self, name: &str, user: User) -> Result<(), BehaviourError> {
+        self.context.state.add_user(name, user)
+    }
+
+    /// Issues a token to a person, who is added as [`User::default`] if not known. Any text will do.
+    pub fn issue_token(&self, token: &str, user: &str, access: Access) {
+        self.context.state.issue_token(token, user, access);
+    }
+
+    /// Makes any text a magic token: `behaviour` is what would follow `sandbox-`.
+    pub fn add_token(&self, token: &str, behaviour: &str) -> Result<(), BehaviourError> {
+        self.context.state.add_token(token, behaviour)
+    }
+
+    /// From now on the token is invalid; false if there is no such token.
+    pub fn revoke_token(&self, token: &str) -> bool {
+        self.context.state.spoil_token(token, |token| token.revoked = true)
+    }
+
+    /// From now on the token is expired; false if there is no such token.
+    pub fn expire_token(&self, token: &str) -> bool {
+        self.context.state.spoil_token(token, |token| token.expires_at = Some(std::time::Instant::now()))
+    }
+
+    /// Adds a Capillary brand, with MFA or without, or replaces one.
+    pub fn add_brand(&self, name: &str, mfa: bool) {
+        self.context.state.add_brand(name, mfa);
+    }
+
+    /// Every transaction, in the order of the ids.
+    pub fn transactions(&self) -> Vec<Transaction> {
+        self.context.state.lock().snapshots()
+    }
+
+    /// One transaction.
+    pub fn transaction(&self, id: i64) -> Option<Transaction> {
+        let inner = self.context.state.lock();
+        inner.transactions.get(&id).map(|record| record.snapshot(std::time::Instant::now()))
+    }
+
+    /// How many pushes went to phones: one for each transaction ever started.
+    pub fn push_count(&self) -> u64 {
+        self.context.state.lock().pushes()
+    }
+
+    /// Ends a pending transaction as the person would.
+    pub fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
+        self.context.state.decide(id, decision)
+    }
+
+    /// Waits for a pending transaction that was not returned before, and returns the newest.
+    pub fn wait_for_transaction(&self, timeout: Duration) -> Option<Transaction> {
+        self.context.state.wait(timeout, |inner| {
+            let mut newest = inner.transactions.values_mut().rev();
+            let record = newest.find(|record| record.pending() && !record.reported)?;
+            record.reported = true;
+            Some(record.snapshot(std::time::Instant::now()))
+        })
+    }
+
+    /// Looks at all transactions whenever something changes, until `look` has an answer. `look` must not
+    /// call the sandbox.
+    pub fn wait_until<T>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(&[Transaction]) -> Option<T>,
+    ) -> Option<T> {
+        self.context.state.wait(timeout, |inner| look(&inner.snapshots()))
+    }
+
+    /// How many provider requests have arrived whole, right or wrong, on any path; the phone page's not.
+    pub fn request_count(&self) -> u64 {
+        self.context.state.lock().journal.count(None)
+    }
+
+    /// How many of them on one path.
+    pub fn request_count_for(&self, path: &str) -> u64 {
+        self.context.state.lock().journal.count(Some(path))
+    }
+
+    /// Waits until so many have arrived, on one path or on any; false if they have not in time.
+    pub fn wait_for_requests(&self, path: Option<&str>, count: u64, timeout: Duration) -> bool {
+        let enough =
+            self.context.state.wait(timeout, |inner| (inner.journal.count(path) >= count).then_some(()));
+        enough.is_some()
+    }
+
+    /// The last provider requests, at most 1,000, the oldest first.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.context.state.lock().journal.requests.iter().cloned().collect()
+    }
+
+    /// Empties the log of requests; the counters go on.
+    pub fn clear_requests(&self) {
+        self.context.state.lock().journal.clear();
+    }
+
+    /// How many connections were ever accepted, the phone page's among them.
+    pub fn connection_count(&self) -> u64 {
+        self.context.state.lock().journal.connections
+    }
+
+    /// How many are open now.
+    pub fn open_connections(&self) -> usize {
+        self.server.open_connections()
+    }
+}
+
+/// This machine's address in its network. Connecting a datagram socket sends nothing; it only asks the
+/// routing table.
+fn lan_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    // A documentation address: never a real machine.
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_unspecified() && !ip.is_loopback()).then_some(ip)
+}

@@ -1,0 +1,268 @@
+//! Everything the sandbox remembers, behind one lock and one condition variable.
+//!
+//! Time passes lazily: a transaction that is due is settled when somebody looks. Those who wait sleep
+//! until the next one is due, so nothing polls.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::behaviour::{Behaviour, Ending, Endpoint};
+use crate::journal::{Journal, LoggedRequest};
+use crate::token::{Access, Caller, Person, Token, User};
+use crate::transaction::{Asked, DecideError, Decision, Record, Status, Transaction};
+use crate::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, BehaviourError};
+
+/// Above 2 to the 32nd: a client that keeps ids in 32 bits is found out.
+const FIRST_ID: i64 = 4_294_967_297;
+/// More than these, and the oldest is forgotten.
+const MOST_TRANSACTIONS: usize = 10_000;
+/// A client that makes up tokens cannot fill the memory.
+const MOST_TOKENS: usize = 10_000;
+
+pub(crate) struct State {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+    life: Duration,
+}
+
+pub(crate) struct Inner {
+    pub(crate) journal: Journal,
+    pub(crate) transactions: BTreeMap<i64, Record>,
+    /// Rises whenever the phone page has something new to show.
+    pub(crate) version: u64,
+    pub(crate) stopping: bool,
+    people: HashMap<String, Person>,
+    tokens: HashMap<String, Token>,
+    brands: HashMap<String, bool>,
+    next_id: i64,
+    /// When each transaction ends by itself, the next first. It may have ended otherwise by then.
+    due: BinaryHeap<Reverse<(Instant, i64)>>,
+}
+
+/// What came of a cancel.
+pub(crate) enum Cancelled {
+    Done,
+    NotFound,
+    Ended(Status),
+}
+
+impl State {
+    pub(crate) fn new(life: Duration) -> State {
+        let brands = [(BRAND_WITH_MFA.to_owned(), true), (BRAND_WITHOUT_MFA.to_owned(), false)];
+        let inner = Inner {
+            journal: Journal::default(),
+            transactions: BTreeMap::new(),
+            version: 1,
+            stopping: false,
+            people: HashMap::new(),
+            tokens: HashMap::new(),
+            brands: HashMap::from(brands),
+            next_id: FIRST_ID,
+            due: BinaryHeap::new(),
+        };
+        State { inner: Mutex::new(inner), changed: Condvar::new(), life }
+    }
+
+    /// The state with everything settled that is due.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A test that panicked while it looked must not take the server with it.
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.settle();
+        inner
+    }
+
+    /// Looks until there is something to see, the time is over, or the sandbox stops.
+    pub(crate) fn wait<T>(
+        &self,
+        timeout: Duration,
+        mut look: impl FnMut(&mut Inner) -> Option<T>,
+    ) -> Option<T> {
+        let begin = Instant::now();
+        let mut inner = self.lock();
+        loop {
+            if let Some(seen) = look(&mut inner) {
+                return Some(seen);
+            }
+            let left = timeout.saturating_sub(begin.elapsed());
+            if left.is_zero() || inner.stopping {
+                return None;
+            }
+            let nap = inner.next_due().map_or(left, |due| due.min(left));
+            let woken = self.changed.wait_timeout(inner, nap.max(Duration::from_millis(1)));
+            inner = woken.unwrap_or_else(PoisonError::into_inner).0;
+            inner.settle();
+        }
+    }
+
+    /// Sleeps, but not beyond the sandbox's end; false if it has come.
+    pub(crate) fn sleep(&self, time: Duration) -> bool {
+        self.wait(time, |inner| inner.stopping.then_some(())).is_none()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.lock().stopping = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn add_user(&self, name: &str, user: User) -> Result<(), BehaviourError> {
+        let person = Person::added(user)?;
+        self.lock().people.insert(name.to_owned(), person);
+        Ok(())
+    }
+
+    pub(crate) fn add_brand(&self, name: &str, mfa: bool) {
+        self.lock().brands.insert(name.to_owned(), mfa);
+    }
+
+    pub(crate) fn brand(&self, name: &str) -> Option<bool> {
+        self.lock().brands.get(name).copied()
+    }
+
+    pub(crate) fn issue_token(&self, token: &str, user: &str, access: Access) {
+        let mut inner = self.lock();
+        if !inner.people.contains_key(user) {
+            // An added person waits for the page; nothing in a default user can be refused.
+            if let Ok(person) = Person::added(User::default()) {
+                inner.people.insert(user.to_owned(), person);
+            }
+        }
+        inner.tokens.insert(token.to_owned(), Token::new(user.to_owned(), Vec::new(), access));
+    }
+
+    pub(crate) fn add_token(&self, token: &str, spec: &str) -> Result<(), BehaviourError> {
+        let mut behaviour = Behaviour::parse(spec)?;
+        if !spec.contains('#') {
+            // Without a name, each token is a person of its own.
+            behaviour.person = token.to_owned();
+        }
+        self.lock().add_magic(token, behaviour);
+        Ok(())
+    }
+
+    /// Revokes or expires a token, a magic one too; false if there is none.
+    pub(crate) fn spoil_token(&self, token: &str, spoil: impl FnOnce(&mut Token)) -> bool {
+        let mut inner = self.lock();
+        inner.know(token);
+        inner.tokens.get_mut(token).map(spoil).is_some()
+    }
+
+    /// Who calls with this token, and what is to happen.
+    pub(crate) fn caller(&self, token: &str, endpoint: Endpoint) -> Caller {
+        let mut inner = self.lock();
+        inner.know(token);
+        let Inner { tokens, people, .. } = &mut *inner;
+        let Some(token) = tokens.get_mut(token) else {
+            return Caller::stranger();
+        };
+        match people.get(&token.person) {
+            Some(person) => token.meet(person, endpoint),
+            None => Caller::stranger(),
+        }
+    }
+
+    pub(crate) fn start(&self, caller: &Caller, asked: Asked) -> i64 {
+        let mut inner = self.lock();
+        let id = inner.next_id;
+        inner.next_id += 1;
+        let record = Record::new(id, caller.person.clone(), asked, caller.plan, self.life);
+        if inner.transactions.len() >= MOST_TRANSACTIONS {
+            inner.transactions.pop_first();
+        }
+        inner.due.extend(record.due_at().map(|at| Reverse((at, id))));
+        inner.transactions.insert(id, record);
+        self.announce(inner);
+        id
+    }
+
+    /// A poll by the person's program: counted, and only for the person's own transaction.
+    pub(crate) fn poll(&self, person: &str, id: i64) -> Option<(Status, i32)> {
+        let mut inner = self.lock();
+        let record = inner.transactions.get_mut(&id).filter(|record| record.user == person)?;
+        record.polls += 1;
+        let seen = (record.status, record.complete_result);
+        self.changed.notify_all();
+        Some(seen)
+    }
+
+    pub(crate) fn cancel(&self, person: &str, id: i64) -> Cancelled {
+        let mut inner = self.lock();
+        let Some(record) = inner.transactions.get_mut(&id).filter(|record| record.user == person) else {
+            return Cancelled::NotFound;
+        };
+        if !record.pending() {
+            return Cancelled::Ended(record.status);
+        }
+        // Cancelled by the program and declined by the person are one status.
+        record.end(Ending::Decline);
+        self.announce(inner);
+        Cancelled::Done
+    }
+
+    pub(crate) fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
+        let mut inner = self.lock();
+        let record = inner.transactions.get_mut(&id).ok_or(DecideError::NotFound)?;
+        if !record.pending() {
+            return Err(DecideError::Ended(record.status));
+        }
+        record.end(decision.ending());
+        self.announce(inner);
+        Ok(())
+    }
+
+    pub(crate) fn log(&self, request: LoggedRequest) {
+        self.lock().journal.add(request);
+        self.changed.notify_all();
+    }
+
+    fn announce(&self, mut inner: MutexGuard<'_, Inner>) {
+        inner.version += 1;
+        drop(inner);
+        self.changed.notify_all();
+    }
+}
+
+impl Inner {
+    fn settle(&mut self) {
+        let now = Instant::now();
+        while let Some(Reverse((at, id))) = self.due.peek().copied() {
+            if now < at {
+                return;
+            }
+            self.due.pop();
+            let ended = self.transactions.get_mut(&id).is_some_and(|record| record.settle(now));
+            self.version += u64::from(ended);
+        }
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        let Reverse((at, _)) = self.due.peek()?;
+        Some(at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Makes the token known if it is a magic one.
+    fn know(&mut self, token: &str) {
+        if self.tokens.contains_key(token) || self.tokens.len() >= MOST_TOKENS {
+            return;
+        }
+        if let Some(behaviour) = Behaviour::of_token(token) {
+            self.add_magic(token, behaviour);
+        }
+    }
+
+    fn add_magic(&mut self, token: &str, behaviour: Behaviour) {
+        self.people.entry(behaviour.person.clone()).or_insert_with(Person::magic);
+        let record = Token::new(behaviour.person, behaviour.parts, Access::default());
+        self.tokens.insert(token.to_owned(), record);
+    }
+
+    pub(crate) fn pushes(&self) -> u64 {
+        (self.next_id - FIRST_ID).unsigned_abs()
+    }
+
+    pub(crate) fn snapshots(&self) -> Vec<Transaction> {
+        let now = Instant::now();
+        self.transactions.values().map(|record| record.snapshot(now)).collect()
+    }
+}

@@ -1,0 +1,221 @@
+//! The phone page, its API, and who may use them.
+
+mod common;
+
+use common::*;
+use mfa_sandbox::{Decision, Options, Sandbox, Status};
+use std::thread;
+
+fn ask(sandbox: &Sandbox, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut client = connect(sandbox.hyperid_url());
+    let mut head = format!("{line} HTTP/1.1\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    client.send(head.as_bytes());
+    client.read().unwrap()
+}
+
+fn host(sandbox: &Sandbox) -> String {
+    sandbox.address().to_string()
+}
+
+fn list(sandbox: &Sandbox, query: &str) -> serde_json::Value {
+    let answer = ask(sandbox, &format!("GET /phone/api/requests{query}"), &[("Host", &host(sandbox))], "");
+    assert_eq!(answer.status, 200);
+    answer.json()
+}
+
+fn decision(id: i64, decision: &str) -> String {
+    format!(r#"{{"id":"{id}","decision":"{decision}"}}"#)
+}
+
+fn decide(sandbox: &Sandbox, body: &str, headers: &[(&str, &str)]) -> u16 {
+    ask(sandbox, "POST /phone/api/decide", headers, body).status
+}
+
+/// What the page itself sends.
+fn as_page(sandbox: &Sandbox, body: &str) -> u16 {
+    let host = host(sandbox);
+    let origin = format!("http://{host}");
+    decide(
+        sandbox,
+        body,
+        &[
+            ("Host", &host),
+            ("Origin", &origin),
+            ("Content-Type", "application/json"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ],
+    )
+}
+
+#[test]
+fn the_page_is_whole_and_locked_down() {
+    let sandbox = sandbox();
+    assert_eq!(sandbox.phone_url(), format!("http://{}/phone", host(&sandbox)));
+    let page = ask(&sandbox, "GET /phone", &[("Host", &host(&sandbox))], "");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = page.header("content-security-policy").unwrap();
+    let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    let text = page.text();
+    assert_eq!(text.matches(&format!("nonce=\"{nonce}\"")).count(), 2);
+    assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
+    assert!(!policy.contains("unsafe"));
+    assert!(!text.contains("__NONCE__") && !text.contains("innerHTML") && !text.contains(" onclick"));
+    for outside in ["src=", "https://", "@import", "url("] {
+        assert!(!text.contains(outside), "{outside}");
+    }
+    let again = ask(&sandbox, "GET /phone", &[("Host", &host(&sandbox))], "");
+    assert_ne!(again.header("content-security-policy"), Some(policy), "a nonce is used once");
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(sandbox.request_count(), 0, "the page is no provider request");
+}
+
+#[test]
+fn the_list_shows_and_the_buttons_decide() {
+    let sandbox = sandbox();
+    let empty = list(&sandbox, "");
+    assert_eq!(
+        (empty["pending"].as_array().unwrap().len(), empty["recent"].as_array().unwrap().len()),
+        (0, 0)
+    );
+    let yes = start(&sandbox, "sandbox-phone#ann");
+    let no = start(&sandbox, "sandbox-phone#ann");
+    start(&sandbox, "sandbox-never");
+    let shown = list(&sandbox, "");
+    let pending = shown["pending"].as_array().unwrap();
+    assert_eq!(pending.len(), 2, "what nobody answers is not shown");
+    assert_eq!(pending[0]["id"], no.to_string());
+    assert_eq!(
+        (pending[1]["question"].as_str(), pending[1]["code"].as_str(), pending[1]["user"].as_str()),
+        (Some("Pay?"), Some("42"), Some("ann"))
+    );
+    assert!(pending[1]["remaining_ms"].as_u64().unwrap() > 100_000);
+    assert_eq!(as_page(&sandbox, &decision(yes, "approve")), 200);
+    assert_eq!(as_page(&sandbox, &decision(no, "deny")), 200);
+    assert_eq!(status(&sandbox, "sandbox-phone#ann", yes), (1, 0));
+    assert_eq!(status(&sandbox, "sandbox-phone#ann", no), (1, 1));
+    let after = list(&sandbox, "");
+    assert_eq!(
+        (after["recent"][0]["outcome"].as_str(), after["recent"][1]["outcome"].as_str()),
+        (Some("denied"), Some("approved"))
+    );
+    assert_eq!(as_page(&sandbox, &decision(yes, "deny")), 409);
+    assert_eq!(as_page(&sandbox, &decision(1, "deny")), 404);
+    for body in [
+        "",
+        "{}",
+        r#"{"id":5,"decision":"approve"}"#,
+        r#"{"id":"5","decision":"yes"}"#,
+        r#"{"id":"x","decision":"deny"}"#,
+    ] {
+        assert_eq!(as_page(&sandbox, body), 400, "{body}");
+    }
+}
+
+#[test]
+fn the_list_waits_for_something_new() {
+    let sandbox = sandbox();
+    let version = list(&sandbox, "")["version"].as_u64().unwrap();
+    let wait = |version: u64| list(&sandbox, &format!("?since={version}"));
+    let (id, shown) = thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(version));
+        (start(&sandbox, "sandbox-phone"), waiting.join().unwrap())
+    });
+    assert_eq!(shown["pending"][0]["id"], id.to_string());
+    let version = shown["version"].as_u64().unwrap();
+    let shown = thread::scope(|scope| {
+        let waiting = scope.spawn(|| wait(version));
+        sandbox.decide(id, Decision::Deny).unwrap();
+        waiting.join().unwrap()
+    });
+    assert_eq!(shown["recent"][0]["outcome"], "denied");
+}
+
+#[test]
+fn no_page_elsewhere_can_look_or_approve() {
+    let sandbox = sandbox();
+    let id = start(&sandbox, "sandbox-phone");
+    let own = host(&sandbox);
+    let port = sandbox.address().port();
+    let body = decision(id, "approve");
+    let json = ("Content-Type", "application/json");
+    let own_origin = format!("http://{own}");
+    let (local, local_origin) = (format!("localhost:{port}"), format!("http://localhost:{port}"));
+    let rebound = format!("evil.example:{port}");
+    let rebound_origin = format!("http://evil.example:{port}");
+    let refused: &[&[(&str, &str)]] = &[
+        // DNS rebinding: the browser believes that the page and we are one site.
+        &[("Host", &rebound), ("Origin", &rebound_origin), json],
+        &[("Host", "localhost"), ("Origin", "http://localhost"), json],
+        &[("Host", "127.0.0.1:1"), ("Origin", "http://127.0.0.1:1"), json],
+        // Cross-site requests.
+        &[("Host", &own), ("Origin", "http://evil.example"), json],
+        &[("Host", &own), ("Origin", "null"), json],
+        &[("Host", &own), ("Origin", &local_origin), json],
+        &[("Host", &own), ("Origin", "https://127.0.0.1"), json],
+        &[("Host", &own), json],
+        &[("Host", &own), ("Origin", &own_origin), ("Origin", "http://evil.example"), json],
+        &[("Host", &own), ("Origin", &own_origin), ("Sec-Fetch-Site", "cross-site"), json],
+        &[("Host", &own), ("Origin", &own_origin), ("Sec-Fetch-Site", "same-site"), json],
+    ];
+    for headers in refused {
+        assert_eq!(decide(&sandbox, &body, headers), 403, "{headers:?}");
+    }
+    // What a form can send without asking first.
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+        assert_eq!(
+            decide(&sandbox, &body, &[("Host", &own), ("Origin", &own_origin), ("Content-Type", kind)]),
+            415
+        );
+    }
+    assert_eq!(
+        ask(&sandbox, "OPTIONS /phone/api/decide", &[("Host", &own), ("Origin", "http://evil.example")], "")
+            .status,
+        403
+    );
+    assert_eq!(ask(&sandbox, "GET /phone/api/decide", &[("Host", &own)], "").status, 405);
+    for path in ["/phone", "/phone/api/requests"] {
+        let get = |headers: &[(&str, &str)]| ask(&sandbox, &format!("GET {path}"), headers, "");
+        assert_eq!(get(&[("Host", &rebound)]).status, 403);
+        assert_eq!(get(&[("Host", &own), ("Origin", "http://evil.example")]).status, 403);
+        let foreign = get(&[("Host", &own), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors")]);
+        assert_eq!(foreign.status, 403);
+        assert_eq!(foreign.header("access-control-allow-origin"), None);
+    }
+    assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
+    assert_eq!(decide(&sandbox, &body, &[("Host", &local), ("Origin", &local_origin), json]), 200);
+}
+
+#[test]
+fn in_a_network_the_address_holds_a_secret() {
+    let sandbox = Sandbox::start(Options { lan: true, ..Options::default() }).unwrap();
+    let port = sandbox.address().port();
+    let secret = sandbox.phone_url().rsplit('/').next().unwrap().to_owned();
+    assert_eq!(secret.len(), 32);
+    let host = format!("127.0.0.1:{port}");
+    let get = |path: &str| ask(&sandbox, &format!("GET {path}"), &[("Host", &host)], "").status;
+    assert_eq!(get(&format!("/phone/{secret}")), 200);
+    assert_eq!(get(&format!("/phone/{secret}/api/requests")), 200);
+    let wrong = "0".repeat(32);
+    for path in [
+        "/phone",
+        "/phone/",
+        "/phone/api/requests",
+        &format!("/phone/{wrong}"),
+        &format!("/phone/{wrong}/api/requests"),
+    ] {
+        assert_eq!(get(path), 404, "{path}");
+    }
+    let id = start(&sandbox, "sandbox-phone");
+    let origin = format!("http://{host}");
+    let headers = [("Host", host.as_str()), ("Origin", &origin), ("Content-Type", "application/json")];
+    let body = decision(id, "approve");
+    assert_eq!(ask(&sandbox, "POST /phone/api/decide", &headers, &body).status, 404);
+    assert_eq!(ask(&sandbox, &format!("POST /phone/{secret}/api/decide"), &headers, &body).status, 200);
+    let other = Sandbox::start(Options { lan: true, ..Options::default() }).unwrap();
+    assert!(!other.phone_url().ends_with(&secret), "each run has its own");
+}

@@ -1,0 +1,84 @@
+//! The program: its options, what it prints, how it ends.
+
+mod common;
+
+use common::*;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_mfa-sandbox");
+
+fn output(arguments: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = Command::new(PROGRAM).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Starts it and reads its lines up to `ready`.
+fn started(arguments: &[&str]) -> (Child, Vec<(String, String)>) {
+    let mut command = Command::new(PROGRAM);
+    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = Vec::new();
+    while said.last().is_none_or(|(name, _)| name != "ready") {
+        let line = lines.next().expect("the program ended").unwrap();
+        let (name, value) = line.split_once(": ").expect("name: value");
+        said.push((name.to_owned(), value.to_owned()));
+    }
+    (child, said)
+}
+
+fn names(said: &[(String, String)]) -> Vec<&str> {
+    said.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn it_says_where_it_is_and_ends_with_its_input() {
+    let (mut child, said) = started(&["--stop-with-stdin", "--life", "5"]);
+    assert_eq!(
+        names(&said),
+        ["hyperid", "capillary", "phone", "token", "brand", "brand-without-mfa", "ready"]
+    );
+    let answer = connect(&said[0].1).post(AVAILABILITY, Some(&said[3].1), "{}").unwrap();
+    assert_eq!(answer.result(), 0);
+    let answer = connect(&said[1].1)
+        .post(REGISTERED, None, &registered_body(&said[4].1, "sandbox-registered"))
+        .unwrap();
+    assert_eq!(answer.code(), 200);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn it_writes_its_authority() {
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ca.pem");
+    let name = file.to_str().unwrap();
+    let (mut child, said) = started(&["--stop-with-stdin", "--tls", "--lan", "--ca-out", name]);
+    assert_eq!(names(&said)[3], "ca");
+    assert!(said[0].1.starts_with("https://127.0.0.1:") && said[2].1.contains("/phone/"));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("BEGIN CERTIFICATE"));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn help_lists_the_table() {
+    let (code, help, _) = output(&["--help"]);
+    assert_eq!(code, 0);
+    for row in mfa_sandbox::behaviours() {
+        assert!(help.contains(&format!("  {} ", row.usage)), "{}", row.usage);
+    }
+    assert!(output(&["--version"]).1.starts_with("mfa-sandbox 0."));
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    for wrong in [&["--moon"][..], &["--port"], &["--port", "70000"], &["--life", "x"], &["--ca-out", "f"]] {
+        let (code, _, why) = output(wrong);
+        assert_eq!(code, 2, "{wrong:?}");
+        assert!(why.contains("--help"), "{why}");
+    }
+    let taken = sandbox();
+    let port = taken.address().port().to_string();
+    assert_eq!(output(&["--port", &port]).0, 1);
+}

@@ -1,0 +1,84 @@
+//! TLS: a client that trusts this run's authority, and nothing else, is served.
+
+mod common;
+
+use common::*;
+use mfa_sandbox::{Options, Sandbox};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+fn client(sandbox: &Sandbox, pem: &str, name: &str) -> Client<Tls> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(sandbox.address()).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    Client::over(StreamOwned::new(session, stream), address(sandbox.hyperid_url()))
+}
+
+fn tls() -> Sandbox {
+    Sandbox::start(Options { tls: true, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn the_leaf_is_good_for_every_loopback_name() {
+    let sandbox = tls();
+    assert!(sandbox.hyperid_url().starts_with("https://127.0.0.1:"));
+    assert!(sandbox.phone_url().starts_with("https://"));
+    for name in ["127.0.0.1", "::1", "localhost"] {
+        let mut client = client(&sandbox, sandbox.ca_pem().unwrap(), name);
+        for _ in 0..2 {
+            assert_eq!(client.post(AVAILABILITY, Some("sandbox-phone"), "{}").unwrap().result(), 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn another_run_or_another_name_is_not_trusted() {
+    let (sandbox, other) = (tls(), tls());
+    assert_ne!(sandbox.ca_pem(), other.ca_pem());
+    for (pem, name) in [(other.ca_pem(), "127.0.0.1"), (sandbox.ca_pem(), "example.org")] {
+        let mut client = client(&sandbox, pem.unwrap(), name);
+        let request = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert!(std::io::Write::write_all(&mut client.stream, request).is_err());
+    }
+    assert_eq!(sandbox.request_count(), 0);
+}
+
+#[test]
+fn the_wire_breaks_over_tls_too() {
+    let sandbox = tls();
+    let pem = sandbox.ca_pem().unwrap();
+    let with = |token: &str| client(&sandbox, pem, "localhost").post(AVAILABILITY, Some(token), "{}");
+    assert_eq!(with("sandbox-drip-0").unwrap().result(), 0);
+    assert_eq!(with("sandbox-chunked").unwrap().result(), 0);
+    // Ended with TLS' own farewell, so that a client can tell it from a cut.
+    assert_eq!(with("sandbox-until-close").unwrap().result(), 0);
+    for cut in ["sandbox-close-before-answer", "sandbox-close-mid-answer", "sandbox-truncated-content-length"]
+    {
+        assert!(with(cut).is_err(), "{cut}");
+    }
+    let mut client = client(&sandbox, pem, "localhost");
+    assert_eq!(
+        client.post(AVAILABILITY, Some("sandbox-second-answer"), "{}").unwrap().json()["is_available"],
+        true
+    );
+    assert_eq!(client.read().unwrap().json()["transaction_status"], 1);
+}
+
+#[test]
+fn without_tls_there_is_no_authority() {
+    assert_eq!(sandbox().ca_pem(), None);
+}

@@ -1,0 +1,157 @@
+//! `mfa_capillary` and its calls.
+
+use std::ffi::c_char;
+
+use crate::capillary::{Capillary, Registration, RegistrationState};
+use crate::error::{Error, Provider};
+use crate::ffi::call_options::{call_options, mfa_call_options};
+use crate::ffi::client_options::{client_options, mfa_client_options};
+use crate::ffi::error::{mfa_code, mfa_error};
+use crate::ffi::guard::{fallible, guard};
+use crate::ffi::memory::{AbiStruct, Out, OutStruct, check_place, handle, required_text, reset_value};
+
+/// No answer has been read.
+pub const MFA_REGISTRATION_NONE: i32 = 0;
+/// MFA is registered for the user.
+pub const MFA_REGISTRATION_REGISTERED: i32 = 1;
+/// The user exists and has not registered MFA.
+pub const MFA_REGISTRATION_NOT_REGISTERED: i32 = 2;
+/// The brand has no MFA.
+pub const MFA_REGISTRATION_NOT_ENABLED: i32 = 3;
+
+/// A client for Capillary: opaque, safe to use from any number of threads at once.
+pub struct mfa_capillary(Capillary);
+
+/// Whether MFA is registered for a user.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_registration {
+    /// `sizeof(mfa_registration)`; set by `MFA_REGISTRATION_INIT`.
+    pub struct_size: u32,
+    /// `MFA_REGISTRATION_...`. NONE beside any code other than `MFA_OK`.
+    pub state: i32,
+    /// The server's `status.code`; -1: no answer was read.
+    pub raw_code: i32,
+    /// The answer's HTTP status; 0: no answer was read.
+    pub http_status: i32,
+}
+
+// SAFETY: repr(C), four 32-bit integers.
+unsafe impl AbiStruct for mfa_registration {
+    const NAME: &'static str = "mfa_registration";
+    const FIRST_SIZE: usize = 16;
+}
+
+// SAFETY: `state` is at offset 4, and 0 is MFA_REGISTRATION_NONE.
+unsafe impl OutStruct for mfa_registration {
+    const RESET: Self =
+        mfa_registration { struct_size: 0, state: MFA_REGISTRATION_NONE, raw_code: -1, http_status: 0 };
+}
+
+impl From<Registration> for mfa_registration {
+    fn from(found: Registration) -> Self {
+        mfa_registration {
+            state: match found.state {
+                RegistrationState::Registered => MFA_REGISTRATION_REGISTERED,
+                RegistrationState::NotRegistered => MFA_REGISTRATION_NOT_REGISTERED,
+                RegistrationState::NotEnabled => MFA_REGISTRATION_NOT_ENABLED,
+            },
+            raw_code: found.raw_code,
+            http_status: i32::from(found.http_status),
+            ..mfa_registration::RESET
+        }
+    }
+}
+
+/// Names the provider in an error that arose before the core was asked.
+fn capillary(error: Error) -> Error {
+    Error { provider: Provider::Capillary, ..error }
+}
+
+/// Makes a client. Nothing is sent. Free it with `mfa_capillary_free`.
+///
+/// `options`: `base_url` is required, because each region has a host of its own. Otherwise as
+/// `mfa_hyperid_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_capillary_new(
+    options: *const mfa_client_options,
+    out: *mut *mut mfa_capillary,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        reset_value(out, std::ptr::null_mut());
+        fallible("mfa_capillary_new", err, || {
+            check_place(out, "out").map_err(capillary)?;
+            let options = client_options(options).map_err(capillary)?;
+            let client = Capillary::new(&options)?;
+            out.write(Box::into_raw(Box::new(mfa_capillary(client))));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a client and closes its connections. No call may still use it. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_capillary_free(client: *mut mfa_capillary) {
+    guard("mfa_capillary_free", (), || {
+        if !client.is_null() {
+            // SAFETY: from `mfa_capillary_new`'s Box, and freed once, says the caller.
+            drop(unsafe { Box::from_raw(client) });
+        }
+    });
+}
+
+/// Asks whether MFA is registered for the user whom `authorized_token` belongs to.
+/// `POST /auth/v1/mfa/token/isMfaRegistered`.
+///
+/// `brand`, `device_id`: as in the user's sign-in, 1-1024 bytes. `authorized_token`: 1-16 384
+/// characters, each 0x21-0x7E. That MFA is not registered, or that the brand has none, are answers,
+/// not errors. An HTTP 404 without Capillary's envelope is a wrong address (`MFA_ERR_HTTP_STATUS`),
+/// not "not registered". Repeated by itself after passing trouble, inside the deadline. Errors:
+/// network, answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`,
+/// `MFA_ERR_PROVIDER_REFUSED` with the provider's number. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_capillary_is_mfa_registered(
+    client: *const mfa_capillary,
+    brand: *const c_char,
+    device_id: *const c_char,
+    authorized_token: *const c_char,
+    options: *const mfa_call_options,
+    out: *mut mfa_registration,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_capillary_is_mfa_registered", err, || {
+            let found = is_mfa_registered(client, brand, device_id, authorized_token, options, &out);
+            out.set(&found.map_err(capillary)?.into());
+            Ok(())
+        })
+    }
+}
+
+/// # Safety
+/// Each pointer is what the header asks for.
+unsafe fn is_mfa_registered(
+    client: *const mfa_capillary,
+    brand: *const c_char,
+    device_id: *const c_char,
+    authorized_token: *const c_char,
+    options: *const mfa_call_options,
+    out: &Out<mfa_registration>,
+) -> Result<Registration, Error> {
+    // SAFETY: passed on from the caller.
+    let (client, brand, device_id, token, options) = unsafe {
+        (
+            handle(client, "client")?,
+            required_text(brand, "brand")?,
+            required_text(device_id, "device_id")?,
+            required_text(authorized_token, "authorized_token")?,
+            call_options(options)?,
+        )
+    };
+    out.check()?;
+    client.0.is_mfa_registered(brand, device_id, token, &options)
+}

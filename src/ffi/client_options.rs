@@ -1,0 +1,149 @@
+//! `mfa_client_options`, and where log lines go.
+
+use std::ffi::{CString, c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::ffi::memory::{AbiStruct, check_flags, read_input, text};
+use crate::options::{ClientOptions, LogLevel, LogSink};
+
+/// In `mfa_client_options.flags`: allow http:// to 127.0.0.0/8, [::1] and exactly "localhost".
+/// For a server on this machine, such as the sandbox; the token is sent in clear.
+pub const MFA_CLIENT_ALLOW_LOOPBACK_HTTP: u32 = 1;
+/// In `mfa_client_options.flags`: take the proxy from the environment, read in `_new` alone.
+/// Refused in this version, which has no proxies yet.
+pub const MFA_CLIENT_PROXY_FROM_ENV: u32 = 2;
+
+/// Log nothing.
+pub const MFA_LOG_OFF: i32 = 0;
+/// Log what fails a call.
+pub const MFA_LOG_ERROR: i32 = 1;
+/// And what deserves a look: a connection in clear, a repeated request.
+pub const MFA_LOG_WARN: i32 = 2;
+/// And what happens seldom.
+pub const MFA_LOG_INFO: i32 = 3;
+/// And one line for each request: path, outcome, times, whether the connection was new.
+pub const MFA_LOG_DEBUG: i32 = 4;
+
+/// Takes a log line: `level` is `MFA_LOG_...`, `message` is UTF-8 without secrets, valid during the
+/// call only. Called on the thread that made the call into libmfa, with no lock held. It may call
+/// libmfa, but must not free what the call uses, nor unwind or longjmp.
+pub type mfa_log_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
+
+/// How a client is set up. All of it is copied in `_new`. The zero of each field is its default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_client_options {
+    /// `sizeof(mfa_client_options)`; set by `MFA_CLIENT_OPTIONS_INIT`.
+    pub struct_size: u32,
+    /// Any of `MFA_CLIENT_...`; unknown bits are refused.
+    pub flags: u32,
+    /// https://host[:port][/prefix]; no user info, query or fragment. NULL: HyperID's production;
+    /// required for Capillary, which has a host for each region.
+    pub base_url: *const c_char,
+    /// Milliseconds: the longest that one exchange may take, and a call that names no deadline.
+    /// 0: 30 000.
+    pub request_timeout_ms: u32,
+    /// Milliseconds: the longest that name, TCP and TLS of one connection may take together;
+    /// beyond it the attempt fails with `MFA_ERR_CONNECT_TIMEOUT`. 0: 10 000.
+    pub connect_timeout_ms: u32,
+    /// One or more PEM certificates that are trusted in place of the built-in roots. NULL: those.
+    pub ca_pem: *const c_char,
+    /// An http CONNECT proxy. Must be NULL in this version, which has no proxies yet.
+    pub proxy_url: *const c_char,
+    /// Appended to libmfa's own User-Agent: at most 256 bytes, each 0x20-0x7E. NULL: nothing.
+    pub user_agent: *const c_char,
+    /// The most idle connections that are kept. 0: 64.
+    pub max_idle_connections: u32,
+    /// The most that is logged: `MFA_LOG_...`.
+    pub log_level: i32,
+    /// Where it is logged. NULL: nowhere. Called until the client is freed.
+    pub log: mfa_log_fn,
+    /// Handed to `log`, which may be called on several threads at once.
+    pub log_user_data: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with the u32, pointers aligned by pairs of 32-bit fields: no padding on
+// 64-bit; integers, pointers and an optional function are valid for zero and for what a caller sets.
+unsafe impl AbiStruct for mfa_client_options {
+    const NAME: &'static str = "mfa_client_options";
+    const FIRST_SIZE: usize = 9 * 8;
+}
+
+/// # Safety
+/// `pointer` is NULL or points to options as the header describes them.
+pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Result<ClientOptions, Error> {
+    // SAFETY: passed on from the caller.
+    let Some(given) = (unsafe { read_input(pointer) })? else { return Ok(ClientOptions::default()) };
+    check_flags(
+        given.flags,
+        MFA_CLIENT_ALLOW_LOOPBACK_HTTP | MFA_CLIENT_PROXY_FROM_ENV,
+        "flags of mfa_client_options",
+    )?;
+    if given.flags & MFA_CLIENT_PROXY_FROM_ENV != 0 || !given.proxy_url.is_null() {
+        return Err(Error::argument(
+            "this version of libmfa has no proxies yet; it will not go around one in silence",
+        ));
+    }
+    let defaults = ClientOptions::default();
+    let millis = |ms: u32, default| if ms == 0 { default } else { Duration::from_millis(u64::from(ms)) };
+    // SAFETY: strings as the header describes them, says the caller.
+    let (base_url, ca_pem, user_agent) = unsafe {
+        (
+            text(given.base_url, "base_url")?,
+            text(given.ca_pem, "ca_pem")?,
+            text(given.user_agent, "user_agent")?,
+        )
+    };
+    Ok(ClientOptions {
+        base_url: base_url.map(str::to_owned),
+        allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
+        request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
+        connect_timeout: millis(given.connect_timeout_ms, defaults.connect_timeout),
+        ca_pem: ca_pem.map(str::to_owned),
+        user_agent: user_agent.map(str::to_owned),
+        max_idle_connections: match given.max_idle_connections {
+            0 => defaults.max_idle_connections,
+            n => n as usize,
+        },
+        log_level: log_level(given.log_level)?,
+        log: sink(&given),
+    })
+}
+
+fn log_level(level: i32) -> Result<LogLevel, Error> {
+    match level {
+        MFA_LOG_OFF => Ok(LogLevel::Off),
+        MFA_LOG_ERROR => Ok(LogLevel::Error),
+        MFA_LOG_WARN => Ok(LogLevel::Warn),
+        MFA_LOG_INFO => Ok(LogLevel::Info),
+        MFA_LOG_DEBUG => Ok(LogLevel::Debug),
+        _ => Err(Error::argument(format!("log_level {level} is none of MFA_LOG_..."))),
+    }
+}
+
+/// The caller's pointer, which is only ever handed back.
+struct UserData(*mut c_void);
+
+// SAFETY: the header says that `log` may be called on several threads at once with this pointer.
+unsafe impl Send for UserData {}
+// SAFETY: as above.
+unsafe impl Sync for UserData {}
+
+impl UserData {
+    fn get(&self) -> *mut c_void {
+        self.0
+    }
+}
+
+fn sink(options: &mfa_client_options) -> Option<LogSink> {
+    let log = options.log?;
+    let user_data = UserData(options.log_user_data);
+    Some(Arc::new(move |level, line| {
+        let Ok(line) = CString::new(line.replace('\0', " ")) else { return };
+        // SAFETY: a function of this type, valid until the client is freed, says the caller.
+        unsafe { log(user_data.get(), level as i32, line.as_ptr()) };
+    }))
+}

@@ -1,0 +1,157 @@
+//! `mfa_error` and the texts of the codes.
+
+use std::ffi::c_char;
+
+use crate::error::{Code, Error, Provider};
+use crate::ffi::guard::guard;
+use crate::ffi::memory::{AbiStruct, MAX_STRUCT_SIZE, copy_text};
+
+/// As the header's `mfa_code`, which build.rs writes from the code table.
+///
+/// cbindgen:ignore
+pub type mfa_code = i32;
+
+/// No provider: the error arose before one was chosen.
+pub const MFA_PROVIDER_NONE: i32 = 0;
+/// HyperID.
+pub const MFA_PROVIDER_HYPERID: i32 = 1;
+/// Capillary.
+pub const MFA_PROVIDER_CAPILLARY: i32 = 2;
+
+const _: () = assert!(MFA_PROVIDER_NONE == Provider::None as i32);
+const _: () = assert!(MFA_PROVIDER_HYPERID == Provider::HyperId as i32);
+const _: () = assert!(MFA_PROVIDER_CAPILLARY == Provider::Capillary as i32);
+
+/// In `mfa_error.flags`: the same call may succeed later, and repeating it does no harm.
+pub const MFA_ERROR_RETRYABLE: u32 = 1;
+/// In `mfa_error.flags`: a request that asks a person was sent, and no valid refusal came back.
+/// It may have been carried out: do not repeat it blindly, or the person is asked twice.
+pub const MFA_ERROR_OUTCOME_UNKNOWN: u32 = 2;
+
+/// Why a call failed. Owned by the caller, needs no free; may be NULL wherever it is taken.
+///
+/// Reset at entry of each call, so `code` is 0 after success. A `struct_size` that is not allowed
+/// leaves the struct untouched and the call refused with `MFA_ERR_STRUCT_SIZE`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_error {
+    /// `sizeof(mfa_error)`; set by `MFA_ERROR_INIT`.
+    pub struct_size: u32,
+    /// The code, as returned.
+    pub code: i32,
+    /// Whose call it was: `MFA_PROVIDER_...`.
+    pub provider: i32,
+    /// 1: `provider_code` holds the provider's number; 0: there is none.
+    pub has_provider_code: i32,
+    /// The provider's own number: HyperID's `result`, Capillary's `status.code`.
+    pub provider_code: i32,
+    /// The HTTP status of the answer that failed the call; 0: no answer arrived.
+    pub http_status: i32,
+    /// Milliseconds that the server asked to wait before the next request; 0: not told.
+    pub retry_after_ms: u32,
+    /// Any of `MFA_ERROR_...`.
+    pub flags: u32,
+    /// Requests that this call began.
+    pub attempts: u32,
+    /// The system's error number (errno) where one was the cause; 0: none.
+    pub os_error: i32,
+    /// What happened this time: UTF-8, NUL-terminated, cut at a character boundary, without
+    /// secrets. For logs and developers; programs decide by `code`.
+    pub message: [c_char; 256],
+}
+
+// SAFETY: repr(C), begins with the u32, 40 bytes of 32-bit fields and 256 of char: no padding;
+// integers are valid for any bytes.
+unsafe impl AbiStruct for mfa_error {
+    const NAME: &'static str = "mfa_error";
+    const FIRST_SIZE: usize = 296;
+}
+
+const EMPTY: mfa_error = mfa_error {
+    struct_size: 0,
+    code: 0,
+    provider: 0,
+    has_provider_code: 0,
+    provider_code: 0,
+    http_status: 0,
+    retry_after_ms: 0,
+    flags: 0,
+    attempts: 0,
+    os_error: 0,
+    message: [0; 256],
+};
+
+/// # Safety
+/// `err` is NULL or points to an `mfa_error` whose `struct_size` is set, writable for that size.
+pub(super) unsafe fn reset_error(err: *mut mfa_error) -> Result<(), Code> {
+    if err.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the caller's struct begins with this field.
+    let size = unsafe { err.cast::<u32>().read_unaligned() } as usize;
+    if !(mfa_error::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+        return Err(Code::StructSize);
+    }
+    // SAFETY: the size was checked.
+    unsafe { fill(err, &EMPTY) };
+    Ok(())
+}
+
+/// # Safety
+/// As `reset_error`, which has accepted the size.
+pub(super) unsafe fn write_error(err: *mut mfa_error, error: &Error) {
+    if err.is_null() {
+        return;
+    }
+    let mut filled = mfa_error {
+        code: error.code as i32,
+        provider: error.provider as i32,
+        has_provider_code: i32::from(error.provider_code.is_some()),
+        provider_code: error.provider_code.unwrap_or(0),
+        http_status: error.http_status.map_or(0, i32::from),
+        retry_after_ms: error.retry_after.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
+        flags: flags(error),
+        attempts: error.attempts,
+        os_error: error.os_error.unwrap_or(0),
+        ..EMPTY
+    };
+    copy_text(&error.message, &mut filled.message);
+    // SAFETY: passed on from the caller.
+    unsafe { fill(err, &filled) };
+}
+
+fn flags(error: &Error) -> u32 {
+    let retryable = if error.retryable { MFA_ERROR_RETRYABLE } else { 0 };
+    let unknown = if error.outcome_unknown { MFA_ERROR_OUTCOME_UNKNOWN } else { 0 };
+    retryable | unknown
+}
+
+/// Writes all but `struct_size`: what the first release has, which every accepted struct has.
+///
+/// # Safety
+/// `err` is writable for `FIRST_SIZE` bytes.
+unsafe fn fill(err: *mut mfa_error, filled: &mfa_error) {
+    // SAFETY: both are at least FIRST_SIZE bytes long and do not overlap; no padding.
+    unsafe {
+        let from = (&raw const *filled).cast::<u8>().add(4);
+        std::ptr::copy_nonoverlapping(from, err.cast::<u8>().add(4), mfa_error::FIRST_SIZE - 4);
+    }
+}
+
+/// The name of a code, for example "MFA_ERR_TIMEOUT". Static; never NULL: "MFA_ERR_?" for a number
+/// that this version does not know. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn mfa_code_name(code: mfa_code) -> *const c_char {
+    guard("mfa_code_name", c"MFA_ERR_?".as_ptr(), || {
+        Code::from_number(code).map_or(c"MFA_ERR_?", Code::c_name).as_ptr()
+    })
+}
+
+/// What a code means and what to do about it, in English. Static; never NULL. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn mfa_code_message(code: mfa_code) -> *const c_char {
+    let unknown = c"A code that this version of libmfa does not know. Treat it as a failure.";
+    guard("mfa_code_message", unknown.as_ptr(), || {
+        Code::from_number(code).map_or(unknown, Code::c_message).as_ptr()
+    })
+}

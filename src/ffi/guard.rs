@@ -1,0 +1,56 @@
+//! The boundary guard: no panic crosses into C, and every error reaches the caller's struct.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Code, Error};
+use crate::ffi::error::{mfa_code, mfa_error, reset_error, write_error};
+
+/// Runs an export's body; a panic becomes `on_panic`.
+pub(super) fn guard<T>(name: &'static str, on_panic: T, body: impl FnOnce() -> T) -> T {
+    let guarded = catch_unwind(AssertUnwindSafe(|| {
+        plant_panic(name);
+        body()
+    }));
+    match guarded {
+        Ok(value) => value,
+        Err(payload) => {
+            // A payload's own drop may panic; that must not get out either.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            on_panic
+        }
+    }
+}
+
+/// Runs the body of an export that returns a code and fills `err`.
+///
+/// # Safety
+/// `err` is NULL or points to an `mfa_error` whose `struct_size` is set, writable for that size.
+pub(super) unsafe fn fallible(
+    name: &'static str,
+    err: *mut mfa_error,
+    body: impl FnOnce() -> Result<(), Error>,
+) -> mfa_code {
+    guard(name, Code::Internal as i32, || {
+        // SAFETY: passed on from the caller.
+        if let Err(code) = unsafe { reset_error(err) } {
+            return code as i32;
+        }
+        let panicked = || Err(Error::internal(format!("{name} panicked; this is a defect in libmfa")));
+        let result = guard(name, None, || Some(body())).unwrap_or_else(panicked);
+        let Err(error) = result else { return Code::Ok as i32 };
+        // SAFETY: passed on from the caller; the size was checked above.
+        unsafe { write_error(err, &error) };
+        error.code as i32
+    })
+}
+
+/// In the test build alone: panics where the environment says so, to prove the guard.
+#[cfg(mfa_plant_panics)]
+fn plant_panic(name: &str) {
+    if std::env::var("MFA_PLANT_PANIC").is_ok_and(|planted| planted == name) {
+        panic!("planted in {name}");
+    }
+}
+
+#[cfg(not(mfa_plant_panics))]
+fn plant_panic(_: &str) {}

@@ -1,0 +1,379 @@
+//! `mfa_hyperid` and its calls.
+
+use std::ffi::c_char;
+
+use crate::error::{Error, Provider};
+use crate::ffi::call_options::{call_options, mfa_call_options};
+use crate::ffi::client_options::{client_options, mfa_client_options};
+use crate::ffi::error::{mfa_code, mfa_error};
+use crate::ffi::guard::{fallible, guard};
+use crate::ffi::memory::{
+    AbiStruct, Out, OutStruct, check_place, copy_text, handle, required_text, reset_value,
+};
+use crate::ffi::request::{mfa_request, request};
+use crate::ffi::transaction::mfa_transaction;
+use crate::ffi::wait_options::{mfa_wait_options, with_wait_options};
+use crate::hyperid::{HyperId, WaitEnd};
+
+/// In `mfa_two_factor_types.methods`: the Authenticator app (the server's number 0).
+pub const MFA_METHOD_APP: u32 = 1;
+/// A one-time password from an app (1).
+pub const MFA_METHOD_TOTP: u32 = 2;
+/// A code by SMS (2).
+pub const MFA_METHOD_SMS: u32 = 4;
+/// A code by e-mail (3).
+pub const MFA_METHOD_EMAIL: u32 = 8;
+/// A number that this version has no name for; see `raw`.
+pub const MFA_METHOD_OTHER: u32 = 16;
+
+/// A client for HyperID: opaque, safe to use from any number of threads at once.
+pub struct mfa_hyperid(HyperId);
+
+/// Whether the person may be asked.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_availability {
+    /// `sizeof(mfa_availability)`; set by `MFA_AVAILABILITY_INIT`.
+    pub struct_size: u32,
+    /// 1: the person has linked the authenticator app; 0: not, or no answer was read.
+    pub available: i32,
+}
+
+// SAFETY: repr(C), two 32-bit integers.
+unsafe impl AbiStruct for mfa_availability {
+    const NAME: &'static str = "mfa_availability";
+    const FIRST_SIZE: usize = 8;
+}
+
+// SAFETY: `available` is at offset 4, and 0 says no.
+unsafe impl OutStruct for mfa_availability {
+    const RESET: Self = mfa_availability { struct_size: 0, available: 0 };
+}
+
+/// The second factors that the person has set up.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_two_factor_types {
+    /// `sizeof(mfa_two_factor_types)`; set by `MFA_TWO_FACTOR_TYPES_INIT`.
+    pub struct_size: u32,
+    /// Any of `MFA_METHOD_...`. The names are inferred from the provider's tables; `raw` is what
+    /// the server said.
+    pub methods: u32,
+    /// How many the server listed; may exceed 16.
+    pub count: u32,
+    /// The server's own numbers, in its order: the first 16; -1 in the rest.
+    pub raw: [i32; 16],
+}
+
+// SAFETY: repr(C), 32-bit integers alone.
+unsafe impl AbiStruct for mfa_two_factor_types {
+    const NAME: &'static str = "mfa_two_factor_types";
+    const FIRST_SIZE: usize = 76;
+}
+
+// SAFETY: `methods` is at offset 4, and 0 is no method.
+unsafe impl OutStruct for mfa_two_factor_types {
+    const RESET: Self = mfa_two_factor_types { struct_size: 0, methods: 0, count: 0, raw: [-1; 16] };
+}
+
+impl From<Vec<i32>> for mfa_two_factor_types {
+    fn from(numbers: Vec<i32>) -> Self {
+        let mut types = mfa_two_factor_types {
+            methods: numbers.iter().fold(0, |bits, number| bits | method(*number)),
+            count: u32::try_from(numbers.len()).unwrap_or(u32::MAX),
+            ..mfa_two_factor_types::RESET
+        };
+        for (slot, number) in types.raw.iter_mut().zip(numbers) {
+            *slot = number;
+        }
+        types
+    }
+}
+
+fn method(number: i32) -> u32 {
+    match number {
+        0 => MFA_METHOD_APP,
+        1 => MFA_METHOD_TOTP,
+        2 => MFA_METHOD_SMS,
+        3 => MFA_METHOD_EMAIL,
+        _ => MFA_METHOD_OTHER,
+    }
+}
+
+/// Names the provider in an error that arose before the core was asked.
+fn hyperid(error: Error) -> Error {
+    Error { provider: Provider::HyperId, ..error }
+}
+
+/// Makes a client. Nothing is sent. Free it with `mfa_hyperid_free`.
+///
+/// `options`: NULL for the defaults, HyperID's production among them. `out`: set to the client, or
+/// to NULL on failure. Errors: the caller's only (`MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`,
+/// `MFA_ERR_INVALID_CA`, `MFA_ERR_INVALID_ARGUMENT`...). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_new(
+    options: *const mfa_client_options,
+    out: *mut *mut mfa_hyperid,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        reset_value(out, std::ptr::null_mut());
+        fallible("mfa_hyperid_new", err, || {
+            check_place(out, "out").map_err(hyperid)?;
+            let options = client_options(options).map_err(hyperid)?;
+            let client = HyperId::new(&options)?;
+            out.write(Box::into_raw(Box::new(mfa_hyperid(client))));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a client and closes its connections. No call may still use it. NULL does nothing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_free(client: *mut mfa_hyperid) {
+    guard("mfa_hyperid_free", (), || {
+        if !client.is_null() {
+            // SAFETY: from `mfa_hyperid_new`'s Box, and freed once, says the caller.
+            drop(unsafe { Box::from_raw(client) });
+        }
+    });
+}
+
+/// Asks whether the person has linked the authenticator app and so may be asked.
+/// `POST /mfa-client/availability-check`; scope `mfa-client`.
+///
+/// `access_token`: 1-16 384 characters, each 0x21-0x7E. Repeated by itself after passing trouble,
+/// inside the deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_...`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_availability(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    options: *const mfa_call_options,
+    out: *mut mfa_availability,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_hyperid_availability", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            out.check().map_err(hyperid)?;
+            let available = i32::from(client.availability(token, &options)?);
+            out.set(&mfa_availability { available, ..mfa_availability::RESET });
+            Ok(())
+        })
+    }
+}
+
+/// Asks which second factors the person has set up.
+/// `POST /2fa/types/get`; scope `second-factor-auth-client`. Otherwise as
+/// `mfa_hyperid_availability`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_two_factor_types(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    options: *const mfa_call_options,
+    out: *mut mfa_two_factor_types,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_hyperid_two_factor_types", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            out.check().map_err(hyperid)?;
+            out.set(&client.two_factor_types(token, &options)?.into());
+            Ok(())
+        })
+    }
+}
+
+/// Asks the person: a push to their phone. `POST /mfa-client/transaction/start/v2`; scope
+/// `mfa-client`.
+///
+/// `out_transaction_id`: set to the transaction's id, above 0; to 0 on failure. Never repeated by
+/// itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. Errors as
+/// `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`, `MFA_ERR_TEMPLATE_NOT_FOUND`. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_start(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    request: *const mfa_request,
+    options: *const mfa_call_options,
+    out_transaction_id: *mut i64,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        reset_value(out_transaction_id, 0);
+        fallible("mfa_hyperid_start", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            let request = self::request(request).map_err(hyperid)?;
+            check_place(out_transaction_id, "out_transaction_id").map_err(hyperid)?;
+            out_transaction_id.write(client.start(token, &request, &options)?);
+            Ok(())
+        })
+    }
+}
+
+/// Reads a transaction's state once, for programs that poll in a loop of their own.
+/// `POST /mfa-client/transaction/status-get`; scope `mfa-client`.
+///
+/// `transaction_id`: above 0. `MFA_OK` says only that the state was read: test it with
+/// `mfa_is_approved`; `MFA_DECISION_PENDING` and `MFA_DECISION_UNKNOWN` may still change. Errors as
+/// `mfa_hyperid_availability`, and `MFA_ERR_TRANSACTION_NOT_FOUND`. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_status(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    transaction_id: i64,
+    options: *const mfa_call_options,
+    out: *mut mfa_transaction,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_hyperid_status", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            out.check().map_err(hyperid)?;
+            out.set(&(&client.status(token, transaction_id, &options)?).into());
+            Ok(())
+        })
+    }
+}
+
+/// Cancels a transaction. `POST /mfa-client/transaction/cancel`; scope `mfa-client`.
+///
+/// `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the status, do not drop it. Also
+/// `MFA_ERR_ALREADY_EXPIRED`, `MFA_ERR_ALREADY_CANCELLED`, `MFA_ERR_TRANSACTION_NOT_FOUND`, and the
+/// errors of `mfa_hyperid_availability`. Not repeated by itself. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_cancel(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    transaction_id: i64,
+    options: *const mfa_call_options,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        fallible("mfa_hyperid_cancel", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            client.cancel(token, transaction_id, &options)
+        })
+    }
+}
+
+/// Waits until the person has answered, or the request has ended otherwise.
+///
+/// `MFA_OK`: `out` holds the final answer, whichever it is; test it with `mfa_is_approved`.
+/// Otherwise `out` holds the id and what was known last, never an approval. `MFA_ERR_TIMEOUT`: no
+/// final answer by the deadline. `MFA_ERR_CANCELLED`: the cancel object or `on_update` ended the
+/// wait; nothing more is sent, and the transaction goes on. Passing trouble (failed connections,
+/// 5xx, 429, "temporarily unavailable") is ridden out; a refused token, access denied, "not found"
+/// and a malformed answer end the wait. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_wait(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    transaction_id: i64,
+    wait: *const mfa_wait_options,
+    options: *const mfa_call_options,
+    out: *mut mfa_transaction,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_hyperid_wait", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            out.check().map_err(hyperid)?;
+            let end = with_wait_options(wait, |wait| client.wait(token, transaction_id, wait, &options));
+            conclude(&out, end.map_err(hyperid)?)
+        })
+    }
+}
+
+/// The whole story in one call: whether the person may be asked, asking, and waiting for the
+/// answer.
+///
+/// As `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` in turn, under one
+/// deadline (120 s unless `options` says otherwise). `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person
+/// has no app, and no push was sent. With `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although
+/// `out` holds no id. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_hyperid_confirm(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    request: *const mfa_request,
+    wait: *const mfa_wait_options,
+    options: *const mfa_call_options,
+    out: *mut mfa_transaction,
+    err: *mut mfa_error,
+) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller.
+    unsafe {
+        let out = Out::reset(out);
+        fallible("mfa_hyperid_confirm", err, || {
+            let (client, token, options) = arguments(client, access_token, options)?;
+            let request = self::request(request).map_err(hyperid)?;
+            out.check().map_err(hyperid)?;
+            let end = with_wait_options(wait, |wait| client.confirm(token, &request, wait, &options));
+            conclude(&out, end.map_err(hyperid)?)
+        })
+    }
+}
+
+/// Writes a control code to `out`: two digits, zero padded, from a cryptographic source, and a NUL.
+/// Show it beside the question and pass it as `mfa_request.code`.
+///
+/// `out_size`: bytes at `out`, at least 3. On failure `out` is "" if it has room. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_control_code(out: *mut c_char, out_size: u32, err: *mut mfa_error) -> mfa_code {
+    // SAFETY: each pointer is what the header asks for, says the caller: `out` is NULL or writable
+    // for `out_size` bytes.
+    unsafe {
+        if out_size > 0 {
+            reset_value(out, 0);
+        }
+        fallible("mfa_control_code", err, || {
+            check_place(out, "out")?;
+            if out_size < 3 {
+                return Err(Error::argument("out_size is below 3"));
+            }
+            let mut text = [0; 3];
+            copy_text(&crate::hyperid::control_code()?, &mut text);
+            std::ptr::copy_nonoverlapping(text.as_ptr(), out, text.len());
+            Ok(())
+        })
+    }
+}
+
+/// An approval reaches `out` only beside `Ok`: the core sees to it, and this looks again.
+fn conclude(out: &Out<mfa_transaction>, end: WaitEnd) -> Result<(), Error> {
+    if end.result.is_ok() || !end.transaction.decision.is_approved() {
+        out.set(&(&end.transaction).into());
+    }
+    end.result
+}
+
+/// What every call begins with.
+///
+/// # Safety
+/// Each pointer is what the header asks for, for `'a`.
+unsafe fn arguments<'a>(
+    client: *const mfa_hyperid,
+    access_token: *const c_char,
+    options: *const mfa_call_options,
+) -> Result<(&'a HyperId, &'a str, crate::options::CallOptions<'a>), Error> {
+    // SAFETY: passed on from the caller.
+    unsafe {
+        let client = handle(client, "client").map_err(hyperid)?;
+        let token = required_text(access_token, "access_token").map_err(hyperid)?;
+        Ok((&client.0, token, call_options(options).map_err(hyperid)?))
+    }
+}

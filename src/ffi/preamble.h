@@ -1,0 +1,55 @@
+/* Generated from src/ffi by build.rs with cbindgen. Do not edit: `cargo xtask header` writes it. */
+
+/**
+ * @file mfa.h
+ * libmfa: ask a person for a second factor, and trust the answer.
+ *
+ * THE RULES
+ *
+ *  1. Return. Every fallible function returns an `mfa_code`: `MFA_OK` (0) or one `MFA_ERR_...`.
+ *     Answers go to a struct through `out`. What a person decided is data in that struct, never an
+ *     error code; what went wrong is a code, never a decision. `MFA_OK` means that an answer was
+ *     read, and the answer may be "no":
+ *
+ *         if (mfa_is_approved(mfa_hyperid_confirm(..., &t, NULL), &t)) grant();     // right
+ *         if (mfa_hyperid_confirm(..., &t, NULL) == MFA_OK) grant();                // WRONG
+ *
+ *  2. Fail closed. Every `out` struct is reset at entry to "no decision". A code other than
+ *     `MFA_OK` never stands beside an approval. Unknown, missing or contradictory input from a
+ *     server never approves.
+ *  3. Errors. The last parameter of a fallible function is `mfa_error *err`. It may be NULL, is
+ *     owned by the caller, needs no free, is reset at entry, and says what happened this time,
+ *     without secrets. There is no thread-local state, and errno is not used.
+ *  4. Structs begin with `struct_size`. Initialise each with its `MFA_..._INIT` macro; all-zero
+ *     bytes plus `struct_size = sizeof(...)` are equivalent, and the zero of every input field
+ *     means its default. Sizes below the first release's or above 4096 are refused
+ *     (`MFA_ERR_STRUCT_SIZE`), as are unknown flags, unknown enumerators, and a non-zero byte in
+ *     a field that the loaded library is too old to know (`MFA_ERR_INVALID_ARGUMENT`).
+ *  5. Handles are opaque: `_new` makes one, `_free` frees it, `_free(NULL)` does nothing. Client
+ *     handles are safe to use from any number of threads at once. Freeing a handle while a call
+ *     uses it is the caller's error. A cancel object outlives every call that it was given to.
+ *  6. Strings in are NUL-terminated UTF-8, borrowed for the call. Strings out are static, or in a
+ *     `char` array of a struct. The library never hands out memory that the caller must free, nor
+ *     frees the caller's.
+ *  7. Time. Every call blocks and obeys one deadline that covers name resolution, connecting, TLS,
+ *     repeated requests and waiting; it ends within 50 ms of its cancel object being triggered,
+ *     wherever it is. `MFA_ERR_TIMEOUT` means the call's own deadline and nothing else;
+ *     `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for ever". Clocks are monotonic.
+ *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
+ *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; a forked
+ *     child never uses its parent's connections; the library stays loaded once loaded. The
+ *     environment is read only inside `_new`, and only when a flag asks for it.
+ *  9. Callbacks run on the calling thread with no lock held. They may call libmfa, except to free
+ *     what the call uses, and must not unwind or longjmp. Their own time does not count into rule
+ *     7's bound. None is called after the call or handle that owns it has ended. A string that a
+ *     callback returns is copied at once.
+ * 10. Secrets (tokens, passwords, keys) are zeroed by the library when it drops its own copies, and
+ *     never appear in logs or errors.
+ *
+ * Inputs. Tokens are 1-16 384 characters, each 0x21-0x7E. `base_url` is https; http only with
+ * `MFA_CLIENT_ALLOW_LOOPBACK_HTTP` and only to this machine. Transaction ids are above 0. Whatever
+ * is refused is refused before a byte is sent.
+ *
+ * Sources of protocol facts: the providers' public documentation and published clients, gathered
+ * in the project's own words; "inferred" marks what no source states.
+ */

@@ -1,0 +1,112 @@
+//! `mfa_transaction`, and the one question that may open a door.
+
+use crate::error::Code;
+use crate::ffi::error::mfa_code;
+use crate::ffi::guard::guard;
+use crate::ffi::memory::{AbiStruct, MAX_STRUCT_SIZE, OutStruct};
+use crate::hyperid::{Decision, Transaction};
+
+/// No answer has been read.
+pub const MFA_DECISION_NONE: i32 = 0;
+/// The person approved. Test it with `mfa_is_approved`.
+pub const MFA_DECISION_APPROVED: i32 = 1;
+/// The person refused.
+pub const MFA_DECISION_DENIED: i32 = 2;
+/// The request expired before the person answered.
+pub const MFA_DECISION_EXPIRED: i32 = 3;
+/// The request was cancelled, or declined without an answer.
+pub const MFA_DECISION_CANCELLED: i32 = 4;
+/// The request failed (a status that the provider's documentation leaves out).
+pub const MFA_DECISION_FAILED: i32 = 5;
+/// The person has not answered yet.
+pub const MFA_DECISION_PENDING: i32 = 6;
+/// The server sent a state that this version does not know. Not an approval.
+pub const MFA_DECISION_UNKNOWN: i32 = 7;
+
+/// What is known of a transaction. Reset at entry of each call that fills it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_transaction {
+    /// `sizeof(mfa_transaction)`; set by `MFA_TRANSACTION_INIT`.
+    pub struct_size: u32,
+    /// What the person decided: `MFA_DECISION_...`. APPROVED stands only beside `MFA_OK`.
+    pub decision: i32,
+    /// The transaction's id; 0: none is known. It is there also after an error, once started.
+    pub transaction_id: i64,
+    /// The server's `transaction_status`; -1: it sent none.
+    pub raw_status: i32,
+    /// The server's `transaction_complete_result`; -1: it sent none. It has meaning only beside
+    /// status 1, and is 0 in a pending answer too: never decide by it.
+    pub raw_complete_result: i32,
+    /// How often the call asked for the state.
+    pub polls: u32,
+    /// Milliseconds since the call began.
+    pub elapsed_ms: u32,
+}
+
+// SAFETY: repr(C), begins with the u32, the 64-bit field at offset 8: no padding; integers.
+unsafe impl AbiStruct for mfa_transaction {
+    const NAME: &'static str = "mfa_transaction";
+    const FIRST_SIZE: usize = 32;
+}
+
+// SAFETY: `decision` is at offset 4, and 0 is MFA_DECISION_NONE.
+unsafe impl OutStruct for mfa_transaction {
+    const RESET: Self = mfa_transaction {
+        struct_size: 0,
+        decision: MFA_DECISION_NONE,
+        transaction_id: 0,
+        raw_status: -1,
+        raw_complete_result: -1,
+        polls: 0,
+        elapsed_ms: 0,
+    };
+}
+
+impl From<&Transaction> for mfa_transaction {
+    fn from(known: &Transaction) -> Self {
+        mfa_transaction {
+            struct_size: size_of::<mfa_transaction>() as u32,
+            decision: decision(known.decision),
+            transaction_id: known.transaction_id,
+            raw_status: known.raw_status.unwrap_or(-1),
+            raw_complete_result: known.raw_complete_result.unwrap_or(-1),
+            polls: known.polls,
+            elapsed_ms: u32::try_from(known.elapsed.as_millis()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+fn decision(decision: Decision) -> i32 {
+    match decision {
+        Decision::None => MFA_DECISION_NONE,
+        Decision::Approved(_) => MFA_DECISION_APPROVED,
+        Decision::Denied => MFA_DECISION_DENIED,
+        Decision::Expired => MFA_DECISION_EXPIRED,
+        Decision::Cancelled => MFA_DECISION_CANCELLED,
+        Decision::Failed => MFA_DECISION_FAILED,
+        Decision::Pending => MFA_DECISION_PENDING,
+        Decision::Unknown => MFA_DECISION_UNKNOWN,
+    }
+}
+
+/// Whether the person approved: 1 only when `code`, as the call returned it, is `MFA_OK` and
+/// `transaction`, as the same call filled it, says `MFA_DECISION_APPROVED`; else 0, also for NULL
+/// or a `struct_size` that is not allowed. The only test that should open a door: `MFA_OK` alone
+/// says that an answer was read, and the answer may be "no". Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_is_approved(code: mfa_code, transaction: *const mfa_transaction) -> i32 {
+    guard("mfa_is_approved", 0, || {
+        if code != Code::Ok as i32 || transaction.is_null() {
+            return 0;
+        }
+        // SAFETY: not NULL, so a struct that begins with its size, says the caller.
+        let size = unsafe { transaction.cast::<u32>().read_unaligned() } as usize;
+        if !(mfa_transaction::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+            return 0;
+        }
+        // SAFETY: the struct is at least as large as at the first release, which has `decision`.
+        let decision = unsafe { transaction.cast::<u8>().add(4).cast::<i32>().read_unaligned() };
+        i32::from(decision == MFA_DECISION_APPROVED)
+    })
+}

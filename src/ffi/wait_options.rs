@@ -1,0 +1,120 @@
+//! `mfa_wait_options` and its callbacks.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::ffi::memory::{AbiStruct, boolean, check_flags, read_input};
+use crate::ffi::transaction::mfa_transaction;
+use crate::hyperid::{Transaction, WaitOptions};
+
+/// Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
+/// the id is known (`polls` is 0), so that a program can save the id and show the control code.
+/// `so_far` is valid during the call only. Non-zero ends the wait with `MFA_ERR_CANCELLED`, unless
+/// `so_far` holds the final answer already. On the calling thread, with no lock held; it may call
+/// libmfa, but must not free what the call uses, nor unwind or longjmp.
+pub type mfa_update_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, so_far: *const mfa_transaction) -> i32>;
+
+/// Called when the server refused the token as expired or invalid: returns a fresh one, which is
+/// copied at once, or NULL to give up. The refused poll is then repeated. Rules as `mfa_update_fn`.
+pub type mfa_token_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> *const c_char>;
+
+/// How to wait. NULL wherever it is taken: the defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_wait_options {
+    /// `sizeof(mfa_wait_options)`; set by `MFA_WAIT_OPTIONS_INIT`.
+    pub struct_size: u32,
+    /// Milliseconds before the first poll. 0: at once.
+    pub first_poll_ms: u32,
+    /// Milliseconds: the least time between two polls. 0: 2 000.
+    pub min_interval_ms: u32,
+    /// Milliseconds: the time between polls to which the wait backs off. 0: 10 000, or the minimum
+    /// if that is more. Below the minimum: refused.
+    pub max_interval_ms: u32,
+    /// 1: before the deadline, cancel the transaction and read its state once more. The last 5 s of
+    /// the deadline, or its last quarter if that is less, are kept for it.
+    pub cancel_on_timeout: i32,
+    /// 0; unknown bits are refused.
+    pub flags: u32,
+    /// Sees each update. NULL: none.
+    pub on_update: mfa_update_fn,
+    /// Handed to `on_update`.
+    pub on_update_user_data: *mut c_void,
+    /// Gives a fresh token. NULL: a refused token ends the wait.
+    pub access_token_provider: mfa_token_fn,
+    /// Handed to `access_token_provider`.
+    pub access_token_provider_user_data: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with the u32, six 32-bit fields and four pointers: no padding on 64-bit;
+// an optional function is valid for zero and for what a caller sets.
+unsafe impl AbiStruct for mfa_wait_options {
+    const NAME: &'static str = "mfa_wait_options";
+    const FIRST_SIZE: usize = 56;
+}
+
+const DEFAULTS: mfa_wait_options = mfa_wait_options {
+    struct_size: 0,
+    first_poll_ms: 0,
+    min_interval_ms: 0,
+    max_interval_ms: 0,
+    cancel_on_timeout: 0,
+    flags: 0,
+    on_update: None,
+    on_update_user_data: std::ptr::null_mut(),
+    access_token_provider: None,
+    access_token_provider_user_data: std::ptr::null_mut(),
+};
+
+/// Reads the options and runs `use_them` with the core's; the callbacks live that long.
+///
+/// # Safety
+/// `pointer` is NULL or points to options as the header describes them, valid during the call.
+pub(super) unsafe fn with_wait_options<T>(
+    pointer: *const mfa_wait_options,
+    use_them: impl FnOnce(&mut WaitOptions<'_>) -> T,
+) -> Result<T, Error> {
+    // SAFETY: passed on from the caller.
+    let given = unsafe { read_input(pointer) }?.unwrap_or(DEFAULTS);
+    check_flags(given.flags, 0, "flags of mfa_wait_options")?;
+    let cancel_on_timeout = boolean(given.cancel_on_timeout, "cancel_on_timeout")?;
+    let mut update = |so_far: &Transaction| call_update(&given, so_far);
+    let mut token = || call_token_provider(&given);
+    let millis = |ms: u32| (ms != 0).then(|| Duration::from_millis(u64::from(ms)));
+    Ok(use_them(&mut WaitOptions {
+        first_poll: millis(given.first_poll_ms),
+        min_interval: millis(given.min_interval_ms),
+        max_interval: millis(given.max_interval_ms),
+        cancel_on_timeout,
+        on_update: given.on_update.is_some().then_some(&mut update as _),
+        access_token_provider: given.access_token_provider.is_some().then_some(&mut token as _),
+    }))
+}
+
+fn call_update(options: &mfa_wait_options, so_far: &Transaction) -> ControlFlow<()> {
+    let Some(on_update) = options.on_update else { return ControlFlow::Continue(()) };
+    let so_far = mfa_transaction::from(so_far);
+    // SAFETY: a function of this type that keeps the header's rules, says the caller.
+    match unsafe { on_update(options.on_update_user_data, &raw const so_far) } {
+        0 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
+}
+
+fn call_token_provider(options: &mfa_wait_options) -> Option<Zeroizing<String>> {
+    let provider = options.access_token_provider?;
+    // SAFETY: a function of this type that keeps the header's rules, says the caller.
+    let token = unsafe { provider(options.access_token_provider_user_data) };
+    if token.is_null() {
+        return None;
+    }
+    // SAFETY: not NULL, so a NUL-terminated string that stays until it is copied, here.
+    let token = unsafe { CStr::from_ptr(token) };
+    // What is not UTF-8 is not a token either; the check that follows refuses its replacement.
+    Some(Zeroizing::new(token.to_string_lossy().into_owned()))
+}

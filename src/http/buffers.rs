@@ -1,0 +1,170 @@
+//! A connection's buffers: small while idle, wiped after use, and able to hold back output so
+//! that a request's headers and body leave in one write.
+
+use ureq::unversioned::transport::Buffers;
+use zeroize::Zeroize;
+
+const INPUT: usize = 4 * 1024;
+const OUTPUT: usize = 2 * 1024;
+/// Always left free behind what is held, for one more piece.
+const ROOM: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct WireBuffers {
+    input: Vec<u8>,
+    consumed: usize,
+    filled: usize,
+    progress: bool,
+    output: Vec<u8>,
+    held: usize,
+    /// How large the request will be, as far as is known.
+    expected: usize,
+}
+
+impl WireBuffers {
+    /// Tells how large the request will be, so that it is built without copying.
+    pub(crate) fn expect_output(&mut self, size: usize) {
+        self.expected = size;
+    }
+
+    fn reserve_output(&mut self) {
+        let wanted = (self.held + ROOM).max(self.expected).max(OUTPUT);
+        if self.output.len() < wanted {
+            // A plain resize could leave a copy of the held bytes behind in freed memory.
+            let mut grown = vec![0; wanted];
+            grown[..self.held].copy_from_slice(&self.output[..self.held]);
+            self.wipe_output_bytes();
+            self.output = grown;
+        }
+    }
+
+    pub(crate) fn hold(&mut self, amount: usize) {
+        self.held += amount;
+    }
+
+    pub(crate) fn held(&self) -> &[u8] {
+        &self.output[..self.held]
+    }
+
+    /// Zeroes what was held, which has a token in it, and lets go of unusual sizes.
+    pub(crate) fn clear_output(&mut self) {
+        self.wipe_output_bytes();
+        self.held = 0;
+        if self.output.len() > OUTPUT {
+            self.output = Vec::new();
+        }
+    }
+
+    fn wipe_output_bytes(&mut self) {
+        let held = self.held.min(self.output.len());
+        self.output[..held].zeroize();
+    }
+
+    pub(crate) fn is_input_empty(&self) -> bool {
+        self.consumed == self.filled
+    }
+
+    fn compact(&mut self) {
+        if self.consumed == 0 {
+            return;
+        }
+        self.input.copy_within(self.consumed..self.filled, 0);
+        let left = self.filled - self.consumed;
+        self.input[left..self.filled].zeroize();
+        self.consumed = 0;
+        self.filled = left;
+        if left == 0 && self.input.len() > INPUT {
+            self.input = Vec::new();
+        }
+    }
+}
+
+impl Drop for WireBuffers {
+    fn drop(&mut self) {
+        self.wipe_output_bytes();
+        self.input.zeroize();
+    }
+}
+
+impl Buffers for WireBuffers {
+    fn output(&mut self) -> &mut [u8] {
+        self.reserve_output();
+        &mut self.output[self.held..]
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.input[self.consumed..self.filled]
+    }
+
+    fn input_append_buf(&mut self) -> &mut [u8] {
+        self.compact();
+        if self.filled == self.input.len() {
+            // Headers are bounded by ureq's limit, bodies by the exchange's; both end the growth.
+            let mut grown = vec![0; (self.input.len() * 2).max(INPUT)];
+            grown[..self.filled].copy_from_slice(&self.input[..self.filled]);
+            self.input.zeroize();
+            self.input = grown;
+        }
+        &mut self.input[self.filled..]
+    }
+
+    fn input_appended(&mut self, amount: usize) {
+        self.filled += amount;
+    }
+
+    fn input_consume(&mut self, amount: usize) {
+        self.progress = amount > 0;
+        let end = (self.consumed + amount).min(self.filled);
+        self.input[self.consumed..end].zeroize();
+        self.consumed = end;
+    }
+
+    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
+        self.reserve_output();
+        // The scratch space serves chunked request bodies alone, which libmfa never sends.
+        (&mut [], &mut self.output[self.held..])
+    }
+
+    fn can_use_input(&self) -> bool {
+        !self.is_input_empty() && self.progress
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_held_back_and_wiped() {
+        let mut buffers = WireBuffers::default();
+        for chunk in [&b"head"[..], b"body"] {
+            buffers.output()[..4].copy_from_slice(chunk);
+            buffers.hold(4);
+        }
+        assert_eq!(buffers.held(), b"headbody");
+        buffers.clear_output();
+        assert!(buffers.held().is_empty());
+        assert!(buffers.output.iter().all(|b| *b == 0));
+    }
+
+    #[test]
+    fn input_grows_keeps_what_is_unread_and_is_wiped() {
+        let mut buffers = WireBuffers::default();
+        let total = 3 * INPUT;
+        for i in 0..total {
+            buffers.input_append_buf()[0] = i as u8;
+            buffers.input_appended(1);
+        }
+        assert_eq!(buffers.input().len(), total);
+        buffers.input_consume(total - 1);
+        assert_eq!(buffers.input(), [(total - 1) as u8]);
+        buffers.input_append_buf();
+        buffers.input_consume(1);
+        assert!(buffers.is_input_empty() && !buffers.can_use_input());
+        assert!(buffers.input.iter().all(|b| *b == 0));
+        buffers.consumed = buffers.filled.max(1);
+        buffers.filled = buffers.consumed;
+        buffers.compact();
+        assert!(buffers.input.len() <= INPUT);
+    }
+}

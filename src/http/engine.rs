@@ -1,0 +1,151 @@
+//! ureq's agent with our parts under it, one for each process that uses the client.
+
+use once_cell::sync::OnceCell;
+use rustls::pki_types::ServerName;
+use std::sync::Arc;
+use std::time::Duration;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Agent, http::Uri};
+
+use crate::error::Error;
+use crate::http::MAX_HEADER;
+use crate::http::resolver::Resolver;
+use crate::http::tls;
+use crate::http::transport::WireConnector;
+use crate::http::url::{BaseUrl, Host};
+use crate::options::ClientOptions;
+use crate::sys::fork_generation;
+
+/// Shorter than the minute after which servers and middleboxes commonly drop idle connections.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
+const MAX_USER_AGENT: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) agent: Agent,
+}
+
+/// The engine of this process and, behind it, those of its forked descendants.
+///
+/// A child must not use its parent's connections, and a lock that another thread of the parent
+/// held while forking would stay locked in the child for ever. So a child leaves the parent's
+/// engine alone and appends its own.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    recipe: Recipe,
+    first: Link,
+}
+
+#[derive(Debug)]
+struct Link {
+    generation: u32,
+    engine: Engine,
+    next: OnceCell<Box<Link>>,
+}
+
+impl Engines {
+    pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
+        let recipe = Recipe::new(base, options)?;
+        let first = Link::new(fork_generation(), &recipe);
+        Ok(Engines { recipe, first })
+    }
+
+    pub(crate) fn with_current<T>(&self, use_it: impl FnOnce(&Engine) -> T) -> T {
+        let generation = fork_generation();
+        let mut link = &self.first;
+        while link.generation != generation {
+            link = link.next.get_or_init(|| Box::new(Link::new(generation, &self.recipe)));
+        }
+        use_it(&link.engine)
+    }
+
+    pub(crate) fn user_agent_len(&self) -> usize {
+        self.recipe.user_agent.len()
+    }
+}
+
+impl Link {
+    fn new(generation: u32, recipe: &Recipe) -> Self {
+        Link { generation, engine: recipe.make(), next: OnceCell::new() }
+    }
+}
+
+/// All that an engine is made from.
+#[derive(Debug)]
+struct Recipe {
+    host: Host,
+    port: u16,
+    tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    user_agent: String,
+    max_idle: usize,
+}
+
+impl Recipe {
+    fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
+        // A bad certificate is told also where it would not be used.
+        let config = match (base.is_tls(), &options.ca_pem) {
+            (false, None) => None,
+            (_, pem) => Some(tls::config(pem.as_deref())?),
+        };
+        let tls = match config.filter(|_| base.is_tls()) {
+            Some(config) => Some((config, tls::server_name(base.host())?)),
+            None => None,
+        };
+        Ok(Recipe {
+            host: base.host().clone(),
+            port: base.port(),
+            tls,
+            user_agent: user_agent(options.user_agent.as_deref())?,
+            max_idle: options.max_idle_connections,
+        })
+    }
+
+    fn make(&self) -> Engine {
+        let config = Config::builder()
+            // ureq would otherwise read the proxy from the environment.
+            .proxy(None)
+            .http_status_as_error(false)
+            // A redirect is an answer like any other, and never followed: the token stays here.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(self.user_agent.as_str())
+            .accept("application/json")
+            .accept_encoding("identity")
+            .max_response_header_size(MAX_HEADER)
+            .max_idle_connections(self.max_idle)
+            .max_idle_connections_per_host(self.max_idle)
+            .max_idle_age(MAX_IDLE_AGE)
+            .build();
+        let connector = WireConnector {
+            host: self.host.clone(),
+            port: self.port,
+            tls: self.tls.clone(),
+            resolver: Resolver::default(),
+        };
+        Engine { agent: Agent::with_parts(config, connector, NoLookUp) }
+    }
+}
+
+fn user_agent(appended: Option<&str>) -> Result<String, Error> {
+    let own = concat!("libmfa/", env!("CARGO_PKG_VERSION"));
+    let Some(text) = appended.filter(|t| !t.is_empty()) else { return Ok(own.to_owned()) };
+    if text.len() > MAX_USER_AGENT || !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
+        return Err(Error::argument(format!(
+            "user_agent is longer than {MAX_USER_AGENT} bytes or has one outside 0x20-0x7E"
+        )));
+    }
+    Ok(format!("{own} {text}"))
+}
+
+/// ureq asks its resolver on every call, also for a pooled connection. Ours is asked by the
+/// connector instead, only when a connection is made.
+#[derive(Debug)]
+struct NoLookUp;
+
+impl UreqResolver for NoLookUp {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}

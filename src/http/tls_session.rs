@@ -1,0 +1,232 @@
+//! One TLS connection over a non-blocking socket.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
+
+use crate::error::{Code, Error};
+use crate::http::context::Context;
+use crate::http::tls;
+use crate::http::transport::{lost, wait};
+use crate::sys::{self, Interest};
+
+pub(super) struct TlsSession {
+    connection: Box<ClientConnection>,
+    records: Records,
+}
+
+impl TlsSession {
+    /// Shakes hands, within the exchange's bounds and no longer than `until`.
+    pub(super) fn open(
+        config: &Arc<ClientConfig>,
+        name: &ServerName<'static>,
+        stream: &TcpStream,
+        context: &mut Context,
+        until: Instant,
+    ) -> Result<Self, Error> {
+        let start = Instant::now();
+        let connection = ClientConnection::new(config.clone(), name.clone())
+            .map_err(|e| Error::new(Code::Tls, tls::explain(&e)))?;
+        let mut session = TlsSession { connection: Box::new(connection), records: Records::default() };
+        while session.connection.is_handshaking() || session.connection.wants_write() {
+            if session.connection.wants_write() {
+                session.flush(stream, context, Some(until))?;
+                continue;
+            }
+            wait(stream, Interest::Read, context, Some(until), "in the TLS handshake")?;
+            if session.receive(stream)? == Received::End {
+                return Err(Error::new(Code::Tls, "the server closed the connection in the TLS handshake"));
+            }
+        }
+        context.record.tls_time = start.elapsed();
+        Ok(session)
+    }
+
+    /// Sends all of `bytes`.
+    pub(super) fn send(&mut self, bytes: &[u8], stream: &TcpStream, context: &Context) -> Result<(), Error> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // rustls takes as much as its own bounded buffer holds.
+            let taken = self.connection.writer().write(rest);
+            let taken = taken.map_err(|e| Error::internal(format!("TLS cannot take the request: {e}")))?;
+            rest = &rest[taken..];
+            self.flush(stream, context, None)?;
+        }
+        Ok(())
+    }
+
+    /// Reads at least one byte of plaintext; 0 at an orderly end.
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut [u8],
+        stream: &TcpStream,
+        context: &Context,
+    ) -> Result<usize, Error> {
+        loop {
+            match self.connection.reader().read(buffer) {
+                Ok(n) => return Ok(n),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+                // Without a closing alert somebody may have cut the answer short.
+                Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
+                    let text = "the TLS connection ended without a closing alert";
+                    return Err(Error::new(Code::ConnectionLost, text));
+                }
+                Err(e) => return Err(lost("waiting for the answer", &e)),
+            }
+            self.flush(stream, context, None)?;
+            wait(stream, Interest::Read, context, None, "waiting for the answer")?;
+            self.receive(stream)?;
+        }
+    }
+
+    /// Decrypted and buffered, there is nothing that nobody asked for; nor half a record.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let Ok(state) = self.connection.process_new_packets() else { return false };
+        state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() && self.records.at_boundary()
+    }
+
+    /// As `is_quiet`, and nothing but tickets and the like lies in the socket.
+    pub(super) fn is_silent(&mut self, stream: &TcpStream) -> bool {
+        loop {
+            if !self.is_quiet() {
+                return false;
+            }
+            match self.receive(stream) {
+                Ok(Received::Nothing) => return true,
+                Ok(Received::Some) => {}
+                Ok(Received::End) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Tells the peer that this end is deliberate, if that needs no waiting.
+    pub(super) fn close(&mut self, stream: &TcpStream) {
+        self.connection.send_close_notify();
+        let _ = self.connection.write_tls(&mut Socket { stream, records: &mut self.records });
+    }
+
+    fn flush(
+        &mut self,
+        stream: &TcpStream,
+        context: &Context,
+        connect_until: Option<Instant>,
+    ) -> Result<(), Error> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut Socket { stream, records: &mut self.records }) {
+                Ok(_) => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    wait(stream, Interest::Write, context, connect_until, "sending")?;
+                }
+                Err(e) => return Err(lost("sending", &e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what lies in the socket and decrypts it.
+    fn receive(&mut self, stream: &TcpStream) -> Result<Received, Error> {
+        let mut socket = Socket { stream, records: &mut self.records };
+        let received = match self.connection.read_tls(&mut socket) {
+            Ok(0) => Received::End,
+            Ok(_) => Received::Some,
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(Received::Nothing),
+            Err(e) => return Err(lost("in TLS", &e)),
+        };
+        if let Err(e) = self.connection.process_new_packets() {
+            // The peer should learn why; it need not be waited for.
+            let _ = self.connection.write_tls(&mut Socket { stream, records: &mut self.records });
+            return Err(Error::new(Code::Tls, tls::explain(&e)));
+        }
+        Ok(received)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Received {
+    Nothing,
+    Some,
+    End,
+}
+
+/// Follows the record headers (RFC 8446, 5.1) of what is received, because rustls does not tell
+/// whether it holds half a record. An idle connection that does would give the rest, an answer
+/// that nobody asked for, to the next request.
+#[derive(Debug, Default)]
+struct Records {
+    header: [u8; 5],
+    header_filled: usize,
+    body_left: usize,
+}
+
+impl Records {
+    fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.body_left > 0 {
+                let n = self.body_left.min(bytes.len());
+                self.body_left -= n;
+                bytes = &bytes[n..];
+                continue;
+            }
+            let n = (self.header.len() - self.header_filled).min(bytes.len());
+            self.header[self.header_filled..self.header_filled + n].copy_from_slice(&bytes[..n]);
+            self.header_filled += n;
+            bytes = &bytes[n..];
+            if self.header_filled == self.header.len() {
+                self.body_left = usize::from(u16::from_be_bytes([self.header[3], self.header[4]]));
+                self.header_filled = 0;
+            }
+        }
+    }
+
+    fn at_boundary(&self) -> bool {
+        self.header_filled == 0 && self.body_left == 0
+    }
+}
+
+/// The socket as rustls wants it, without SIGPIPE.
+struct Socket<'a> {
+    stream: &'a TcpStream,
+    records: &'a mut Records,
+}
+
+impl Read for Socket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = sys::recv(self.stream, buffer)?;
+        self.records.follow(&buffer[..n]);
+        Ok(n)
+    }
+}
+
+impl Write for Socket<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        sys::send(self.stream, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_followed_whatever_the_pieces() {
+        let wire: Vec<u8> =
+            [[23, 3, 3, 0, 3].as_slice(), b"abc", &[23, 3, 3, 0, 0], &[23, 3, 3, 1, 0], &[7; 256]].concat();
+        for piece in 1..=wire.len() {
+            let mut records = Records::default();
+            let mut seen = 0;
+            for part in wire.chunks(piece) {
+                records.follow(part);
+                seen += part.len();
+                assert_eq!(records.at_boundary(), [8, 13, 274].contains(&seen), "{piece} {seen}");
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The connector and transport under ureq's agent: TCP, TLS, the deadline and the cancel.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use crate::error::{Code, Error};
+use crate::http::buffers::WireBuffers;
+use crate::http::connect::{ConnectError, connect};
+use crate::http::context::{Context, current, request_size};
+use crate::http::resolver::{ResolveError, Resolver};
+use crate::http::tls_session::TlsSession;
+use crate::http::url::Host;
+use crate::sys::{self, Interest};
+
+/// Makes connections to one client's provider.
+#[derive(Debug)]
+pub(crate) struct WireConnector {
+    pub(crate) host: Host,
+    pub(crate) port: u16,
+    /// Present: every connection is TLS, to this name.
+    pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub(crate) resolver: Resolver,
+}
+
+impl Connector for WireConnector {
+    type Out = Wire;
+
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
+        current(|context| match self.open(context) {
+            Ok(wire) => Ok(Some(wire)),
+            Err(error) => Err(context.fail(error)),
+        })
+    }
+}
+
+impl WireConnector {
+    fn open(&self, context: &mut Context) -> Result<Wire, Error> {
+        context.record.connected = true;
+        let until = sys::instant_after(Instant::now(), context.connect_timeout);
+        let stream = self.open_tcp(context, until)?;
+        let tls = match &self.tls {
+            Some((config, name)) => Some(TlsSession::open(config, name, &stream, context, until)?),
+            None => None,
+        };
+        Ok(Wire { stream, tls, buffers: WireBuffers::default(), idle: false, broken: false })
+    }
+
+    fn open_tcp(&self, context: &mut Context, until: Instant) -> Result<TcpStream, Error> {
+        let start = Instant::now();
+        let limit = context.exchange_limit().no_later_than(until);
+        let resolved = self.resolver.resolve(&self.host, self.port, &limit);
+        let addresses = resolved.map_err(|error| match error {
+            ResolveError::Interrupted(why) => {
+                context.interrupted(why, Some(until), "resolving the server's name")
+            }
+            ResolveError::Failed(e) => {
+                Error::new(Code::Dns, format!("the server's name cannot be resolved: {e}"))
+            }
+        })?;
+        let connect_start = Instant::now();
+        let connected = connect(&addresses, &limit);
+        let stream = connected.map_err(|error| {
+            self.resolver.forget(&self.host);
+            match error {
+                ConnectError::Interrupted(why) => context.interrupted(why, Some(until), "connecting"),
+                ConnectError::Failed(e) => {
+                    Error::new(Code::Connect, format!("cannot connect: {e}")).with_os_error(e.raw_os_error())
+                }
+            }
+        })?;
+        context.record.resolve_time = connect_start - start;
+        context.record.connect_time = connect_start.elapsed();
+        Ok(stream)
+    }
+}
+
+/// One connection.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    tls: Option<TlsSession>,
+    buffers: WireBuffers,
+    /// Back from a finished exchange; the next `is_open` decides whether it serves again.
+    idle: bool,
+    /// An exchange failed on it.
+    broken: bool,
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.buffers.expect_output(request_size());
+        &mut self.buffers
+    }
+
+    /// Only counts: headers and body leave together when the answer is waited for.
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        self.buffers.hold(amount);
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        current(|context| {
+            let result = self.flush(context).and_then(|()| self.fill(context));
+            result.map_err(|error| {
+                self.broken = true;
+                context.fail(error)
+            })
+        })
+    }
+
+    /// ureq asks twice: when a connection comes back, and before it is used again. Only the
+    /// second time costs a system call; coming back, an unread byte shows in the buffers.
+    fn is_open(&mut self) -> bool {
+        if self.broken || !self.buffers.is_input_empty() || !self.buffers.held().is_empty() {
+            return false;
+        }
+        if !self.idle {
+            self.idle = true;
+            return self.tls.as_mut().is_none_or(TlsSession::is_quiet);
+        }
+        self.idle = false;
+        self.is_silent()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+}
+
+impl Wire {
+    fn flush(&mut self, context: &mut Context) -> Result<(), Error> {
+        if self.buffers.held().is_empty() {
+            return Ok(());
+        }
+        // A call that has ended already must not leave a push behind.
+        let checked = context.exchange_limit().check();
+        let checked = checked.map_err(|why| context.interrupted(why, None, "sending the request"));
+        let held = self.buffers.held();
+        let result = checked.and_then(|()| match &mut self.tls {
+            Some(tls) => {
+                // From the first record on, part of the request may have been sent.
+                context.record.sent += held.len();
+                tls.send(held, &self.stream, context)
+            }
+            None => send_all(&self.stream, held, context),
+        });
+        self.buffers.clear_output();
+        result
+    }
+
+    /// Reads at least one byte into the input buffer; `false` at the end of the stream.
+    fn fill(&mut self, context: &mut Context) -> Result<bool, Error> {
+        let amount = match &mut self.tls {
+            Some(tls) => tls.read(self.buffers.input_append_buf(), &self.stream, context)?,
+            None => read_plain(&self.stream, self.buffers.input_append_buf(), context)?,
+        };
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    /// Nothing came in that nobody asked for, and the peer has not closed.
+    fn is_silent(&mut self) -> bool {
+        match &mut self.tls {
+            Some(tls) => tls.is_silent(&self.stream),
+            None => is_would_block(sys::peek(&self.stream, &mut [0])),
+        }
+    }
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Wire {
+    /// Tells a TLS peer that this end is deliberate, if that needs no waiting.
+    fn drop(&mut self) {
+        if let Some(tls) = self.tls.as_mut().filter(|_| !self.broken) {
+            tls.close(&self.stream);
+        }
+    }
+}
+
+/// Waits within the exchange's bounds and, while connecting, no longer than `connect_until`.
+pub(super) fn wait(
+    stream: &TcpStream,
+    interest: Interest,
+    context: &Context,
+    connect_until: Option<Instant>,
+    doing: &str,
+) -> Result<(), Error> {
+    let limit = context.exchange_limit();
+    let limit = connect_until.map_or(limit, |until| limit.no_later_than(until));
+    match limit.wait_for(&[(stream.as_raw_fd(), interest)]) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(why)) => Err(context.interrupted(why, connect_until, doing)),
+        Err(e) => Err(Error::internal(format!("poll failed: {e}")).with_os_error(e.raw_os_error())),
+    }
+}
+
+fn send_all(stream: &TcpStream, mut bytes: &[u8], context: &mut Context) -> Result<(), Error> {
+    while !bytes.is_empty() {
+        match sys::send(stream, bytes) {
+            Ok(n) => {
+                context.record.sent += n;
+                bytes = &bytes[n..];
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                wait(stream, Interest::Write, context, None, "sending the request")?;
+            }
+            Err(e) => return Err(lost("sending the request", &e)),
+        }
+    }
+    Ok(())
+}
+
+fn read_plain(stream: &TcpStream, buffer: &mut [u8], context: &Context) -> Result<usize, Error> {
+    loop {
+        wait(stream, Interest::Read, context, None, "waiting for the answer")?;
+        match sys::recv(stream, buffer) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(e) => return Err(lost("waiting for the answer", &e)),
+            Ok(n) => return Ok(n),
+        }
+    }
+}
+
+pub(super) fn lost(doing: &str, error: &io::Error) -> Error {
+    Error::new(Code::ConnectionLost, format!("the connection was lost while {doing}: {error}"))
+        .with_os_error(error.raw_os_error())
+}
+
+fn is_would_block(result: io::Result<usize>) -> bool {
+    matches!(result, Err(e) if e.kind() == ErrorKind::WouldBlock)
+}

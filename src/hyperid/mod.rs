@@ -1,0 +1,192 @@
+//! HyperID: may this person be asked, ask, and what did they say.
+//!
+//! The wire facts and where each comes from: the provider's documentation and its published
+//! clients. [S] marks what a source states, [I] what is inferred.
+
+mod answer;
+mod decision;
+mod policy;
+mod request;
+mod wait;
+
+pub use decision::{Approval, Decision};
+pub use request::Request;
+pub use wait::{OnUpdate, TokenProvider, WaitEnd, WaitOptions};
+
+use std::time::Duration;
+
+use crate::call::{Call, Post, repeatable};
+use crate::error::{Code, Error, Provider};
+use crate::http::{Endpoint, Http};
+use crate::options::{CallOptions, ClientOptions};
+use crate::retry;
+use crate::secret::Secret;
+
+/// HyperID's production [S].
+const PRODUCTION: &str = "https://api.hypersecureid.com";
+
+/// A client for HyperID. Safe to use from any number of threads at once.
+#[derive(Debug)]
+pub struct HyperId {
+    http: Http,
+    availability: Endpoint,
+    two_factor_types: Endpoint,
+    start: Endpoint,
+    status: Endpoint,
+    cancel: Endpoint,
+}
+
+/// What is known of a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// What the person decided.
+    pub decision: Decision,
+    /// The transaction's id; 0: none is known.
+    pub transaction_id: i64,
+    /// The server's `transaction_status`.
+    pub raw_status: Option<i32>,
+    /// The server's `transaction_complete_result`.
+    pub raw_complete_result: Option<i32>,
+    /// How often the state was asked for.
+    pub polls: u32,
+    /// Since the call began.
+    pub elapsed: Duration,
+}
+
+impl HyperId {
+    /// Makes a client. Nothing is sent.
+    pub fn new(options: &ClientOptions) -> Result<Self, Error> {
+        Self::build(options).map_err(|e| Error { provider: Provider::HyperId, ..e })
+    }
+
+    fn build(options: &ClientOptions) -> Result<Self, Error> {
+        let http = Http::new(options, Some(PRODUCTION))?;
+        Ok(HyperId {
+            availability: http.endpoint("/mfa-client/availability-check")?,
+            two_factor_types: http.endpoint("/2fa/types/get")?,
+            start: http.endpoint("/mfa-client/transaction/start/v2")?,
+            status: http.endpoint("/mfa-client/transaction/status-get")?,
+            cancel: http.endpoint("/mfa-client/transaction/cancel")?,
+            http,
+        })
+    }
+
+    /// Whether the person has linked the authenticator app and so may be asked.
+    pub fn availability(&self, access_token: &str, options: &CallOptions<'_>) -> Result<bool, Error> {
+        self.call(access_token, options, |call, token| {
+            call.send_repeatable(&self.post(&self.availability, token, request::EMPTY), answer::available)
+        })
+    }
+
+    /// The numbers of the second factors that the person has set up, as the server lists them.
+    pub fn two_factor_types(&self, access_token: &str, options: &CallOptions<'_>) -> Result<Vec<i32>, Error> {
+        self.call(access_token, options, |call, token| {
+            call.send_repeatable(
+                &self.post(&self.two_factor_types, token, request::EMPTY),
+                answer::two_factor_types,
+            )
+        })
+    }
+
+    /// Asks the person: a push to their phone. Returns the transaction's id.
+    ///
+    /// Never repeated once a byte of it was sent; see `Error::outcome_unknown`.
+    pub fn start(
+        &self,
+        access_token: &str,
+        request: &Request<'_>,
+        options: &CallOptions<'_>,
+    ) -> Result<i64, Error> {
+        self.call(access_token, options, |call, token| {
+            let body = request::start(request)?;
+            self.start_once(call, token, &body)
+        })
+    }
+
+    /// Reads a transaction's state once.
+    pub fn status(
+        &self,
+        access_token: &str,
+        id: i64,
+        options: &CallOptions<'_>,
+    ) -> Result<Transaction, Error> {
+        self.call(access_token, options, |call, token| {
+            let body = request::transaction_id(id)?;
+            let post = self.post(&self.status, token, &body);
+            let state = call.send_repeatable(&post, |answer| answer::state(answer, id))?;
+            Ok(Transaction {
+                decision: state.decision,
+                transaction_id: id,
+                raw_status: Some(state.raw_status),
+                raw_complete_result: state.raw_complete_result,
+                polls: 1,
+                elapsed: call.start.elapsed(),
+            })
+        })
+    }
+
+    /// Cancels a transaction. `Code::AlreadyCompleted`: the person was faster; read the status.
+    pub fn cancel(&self, access_token: &str, id: i64, options: &CallOptions<'_>) -> Result<(), Error> {
+        self.call(access_token, options, |call, token| {
+            let body = request::transaction_id(id)?;
+            self.cancel_once(call, token, &body, call.until)
+        })
+    }
+
+    fn call<'o, T>(
+        &self,
+        access_token: &str,
+        options: &CallOptions<'o>,
+        work: impl FnOnce(&mut Call<'_>, &Secret) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut call = Call::new(&self.http, Provider::HyperId, options, self.http.request_timeout);
+        let token = Secret::header_material("access_token", access_token);
+        token.and_then(|token| work(&mut call, &token)).map_err(|error| call.finish(error))
+    }
+
+    fn post<'p>(&self, endpoint: &'p Endpoint, token: &'p Secret, body: &'p [u8]) -> Post<'p> {
+        Post { endpoint, bearer: Some(token), body }
+    }
+
+    fn start_once(&self, call: &mut Call<'_>, token: &Secret, body: &[u8]) -> Result<i64, Error> {
+        let sent = call.send_once(&self.post(&self.start, token, body), call.until);
+        let (error, was_sent) = match sent {
+            Ok(answer) => match answer::started(&answer) {
+                Ok(id) => return Ok(id),
+                Err(error) => (error, true),
+            },
+            Err(failure) => (failure.error, failure.sent),
+        };
+        let outcome_unknown = was_sent && !answer::is_refusal(&error);
+        let retryable = !outcome_unknown && retry::is_transient(&error);
+        Err(Error { outcome_unknown, retryable, ..error })
+    }
+
+    fn cancel_once(
+        &self,
+        call: &mut Call<'_>,
+        token: &Secret,
+        body: &[u8],
+        until: std::time::Instant,
+    ) -> Result<(), Error> {
+        let sent = call.send_once(&self.post(&self.cancel, token, body), until);
+        let result = sent.map_err(|failure| failure.error).and_then(|answer| answer::cancelled(&answer));
+        // A second cancel is answered with "already cancelled": no harm.
+        result.map_err(repeatable)
+    }
+}
+
+/// A two-digit control code, zero padded, from a cryptographic source: show it beside the question
+/// so that the person can compare it with the one in the app.
+pub fn control_code() -> Result<String, Error> {
+    use rustls::crypto::ring::default_provider;
+    let random = default_provider().secure_random;
+    loop {
+        let mut byte = [0u8];
+        random.fill(&mut byte).map_err(|_| Error::new(Code::Internal, "the system has no random numbers"))?;
+        // 200 is the largest multiple of 100 in a byte: no code is likelier than another.
+        if byte[0] < 200 {
+            return Ok(format!("{:02}", byte[0] % 100));
+        }
+    }
+}

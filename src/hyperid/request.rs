@@ -1,0 +1,222 @@
+//! What is sent to HyperID: checked, then written as JSON.
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// The template whose one parameter is a question.
+const QUESTION_TEMPLATE: i32 = 4;
+/// Far above what an app can show; keeps a request in one piece.
+const MAX_TEXT: usize = 32 * 1024;
+
+/// What to ask the person.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// Which screen the app shows; 0: a question (template 4).
+    pub template_id: i32,
+    /// Template 4: the text shown to the person.
+    pub question: Option<&'a str>,
+    /// Any template: its parameters, a JSON object. Not together with `question`.
+    pub values_json: Option<&'a str>,
+    /// The control code shown on both sides: two digits.
+    pub code: Option<&'a str>,
+    /// Let `code` be any text.
+    pub any_code: bool,
+    /// Identifies the device that the person acts from.
+    pub device_id: Option<&'a str>,
+    /// Describes that device to the person.
+    pub device_desc: Option<&'a str>,
+    /// That device's address.
+    pub ip: Option<&'a str>,
+}
+
+/// `POST /mfa-client/transaction/start/v2` [S].
+#[derive(Serialize)]
+struct Start<'a> {
+    template_id: i32,
+    /// A string that holds JSON: escaped twice on the wire [S].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    values: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_desc: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<&'a str>,
+}
+
+/// Template 4's values [S: all published clients].
+#[derive(Serialize)]
+struct QuestionValues<'a> {
+    version: u32,
+    action: QuestionAction<'a>,
+}
+
+#[derive(Serialize)]
+struct QuestionAction<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    action_info: &'a str,
+}
+
+#[derive(Serialize)]
+struct TransactionId {
+    transaction_id: i64,
+}
+
+pub(super) const EMPTY: &[u8] = b"{}";
+
+pub(super) fn start(request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+    check(request)?;
+    let values = match (request.question, request.values_json) {
+        (Some(question), _) => Some(question_values(question)?),
+        (None, values) => values.map(str::to_owned),
+    };
+    to_json(&Start {
+        template_id: if request.template_id == 0 { QUESTION_TEMPLATE } else { request.template_id },
+        values,
+        code: request.code,
+        device_id: request.device_id,
+        device_desc: request.device_desc,
+        ip: request.ip,
+    })
+}
+
+pub(super) fn transaction_id(id: i64) -> Result<Zeroizing<Vec<u8>>, Error> {
+    if id <= 0 {
+        return Err(Error::argument(format!("transaction_id {id} is not above 0")));
+    }
+    to_json(&TransactionId { transaction_id: id })
+}
+
+fn check(request: &Request<'_>) -> Result<(), Error> {
+    let texts = [
+        ("question", request.question),
+        ("values_json", request.values_json),
+        ("code", request.code),
+        ("device_id", request.device_id),
+        ("device_desc", request.device_desc),
+        ("ip", request.ip),
+    ];
+    for (name, text) in texts {
+        check_text(name, text)?;
+    }
+    check_template(request)?;
+    match request.code {
+        Some(code) if !request.any_code && !is_two_digits(code) => {
+            Err(Error::argument("code is not two digits (MFA_REQUEST_ANY_CODE allows any text)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_text(name: &str, text: Option<&str>) -> Result<(), Error> {
+    match text {
+        Some("") => Err(Error::argument(format!("{name} is empty; leave it out instead"))),
+        Some(text) if text.len() > MAX_TEXT => {
+            Err(Error::argument(format!("{name} is longer than {MAX_TEXT} bytes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_template(request: &Request<'_>) -> Result<(), Error> {
+    if request.question.is_some() && request.values_json.is_some() {
+        return Err(Error::argument("question and values_json exclude each other"));
+    }
+    if request.question.is_some() && ![0, QUESTION_TEMPLATE].contains(&request.template_id) {
+        return Err(Error::argument("question belongs to template 4; use values_json for another"));
+    }
+    if request.question.is_none() && request.template_id == 0 {
+        return Err(Error::argument("question is required unless template_id names another template"));
+    }
+    let is_object = |json| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).is_ok();
+    if request.values_json.is_some_and(|json| !is_object(json)) {
+        return Err(Error::argument("values_json is not a JSON object"));
+    }
+    Ok(())
+}
+
+fn is_two_digits(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn question_values(question: &str) -> Result<String, Error> {
+    let action = QuestionAction { kind: "question", action_info: question };
+    serde_json::to_string(&QuestionValues { version: 1, action }).map_err(|e| Error::internal(e.to_string()))
+}
+
+/// Written into a buffer that does not grow, so that no copy of it stays behind.
+fn to_json(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+    serde_json::to_writer(&mut *bytes, value).map_err(|e| Error::internal(e.to_string()))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(request: &Request<'_>) -> String {
+        String::from_utf8(start(request).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_question_is_escaped_twice() {
+        let request = Request { question: Some("Pay \"5 €\"?"), code: Some("07"), ..Request::default() };
+        let expected = r#"{"template_id":4,"values":"{\"version\":1,\"action\":{\"type\":\"question\",\"action_info\":\"Pay \\\"5 €\\\"?\"}}","code":"07"}"#;
+        assert_eq!(json(&request), expected);
+    }
+
+    #[test]
+    fn other_templates_take_their_values_as_given() {
+        let request = Request {
+            template_id: 2,
+            values_json: Some(r#"{"amount":"0.5"}"#),
+            device_id: Some("d"),
+            device_desc: Some("e"),
+            ip: Some("::1"),
+            ..Request::default()
+        };
+        let expected = r#"{"template_id":2,"values":"{\"amount\":\"0.5\"}","device_id":"d","device_desc":"e","ip":"::1"}"#;
+        assert_eq!(json(&request), expected);
+        assert_eq!(json(&Request { template_id: 99, ..Request::default() }), r#"{"template_id":99}"#);
+    }
+
+    #[test]
+    fn contradictory_requests_are_refused() {
+        let ok = Request { question: Some("?"), ..Request::default() };
+        let bad = [
+            Request::default(),
+            Request { question: Some(""), ..ok },
+            Request { values_json: Some("{}"), ..ok },
+            Request { question: None, values_json: Some("{}"), ..ok },
+            Request { template_id: 2, ..ok },
+            Request { template_id: 2, question: None, values_json: Some("[]"), ..ok },
+            Request { template_id: 2, question: None, values_json: Some("{} x"), ..ok },
+            Request { code: Some("7"), ..ok },
+            Request { code: Some("123"), ..ok },
+            Request { code: Some("1a"), ..ok },
+            Request { code: Some("١٢"), ..ok },
+            Request { code: Some(""), any_code: true, ..ok },
+            Request { ip: Some(""), ..ok },
+        ];
+        for request in bad {
+            assert!(start(&request).is_err(), "{request:?}");
+        }
+        assert!(start(&Request { code: Some("abc"), any_code: true, ..ok }).is_ok());
+        assert!(start(&Request { template_id: 4, ..ok }).is_ok());
+    }
+
+    #[test]
+    fn ids_are_positive() {
+        assert_eq!(
+            transaction_id(i64::MAX).unwrap().as_slice(),
+            br#"{"transaction_id":9223372036854775807}"#
+        );
+        assert!(transaction_id(0).is_err() && transaction_id(-1).is_err());
+    }
+}

@@ -1,0 +1,39 @@
+//! Ask a person for a second factor, and trust the answer.
+//!
+//! The library behind `include/mfa.h`, usable from Rust too. Two providers: [`HyperId`] (MFA
+//! requests, 2FA methods) and [`Capillary`] (is MFA registered).
+//!
+//! Dependencies point one way: `ffi` → the providers → `call`, `http`, `json` → `time`, `error`,
+//! `secret`, `sys`. The core knows no C, the C ABI no JSON or HTTP, the providers no ureq.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("build libmfa with panic = \"unwind\": a panic must not take the host process down");
+
+mod call;
+mod capillary;
+#[cfg(test)]
+#[allow(dead_code)] // build.rs is its reader; the tests check it.
+mod codes;
+mod error;
+mod ffi;
+mod http;
+mod hyperid;
+mod json;
+mod log;
+mod options;
+mod retry;
+mod secret;
+mod sys;
+mod time;
+
+pub use capillary::{Capillary, Registration, RegistrationState};
+pub use error::{Code, Error, Provider};
+pub use hyperid::{
+    Approval, Decision, HyperId, OnUpdate, Request, TokenProvider, Transaction, WaitEnd, WaitOptions,
+    control_code,
+};
+pub use options::{CallOptions, ClientOptions, LogLevel, LogSink};
+pub use time::Cancel;

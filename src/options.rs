@@ -1,0 +1,86 @@
+//! What a caller can set: per client, and per call.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::time::Cancel;
+
+/// How much is logged; each level includes those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum LogLevel {
+    /// Nothing.
+    #[default]
+    Off = 0,
+    /// What fails a call.
+    Error = 1,
+    /// What deserves a look: a connection in clear, a retry.
+    Warn = 2,
+    /// What happens seldom: a client made.
+    Info = 3,
+    /// One line for each request.
+    Debug = 4,
+}
+
+/// Where log lines go. Called on the calling thread, with no lock held.
+pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
+
+/// How a client is set up.
+#[derive(Clone)]
+pub struct ClientOptions {
+    /// Where the provider is; `None`: the provider's production, where there is only one.
+    pub base_url: Option<String>,
+    /// Allow `http://` to 127.0.0.0/8, `[::1]` and `localhost`.
+    pub allow_loopback_http: bool,
+    /// The longest that one exchange, and a call without a timeout of its own, may take.
+    pub request_timeout: Duration,
+    /// The longest that name, TCP and TLS of one connection may take together.
+    pub connect_timeout: Duration,
+    /// Roots in place of the built-in ones: one or more PEM certificates.
+    pub ca_pem: Option<String>,
+    /// Appended to libmfa's own `User-Agent`.
+    pub user_agent: Option<String>,
+    /// How many idle connections are kept.
+    pub max_idle_connections: usize,
+    /// The most that is logged.
+    pub log_level: LogLevel,
+    /// Where it is logged.
+    pub log: Option<LogSink>,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        ClientOptions {
+            base_url: None,
+            allow_loopback_http: false,
+            request_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            ca_pem: None,
+            user_agent: None,
+            max_idle_connections: 64,
+            log_level: LogLevel::Off,
+            log: None,
+        }
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("base_url", &self.base_url)
+            .field("request_timeout", &self.request_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("log_level", &self.log_level)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What bounds one call.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallOptions<'a> {
+    /// The deadline, from the start of the call; `None`: the call's default.
+    pub timeout: Option<Duration>,
+    /// Ends the call when triggered.
+    pub cancel: Option<&'a Cancel>,
+}

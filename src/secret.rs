@@ -1,0 +1,70 @@
+//! Strings that must not outlive their use: zeroed when dropped, and never printed.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+
+/// The longest token or other header material that is accepted, in bytes.
+const MAX_LEN: usize = 16_384;
+
+/// A token, password or key.
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes header material: 1–16,384 characters, each 0x21–0x7E, so that it can neither split a
+    /// header nor be mistaken for another one.
+    pub(crate) fn header_material(name: &str, text: &str) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Err(Error::argument(format!("{name} is empty")));
+        }
+        if text.len() > MAX_LEN {
+            return Err(Error::argument(format!("{name} is longer than {MAX_LEN} bytes")));
+        }
+        if let Some(at) = text.bytes().position(|b| !(0x21..=0x7e).contains(&b)) {
+            return Err(Error::argument(format!("{name} has a byte outside 0x21-0x7E at offset {at}")));
+        }
+        Ok(Secret(Zeroizing::new(text.to_owned())))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_exactly_the_visible_ascii() {
+        for byte in 0u8..=127 {
+            let text = String::from_utf8(vec![b'a', byte, b'b']).unwrap();
+            let accepted = Secret::header_material("token", &text).is_ok();
+            assert_eq!(accepted, (0x21..=0x7e).contains(&byte), "{byte:#x}");
+        }
+        assert!(Secret::header_material("token", "ü").is_err());
+    }
+
+    #[test]
+    fn length_is_bounded_on_both_sides() {
+        assert!(Secret::header_material("token", "").is_err());
+        assert!(Secret::header_material("token", &"a".repeat(MAX_LEN)).is_ok());
+        assert!(Secret::header_material("token", &"a".repeat(MAX_LEN + 1)).is_err());
+    }
+
+    #[test]
+    fn is_never_printed() {
+        let secret = Secret::header_material("token", "hush").unwrap();
+        assert!(!format!("{secret:?}").contains("hush"));
+        let error = Secret::header_material("token", "hu sh").unwrap_err();
+        assert!(!format!("{error:?}").contains("hu sh"));
+    }
+}

@@ -1,0 +1,273 @@
+//! The few system calls that std does not offer, behind safe functions.
+//!
+//! This is the one exception to `deny(unsafe_code)` outside `ffi`. Every socket is non-blocking
+//! and close-on-exec, sends never raise SIGPIPE, and EINTR is retried.
+
+#![allow(unsafe_code)]
+
+#[cfg(not(unix))]
+compile_error!("libmfa's transport needs poll(2); a port to this system is welcome in src/sys.rs");
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// What a descriptor is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+/// Waits until one of the descriptors is ready, or until `until`.
+///
+/// Returns a bit for each descriptor that is ready, none when the time has passed. An error or
+/// hang-up counts as ready: the following read or write tells which.
+pub(crate) fn poll(fds: &[(RawFd, Interest)], until: Instant) -> io::Result<u32> {
+    const MAX: usize = 10;
+    assert!(fds.len() <= MAX);
+    let mut list = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MAX];
+    for (slot, (fd, interest)) in list.iter_mut().zip(fds) {
+        slot.fd = *fd;
+        slot.events = match interest {
+            Interest::Read => libc::POLLIN,
+            Interest::Write => libc::POLLOUT,
+        };
+    }
+    loop {
+        let timeout = millis_until(until);
+        // SAFETY: `list` holds at least `fds.len()` initialised entries and outlives the call.
+        let n = unsafe { libc::poll(list.as_mut_ptr(), fds.len() as libc::nfds_t, timeout) };
+        if n > 0 {
+            let ready = list[..fds.len()].iter().enumerate();
+            return Ok(ready.fold(0, |bits, (i, p)| bits | (u32::from(p.revents != 0) << i)));
+        }
+        if n == 0 {
+            if Instant::now() >= until {
+                return Ok(0);
+            }
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Rounded up, so that a wait never ends before its time and then spins.
+fn millis_until(until: Instant) -> i32 {
+    let left = until.saturating_duration_since(Instant::now());
+    let millis = left.as_nanos().div_ceil(1_000_000);
+    i32::try_from(millis).unwrap_or(i32::MAX)
+}
+
+/// Begins a connection to `addr` without waiting for it. `true`: it stands already.
+pub(crate) fn begin_connect(addr: &SocketAddr) -> io::Result<(TcpStream, bool)> {
+    let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let socket = new_socket(family)?;
+    let (storage, len) = raw_address(addr);
+    // SAFETY: `storage` holds a socket address of `len` bytes for `family`, and the descriptor is
+    // open for the call.
+    let rc = unsafe { libc::connect(socket.as_raw_fd(), (&raw const storage).cast(), len) };
+    let connected = if rc == 0 {
+        true
+    } else {
+        let error = io::Error::last_os_error();
+        // An interrupted connect goes on by itself, like one in progress.
+        match error.raw_os_error() {
+            Some(libc::EINPROGRESS | libc::EINTR) => false,
+            _ => return Err(error),
+        }
+    };
+    let stream = TcpStream::from(socket);
+    Ok((stream, connected))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: socket(2) takes no pointer; a non-negative result is a descriptor that only we own.
+    unsafe {
+        let fd = libc::socket(family, kind, 0);
+        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: as above; fcntl and setsockopt work on that descriptor and a local integer alone.
+    unsafe {
+        let fd = libc::socket(family, libc::SOCK_STREAM, 0);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let socket = OwnedFd::from_raw_fd(fd);
+        libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+        #[cfg(target_vendor = "apple")]
+        {
+            let on: libc::c_int = 1;
+            let size = size_of::<libc::c_int>() as libc::socklen_t;
+            let name = libc::SO_NOSIGPIPE;
+            libc::setsockopt(fd, libc::SOL_SOCKET, name, (&raw const on).cast(), size);
+        }
+        Ok(socket)
+    }
+}
+
+fn raw_address(addr: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: all-zero bytes are a valid `sockaddr_storage`, which is large and aligned enough for
+    // each of the two address types that are written into it.
+    unsafe {
+        let mut storage: libc::sockaddr_storage = std::mem::zeroed();
+        let len = match addr {
+            SocketAddr::V4(v4) => {
+                let raw = &mut *(&raw mut storage).cast::<libc::sockaddr_in>();
+                raw.sin_family = libc::AF_INET as libc::sa_family_t;
+                raw.sin_port = v4.port().to_be();
+                raw.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                size_of::<libc::sockaddr_in>()
+            }
+            SocketAddr::V6(v6) => {
+                let raw = &mut *(&raw mut storage).cast::<libc::sockaddr_in6>();
+                raw.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                raw.sin6_port = v6.port().to_be();
+                raw.sin6_addr.s6_addr = v6.ip().octets();
+                raw.sin6_flowinfo = v6.flowinfo();
+                raw.sin6_scope_id = v6.scope_id();
+                size_of::<libc::sockaddr_in6>()
+            }
+        };
+        (storage, len as libc::socklen_t)
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+const SEND_FLAGS: libc::c_int = 0;
+#[cfg(not(target_vendor = "apple"))]
+const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+
+/// Sends what the socket takes at once; `WouldBlock` when that is nothing.
+pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    retry_interrupted(|| {
+        // SAFETY: the descriptor is open, and `bytes` is readable for its length.
+        unsafe { libc::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
+    })
+}
+
+/// Receives what is there; 0 at the end of file, `WouldBlock` when nothing is.
+pub(crate) fn recv(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    receive(stream, buffer, 0)
+}
+
+/// Looks at what is there without taking it.
+pub(crate) fn peek(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    receive(stream, buffer, libc::MSG_PEEK)
+}
+
+fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
+    retry_interrupted(|| {
+        // SAFETY: the descriptor is open, and `buffer` is writable for its length.
+        unsafe { libc::recv(stream.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) }
+    })
+}
+
+fn retry_interrupted(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        let n = call();
+        if n >= 0 {
+            return Ok(n as usize);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// A descriptor that becomes readable once and stays so: eventfd on Linux, a pipe elsewhere.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    listen: OwnedFd,
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    strike: OwnedFd,
+}
+
+impl Bell {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn new() -> io::Result<Self> {
+        // SAFETY: eventfd(2) takes no pointer; a non-negative result is a descriptor only we own.
+        unsafe {
+            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Bell { listen: OwnedFd::from_raw_fd(fd) })
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut fds = [-1; 2];
+        // SAFETY: pipe(2) fills the two descriptors, which only we own; fcntl takes no pointer.
+        unsafe {
+            if libc::pipe(fds.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            for fd in fds {
+                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+                libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+            }
+            Ok(Bell { listen: OwnedFd::from_raw_fd(fds[0]), strike: OwnedFd::from_raw_fd(fds[1]) })
+        }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.listen.as_raw_fd()
+    }
+
+    /// Makes the descriptor readable. One write(2), nothing else: safe in a signal handler.
+    pub(crate) fn strike(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let fd = self.listen.as_raw_fd();
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let fd = self.strike.as_raw_fd();
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the descriptor is open and eight bytes are readable. A failure means that the
+        // bell has been struck so often that it cannot get any more readable.
+        unsafe {
+            libc::write(fd, one.as_ptr().cast(), one.len());
+        }
+    }
+}
+
+/// How many times this process is removed from the first one by fork(2).
+///
+/// A child must not use its parent's connections, nor wait for its parent's threads: state that
+/// belongs to one process is kept beside this number.
+pub(crate) fn fork_generation() -> u32 {
+    static WATCH: std::sync::Once = std::sync::Once::new();
+    WATCH.call_once(|| {
+        // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process,
+        // and the library is never unloaded (`-z nodelete`), so it stays where it is.
+        unsafe {
+            libc::pthread_atfork(None, None, Some(after_fork));
+        }
+    });
+    GENERATION.load(Ordering::Relaxed)
+}
+
+static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn after_fork() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
+}
+
+/// The instant `delay` from now; far enough away where the sum cannot be told.
+pub(crate) fn instant_after(start: Instant, delay: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+    start.checked_add(delay).unwrap_or_else(|| start + FAR)
+}

@@ -1,0 +1,540 @@
+//! Waiting and confirming on the wire: every sentence of the contract.
+
+mod support;
+
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mfa::{CallOptions, Cancel, Code, Decision, Request, Transaction, WaitEnd, WaitOptions};
+use support::{Peer, Reply, Request as Sent, Then};
+use zeroize::Zeroizing;
+
+const PENDING: &str =
+    r#"{"result":0,"transaction_id":3,"transaction_status":0,"transaction_complete_result":0}"#;
+const APPROVED: &str =
+    r#"{"result":0,"transaction_id":3,"transaction_status":1,"transaction_complete_result":0}"#;
+const DENIED: &str =
+    r#"{"result":0,"transaction_id":3,"transaction_status":1,"transaction_complete_result":1}"#;
+const EXPIRED: &str = r#"{"result":0,"transaction_status":2}"#;
+const CANCELLED: &str = r#"{"result":0,"transaction_status":4,"transaction_complete_result":0}"#;
+const UNKNOWN: &str = r#"{"result":0,"transaction_status":9,"transaction_complete_result":0}"#;
+const TOKEN_EXPIRED: &str = r#"{"result":-4}"#;
+const TOKEN_INVALID: &str = r#"{"result":-5}"#;
+
+fn patient() -> CallOptions<'static> {
+    CallOptions { timeout: Some(Duration::from_secs(30)), cancel: None }
+}
+
+/// Polls without delay: these tests are about what, not when.
+fn eager<'a>() -> WaitOptions<'a> {
+    let beat = Some(Duration::from_millis(1));
+    WaitOptions { min_interval: beat, max_interval: beat, ..WaitOptions::default() }
+}
+
+fn wait(peer: &Peer) -> WaitEnd {
+    peer.hyperid().wait("t", 3, &mut eager(), &patient())
+}
+
+fn code(end: &WaitEnd) -> Option<Code> {
+    end.result.as_ref().err().map(|e| e.code)
+}
+
+fn json(bodies: &[&str]) -> Vec<Reply> {
+    bodies.iter().map(|b| Reply::json(b)).collect()
+}
+
+#[test]
+fn a_wait_goes_on_while_pending_or_unknown_and_ends_with_the_answer() {
+    for (last, approved) in [(APPROVED, true), (DENIED, false), (EXPIRED, false), (CANCELLED, false)] {
+        let peer = Peer::scripted(json(&[PENDING, UNKNOWN, PENDING, last]));
+        let end = wait(&peer);
+        assert!(end.result.is_ok());
+        assert_eq!(end.transaction.decision.is_approved(), approved);
+        assert_eq!((end.transaction.polls, peer.requests().len()), (4, 4));
+        assert_eq!(end.transaction.transaction_id, 3);
+    }
+}
+
+#[test]
+fn passing_trouble_is_ridden_out() {
+    let trouble = [
+        Reply::json(r#"{"result":-1}"#),
+        Reply::status(500, "<html>"),
+        Reply::status(503, ""),
+        Reply::status(429, "{}"),
+        Reply::nothing(Then::Close),
+        Reply::nothing(Then::Reset),
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{").then(Then::Close),
+        Reply::raw("HTTP/1.1 200").then(Then::Reset),
+    ];
+    for reply in trouble {
+        let peer = Peer::scripted(vec![reply.clone(), reply.clone(), Reply::json(APPROVED)]);
+        let end = wait(&peer);
+        assert!(end.result.is_ok() && end.transaction.decision.is_approved(), "{reply:?} {:?}", end.result);
+        assert_eq!(end.transaction.polls, 3);
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_yet_is_ridden_out() {
+    // A port that refuses until the peer takes it.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let options = mfa::ClientOptions {
+        base_url: Some(format!("http://{address}")),
+        allow_loopback_http: true,
+        ..mfa::ClientOptions::default()
+    };
+    let client = mfa::HyperId::new(&options).unwrap();
+    let polls = AtomicUsize::new(0);
+    let mut on_update = |so_far: &Transaction| {
+        polls.store(so_far.polls as usize, Ordering::SeqCst);
+        if so_far.polls >= 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let end = client.wait("t", 3, &mut options, &patient());
+    assert_eq!(code(&end), Some(Code::Cancelled));
+    assert_eq!(polls.load(Ordering::SeqCst), 3);
+    assert_eq!(end.transaction.decision, Decision::None);
+}
+
+#[test]
+fn lasting_trouble_ends_the_wait() {
+    let cases = [
+        (r#"{"result":-3}"#, Code::AccessDenied),
+        (r#"{"result":-6}"#, Code::TransactionNotFound),
+        (r#"{"result":-2}"#, Code::ProviderInvalidParameters),
+        (TOKEN_EXPIRED, Code::TokenExpired),
+        (TOKEN_INVALID, Code::TokenInvalid),
+        (r#"{"result":0}"#, Code::MalformedAnswer),
+        ("garbage", Code::MalformedAnswer),
+        (r#"{"result":0,"transaction_status":1}"#, Code::MalformedAnswer),
+        (
+            r#"{"result":0,"transaction_id":4,"transaction_status":1,"transaction_complete_result":0}"#,
+            Code::ContradictoryAnswer,
+        ),
+    ];
+    for (body, expected) in cases {
+        let peer = Peer::scripted(json(&[PENDING, body, APPROVED]));
+        let end = wait(&peer);
+        assert_eq!(code(&end), Some(expected), "{body}");
+        // What was known last stays, and is no approval.
+        assert_eq!((end.transaction.decision, end.transaction.polls), (Decision::Pending, 2));
+    }
+    for (status, expected) in [(403, Code::AccessDenied), (404, Code::HttpStatus), (302, Code::HttpStatus)] {
+        let peer = Peer::scripted(vec![
+            Reply::json(PENDING),
+            Reply::status(status, APPROVED),
+            Reply::json(APPROVED),
+        ]);
+        assert_eq!(code(&wait(&peer)), Some(expected), "{status}");
+    }
+}
+
+#[test]
+fn retry_after_keeps_the_next_poll_back() {
+    let peer =
+        Peer::scripted(vec![Reply::with_headers(429, "Retry-After: 1\r\n", ""), Reply::json(APPROVED)]);
+    let start = Instant::now();
+    assert!(wait(&peer).result.is_ok());
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+/// Refuses every token but `good`.
+fn checks_token(good: &'static str, refusal: &'static str) -> impl Fn(&Sent) -> Reply {
+    move |request| {
+        let accepted = request.header("authorization") == Some(&format!("Bearer {good}"));
+        Reply::json(if accepted { APPROVED } else { refusal })
+    }
+}
+
+fn wait_with_tokens(peer: &Peer, tokens: &[Option<&str>]) -> (WaitEnd, usize) {
+    let mut asked = 0;
+    let mut provider = || {
+        asked += 1;
+        tokens.get(asked - 1).copied().flatten().map(|t| Zeroizing::new(t.to_owned()))
+    };
+    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let end = peer.hyperid().wait("old", 3, &mut options, &patient());
+    (end, asked)
+}
+
+#[test]
+fn a_refused_token_is_replaced_and_the_poll_repeated() {
+    for refusal in [TOKEN_EXPIRED, TOKEN_INVALID] {
+        let peer = Peer::new(checks_token("new", refusal));
+        let (end, asked) = wait_with_tokens(&peer, &[Some("new")]);
+        assert!(end.result.is_ok() && end.transaction.decision.is_approved());
+        assert_eq!((asked, peer.requests().len()), (1, 2));
+    }
+    let peer = Peer::new(|request| match request.number {
+        0 => Reply::status(401, ""),
+        _ => Reply::json(APPROVED),
+    });
+    assert!(wait_with_tokens(&peer, &[Some("new")]).0.result.is_ok());
+}
+
+#[test]
+fn a_second_refusal_none_or_an_unusable_token_end_the_wait() {
+    let peer = Peer::new(checks_token("other", TOKEN_EXPIRED));
+    let (end, asked) = wait_with_tokens(&peer, &[Some("new"), Some("other")]);
+    assert_eq!((code(&end), asked, peer.requests().len()), (Some(Code::TokenExpired), 1, 2));
+
+    let peer = Peer::new(checks_token("other", TOKEN_INVALID));
+    let (end, asked) = wait_with_tokens(&peer, &[None]);
+    assert_eq!((code(&end), asked, peer.requests().len()), (Some(Code::TokenInvalid), 1, 1));
+
+    for bad in ["", "a b", "a\r\nX: y", "ü"] {
+        let peer = Peer::new(checks_token("other", TOKEN_INVALID));
+        let (end, _) = wait_with_tokens(&peer, &[Some(bad)]);
+        assert_eq!((code(&end), peer.requests().len()), (Some(Code::InvalidArgument), 1), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_later_expiry_asks_again() {
+    let peer = Peer::scripted(json(&[TOKEN_EXPIRED, PENDING, TOKEN_EXPIRED, PENDING, APPROVED]));
+    let (end, asked) = wait_with_tokens(&peer, &[Some("b"), Some("c")]);
+    assert!(end.result.is_ok());
+    let tokens: Vec<_> =
+        peer.requests().iter().map(|r| r.header("authorization").unwrap().to_owned()).collect();
+    assert_eq!(tokens, ["Bearer old", "Bearer b", "Bearer b", "Bearer c", "Bearer c"]);
+    assert_eq!(asked, 2);
+}
+
+#[test]
+fn on_update_sees_each_poll_and_may_end_the_wait() {
+    let peer = Peer::scripted(json(&[PENDING, r#"{"result":-1}"#, UNKNOWN, PENDING]));
+    let seen = Mutex::new(Vec::new());
+    let mut on_update = |so_far: &Transaction| {
+        seen.lock().unwrap().push((so_far.polls, so_far.decision));
+        if so_far.polls == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let end = peer.hyperid().wait("t", 3, &mut options, &patient());
+    assert_eq!(code(&end), Some(Code::Cancelled));
+    assert_eq!((end.transaction.transaction_id, end.transaction.polls), (3, 4));
+    let expected =
+        [(1, Decision::Pending), (2, Decision::Pending), (3, Decision::Unknown), (4, Decision::Pending)];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_final_answer_wins_over_on_update_and_over_a_cancel() {
+    for last in [APPROVED, DENIED] {
+        let peer = Peer::scripted(json(&[last]));
+        let cancel = Cancel::new();
+        let mut on_update = |so_far: &Transaction| {
+            assert!(so_far.polls == 1);
+            cancel.trigger();
+            ControlFlow::Break(())
+        };
+        let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+        let call = CallOptions { cancel: Some(&cancel), ..patient() };
+        let end = peer.hyperid().wait("t", 3, &mut options, &call);
+        assert!(end.result.is_ok());
+        assert_eq!(end.transaction.decision.is_approved(), last == APPROVED);
+    }
+}
+
+#[test]
+fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
+    let peer = Peer::scripted(json(&[PENDING]));
+    let cancel = Cancel::new();
+    let end = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let mut options =
+                WaitOptions { min_interval: Some(Duration::from_secs(60)), ..WaitOptions::default() };
+            let call = CallOptions { cancel: Some(&cancel), timeout: Some(Duration::from_secs(300)) };
+            peer.hyperid().wait("t", 3, &mut options, &call)
+        });
+        peer.wait_for_requests(1);
+        cancel.trigger();
+        waiting.join().unwrap()
+    });
+    assert_eq!(code(&end), Some(Code::Cancelled));
+    assert_eq!((end.transaction.transaction_id, end.transaction.decision), (3, Decision::Pending));
+    assert_eq!(peer.requests().len(), 1);
+}
+
+#[test]
+fn at_the_deadline_the_last_state_is_told() {
+    let peer = Peer::scripted(json(&[PENDING]));
+    let call = CallOptions { timeout: Some(Duration::from_millis(300)), cancel: None };
+    let start = Instant::now();
+    let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert_eq!(code(&end), Some(Code::Timeout));
+    assert_eq!((end.transaction.transaction_id, end.transaction.decision), (3, Decision::Pending));
+    assert!(end.transaction.polls > 1 && end.transaction.elapsed >= Duration::from_millis(300));
+}
+
+#[test]
+fn a_silent_server_is_bounded_by_the_request_timeout_and_the_deadline() {
+    let peer = Peer::new(|request| match request.number {
+        0 => Reply::nothing(Then::Silence),
+        _ => Reply::json(APPROVED),
+    });
+    let options = mfa::ClientOptions { request_timeout: Duration::from_millis(200), ..peer.options() };
+    let client = mfa::HyperId::new(&options).unwrap();
+    let end = client.wait("t", 3, &mut eager(), &patient());
+    assert!(end.result.is_ok() && end.transaction.decision.is_approved());
+    assert_eq!(end.transaction.polls, 2);
+
+    let peer = Peer::new(|_| Reply::nothing(Then::Silence));
+    let call = CallOptions { timeout: Some(Duration::from_millis(200)), cancel: None };
+    let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
+    assert_eq!((code(&end), end.transaction.decision), (Some(Code::Timeout), Decision::None));
+}
+
+/// Pending until it is cancelled; then what `after` says.
+fn cancellable(cancel_answer: &'static str, after: &'static str) -> Peer {
+    let cancelled = AtomicUsize::new(0);
+    Peer::new(move |request| {
+        if request.path().ends_with("/cancel") {
+            cancelled.store(1, Ordering::SeqCst);
+            return Reply::json(cancel_answer);
+        }
+        Reply::json(if cancelled.load(Ordering::SeqCst) == 0 { PENDING } else { after })
+    })
+}
+
+#[test]
+fn cancel_on_timeout_cancels_and_looks_once_more() {
+    let cases = [
+        (r#"{"result":0}"#, CANCELLED, Some(Code::Timeout), Decision::Cancelled),
+        (r#"{"result":-9}"#, DENIED, None, Decision::Denied),
+        (r#"{"result":-8}"#, EXPIRED, None, Decision::Expired),
+        (r#"{"result":-10}"#, CANCELLED, Some(Code::Timeout), Decision::Cancelled),
+        (r#"{"result":-1}"#, PENDING, Some(Code::Timeout), Decision::Pending),
+        ("garbage", "garbage", Some(Code::Timeout), Decision::Pending),
+    ];
+    for (cancel_answer, after, expected, decision) in cases {
+        let peer = cancellable(cancel_answer, after);
+        let mut options = WaitOptions { cancel_on_timeout: true, ..eager() };
+        let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+        let end = peer.hyperid().wait("t", 3, &mut options, &call);
+        assert_eq!((code(&end), end.transaction.decision), (expected, decision), "{cancel_answer}");
+        let requests = peer.requests();
+        let tail: Vec<_> =
+            requests.iter().rev().take(2).map(|r| r.path().rsplit('/').next().unwrap()).collect();
+        assert_eq!(tail, ["status-get", "cancel"]);
+        assert_eq!(requests.iter().filter(|r| r.path().ends_with("/cancel")).count(), 1);
+    }
+    let peer = cancellable(r#"{"result":-9}"#, APPROVED);
+    let mut options = WaitOptions { cancel_on_timeout: true, ..eager() };
+    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    let end = peer.hyperid().wait("t", 3, &mut options, &call);
+    assert!(end.result.is_ok() && end.transaction.decision.is_approved());
+}
+
+#[test]
+fn bad_intervals_are_refused_before_anything_is_sent() {
+    let peer = Peer::scripted(json(&[APPROVED]));
+    let mut options = WaitOptions {
+        min_interval: Some(Duration::from_secs(2)),
+        max_interval: Some(Duration::from_secs(1)),
+        ..WaitOptions::default()
+    };
+    let end = peer.hyperid().wait("t", 3, &mut options, &patient());
+    assert_eq!(code(&end), Some(Code::InvalidArgument));
+    for id in [0, -1, i64::MIN] {
+        assert_eq!(
+            code(&peer.hyperid().wait("t", id, &mut eager(), &patient())),
+            Some(Code::InvalidArgument)
+        );
+    }
+    // A minimum above the default maximum is no contradiction.
+    let mut options = WaitOptions { min_interval: Some(Duration::from_secs(11)), ..WaitOptions::default() };
+    assert!(peer.hyperid().wait("t", 3, &mut options, &patient()).result.is_ok());
+    assert_eq!(peer.requests().len(), 1);
+}
+
+fn question() -> Request<'static> {
+    Request { question: Some("?"), ..Request::default() }
+}
+
+/// A whole provider in three lines; `start` and `status` as told.
+fn provider(start: Reply, status: &'static [&'static str]) -> Peer {
+    let polls = AtomicUsize::new(0);
+    Peer::new(move |request| match request.path() {
+        "/mfa-client/availability-check" => Reply::json(r#"{"result":0,"is_available":true}"#),
+        "/mfa-client/transaction/start/v2" => start.clone(),
+        _ => Reply::json(status[polls.fetch_add(1, Ordering::SeqCst).min(status.len() - 1)]),
+    })
+}
+
+fn paths(peer: &Peer) -> Vec<String> {
+    peer.requests().iter().map(|r| r.path().rsplit('/').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn confirm_asks_in_order_and_tells_the_id_before_the_first_poll() {
+    let peer = provider(Reply::json(r#"{"result":0,"transaction_id":3}"#), &[PENDING, APPROVED]);
+    let seen = Mutex::new(Vec::new());
+    let mut on_update = |so_far: &Transaction| {
+        seen.lock().unwrap().push((so_far.transaction_id, so_far.polls, so_far.decision.is_approved()));
+        ControlFlow::Continue(())
+    };
+    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let end = peer.hyperid().confirm("t", &question(), &mut options, &patient());
+    assert!(end.result.is_ok() && end.transaction.decision.is_approved());
+    assert_eq!(paths(&peer), ["availability-check", "v2", "status-get", "status-get"]);
+    assert_eq!(*seen.lock().unwrap(), [(3, 0, false), (3, 1, false), (3, 2, true)]);
+}
+
+#[test]
+fn confirm_sends_no_push_to_a_person_without_the_app() {
+    let peer = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":false}"#));
+    let end = peer.hyperid().confirm("t", &question(), &mut eager(), &patient());
+    assert_eq!(code(&end), Some(Code::AuthenticatorNotLinked));
+    assert_eq!(end.transaction, Transaction { elapsed: end.transaction.elapsed, ..Transaction::default() });
+    assert_eq!(paths(&peer), ["availability-check"]);
+}
+
+#[test]
+fn confirm_refuses_a_bad_request_before_anything_is_sent() {
+    let peer = Peer::new(|_| Reply::json("{}"));
+    let end = peer.hyperid().confirm("t", &Request::default(), &mut eager(), &patient());
+    assert_eq!(code(&end), Some(Code::InvalidArgument));
+    let end = peer.hyperid().confirm("t t", &question(), &mut eager(), &patient());
+    assert_eq!(code(&end), Some(Code::InvalidArgument));
+    assert_eq!(peer.connections(), 0);
+}
+
+#[test]
+fn confirm_ended_by_on_update_keeps_the_id() {
+    let peer = provider(Reply::json(r#"{"result":0,"transaction_id":3}"#), &[PENDING]);
+    let mut on_update = |_: &Transaction| ControlFlow::Break(());
+    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let end = peer.hyperid().confirm("t", &question(), &mut options, &patient());
+    assert_eq!(
+        (code(&end), end.transaction.transaction_id, end.transaction.polls),
+        (Some(Code::Cancelled), 3, 0)
+    );
+    assert_eq!(paths(&peer), ["availability-check", "v2"]);
+}
+
+#[test]
+fn confirm_replaces_a_token_that_availability_refuses() {
+    let peer = Peer::new(|request| {
+        if request.header("authorization") == Some("Bearer old") {
+            return Reply::json(TOKEN_EXPIRED);
+        }
+        match request.path() {
+            "/mfa-client/availability-check" => Reply::json(r#"{"result":0,"is_available":true}"#),
+            "/mfa-client/transaction/start/v2" => Reply::json(r#"{"result":0,"transaction_id":3}"#),
+            _ => Reply::json(APPROVED),
+        }
+    });
+    let mut provider = || Some(Zeroizing::new("new".to_owned()));
+    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let end = peer.hyperid().confirm("old", &question(), &mut options, &patient());
+    assert!(end.result.is_ok());
+    assert_eq!(paths(&peer), ["availability-check", "availability-check", "v2", "status-get"]);
+}
+
+#[test]
+fn a_lost_start_is_never_repeated_and_its_outcome_unknown() {
+    let lost = [
+        Reply::nothing(Then::Close),
+        Reply::nothing(Then::Reset),
+        Reply::nothing(Then::Silence),
+        Reply::status(503, ""),
+        Reply::status(500, r#"{"result":0,"transaction_id":3}"#),
+        Reply::json(""),
+        Reply::json("garbage"),
+        Reply::json(r#"{"result":0}"#),
+        Reply::json(r#"{"result":0,"transaction_id":0}"#),
+        Reply::json(r#"{"result":0,"transaction_id":-3}"#),
+        Reply::json(r#"{"result":1,"transaction_id":3}"#),
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{\"result\":0").then(Then::Close),
+    ];
+    for reply in lost {
+        let peer = provider(reply.clone(), &[PENDING]);
+        let options = mfa::ClientOptions { request_timeout: Duration::from_millis(300), ..peer.options() };
+        let client = mfa::HyperId::new(&options).unwrap();
+        let end = client.confirm("t", &question(), &mut eager(), &patient());
+        let error = end.result.unwrap_err();
+        assert!(error.outcome_unknown && !error.retryable, "{reply:?} {error:?}");
+        assert_eq!(end.transaction.transaction_id, 0);
+        let starts = peer.requests().iter().filter(|r| r.path().ends_with("/v2")).count();
+        assert_eq!(starts, 1, "{reply:?}");
+    }
+}
+
+#[test]
+fn a_refused_start_is_known_to_have_done_nothing() {
+    for result in [-1, -2, -3, -4, -5, -6, -7, -8, -99] {
+        let peer = Peer::scripted(vec![Reply::json(&format!(r#"{{"result":{result},"transaction_id":3}}"#))]);
+        let error = peer.hyperid().start("t", &question(), &patient()).unwrap_err();
+        assert!(!error.outcome_unknown, "{result}");
+        assert_eq!(error.retryable, result == -1);
+        assert_eq!(peer.requests().len(), 1);
+    }
+}
+
+#[test]
+fn a_start_that_never_left_is_known_to_have_done_nothing() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let options = mfa::ClientOptions {
+        base_url: Some(format!("http://{address}")),
+        allow_loopback_http: true,
+        ..mfa::ClientOptions::default()
+    };
+    let error = mfa::HyperId::new(&options).unwrap().start("t", &question(), &patient()).unwrap_err();
+    assert_eq!((error.code, error.outcome_unknown, error.attempts), (Code::Connect, false, 1));
+
+    let cancel = Cancel::new();
+    cancel.trigger();
+    let peer = Peer::scripted(json(&[APPROVED]));
+    let call = CallOptions { cancel: Some(&cancel), ..patient() };
+    let error = peer.hyperid().start("t", &question(), &call).unwrap_err();
+    assert_eq!((error.code, error.outcome_unknown), (Code::Cancelled, false));
+    assert_eq!(peer.connections(), 0);
+}
+
+#[test]
+fn a_start_cancelled_after_it_was_sent_has_an_unknown_outcome() {
+    let peer = Peer::new(|_| Reply::nothing(Then::Silence));
+    let cancel = Cancel::new();
+    let error = std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            let call = CallOptions { cancel: Some(&cancel), ..patient() };
+            peer.hyperid().start("t", &question(), &call).unwrap_err()
+        });
+        peer.wait_for_requests(1);
+        cancel.trigger();
+        starting.join().unwrap()
+    });
+    assert_eq!((error.code, error.outcome_unknown), (Code::Cancelled, true));
+}
+
+#[test]
+fn a_stale_pooled_connection_costs_a_new_one_and_never_a_second_push() {
+    // The peer closes, or says something unasked, right after its first answer.
+    let unasked = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{APPROVED}", APPROVED.len());
+    for extra in [None, Some(unasked)] {
+        let first = r#"{"result":0,"is_available":true}"#;
+        let first_answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{first}", first.len());
+        let mut reply = Reply::raw(first_answer).then(Then::Close);
+        if let Some(extra) = extra {
+            reply.pieces.push(extra.into());
+            reply.then = Then::Silence;
+        }
+        let peer = Peer::new(move |request| match request.number {
+            0 => reply.clone(),
+            _ => Reply::json(r#"{"result":0,"transaction_id":77}"#),
+        });
+        let client = peer.hyperid();
+        assert!(client.availability("t", &patient()).unwrap());
+        peer.wait_until_done(1);
+        assert_eq!(client.start("t", &question(), &patient()).unwrap(), 77);
+        assert_eq!((peer.requests().len(), peer.connections()), (2, 2));
+    }
+}
