@@ -18,7 +18,9 @@ use std::io::Read;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use ureq::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use ureq::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+};
 use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use zeroize::Zeroizing;
 
@@ -205,18 +207,31 @@ fn exchange(engine: &Engine, request: Request<&[u8]>) -> Result<Answer, Error> {
     let response = engine.agent.run(request).map_err(translate)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), SystemTime::now());
-    let coding = response.headers().get(CONTENT_ENCODING).cloned();
-    let body = read_body(response);
-    if !(200..300).contains(&status) {
-        // The status is the answer; a broken or endless error page does not change it, but the
-        // caller's cancel and deadline do: the transport has recorded those.
-        let body = body.or_else(|e| if is_interruption(&e) { Err(e) } else { Ok(Zeroizing::default()) })?;
-        return Ok(Answer { status, retry_after, body });
+    let is_success = (200..300).contains(&status);
+    let body = check_framing(response.headers()).and_then(|()| read_body(response));
+    match body {
+        Ok(body) => Ok(Answer { status, retry_after, body }),
+        // The status is the answer; a broken or endless error page does not change it. The
+        // caller's cancel and deadline do.
+        Err(error) if !is_success && !is_interruption(&error) => {
+            Ok(Answer { status, retry_after, body: Zeroizing::default() })
+        }
+        Err(error) => Err(error),
     }
-    if coding.is_some_and(|c| !c.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Error::malformed("the answer has a content coding that was not asked for"));
+}
+
+/// Refuses a body whose end or meaning is in doubt. It stays unread, so the connection is dropped.
+fn check_framing(headers: &HeaderMap) -> Result<(), Error> {
+    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112, 6.3: a sign of an attempt to smuggle a second answer.
+        return Err(Error::malformed("the answer has a length and is chunked too"));
     }
-    Ok(Answer { status, retry_after, body: body? })
+    match headers.get(CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Error::malformed("the answer has a content coding that was not asked for"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_interruption(error: &Error) -> bool {

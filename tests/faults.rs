@@ -1,0 +1,439 @@
+//! What a broken network or server does to each call: the documented code, inside the deadline,
+//! and no connection used again that should not be.
+
+mod support;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use mfa::{CallOptions, Capillary, ClientOptions, Code, Error, HyperId, Request};
+use support::{Peer, Reply, Then};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
+/// Room for one or two repeats, and for a noisy machine after the last.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Call {
+    Availability,
+    Types,
+    Start,
+    Status,
+    Cancel,
+    Registered,
+}
+
+impl Call {
+    const ALL: [Call; 6] =
+        [Call::Availability, Call::Types, Call::Start, Call::Status, Call::Cancel, Call::Registered];
+
+    fn run(self, options: &ClientOptions) -> Result<(), Error> {
+        let call = CallOptions { timeout: Some(CALL_TIMEOUT), cancel: None };
+        if self == Call::Registered {
+            return Capillary::new(options)?.is_mfa_registered("b", "d", "t", &call).map(|_| ());
+        }
+        let client = HyperId::new(options)?;
+        match self {
+            Call::Availability => client.availability("t", &call).map(|_| ()),
+            Call::Types => client.two_factor_types("t", &call).map(|_| ()),
+            Call::Start => {
+                client.start("t", &Request { question: Some("?"), ..Request::default() }, &call).map(|_| ())
+            }
+            Call::Status => client.status("t", 3, &call).map(|_| ()),
+            _ => client.cancel("t", 3, &call),
+        }
+    }
+
+    fn is_repeatable(self) -> bool {
+        !matches!(self, Call::Start | Call::Cancel)
+    }
+
+    fn success(self) -> &'static str {
+        match self {
+            Call::Availability => r#"{"result":0,"is_available":true}"#,
+            Call::Types => r#"{"result":0,"auth_types":[]}"#,
+            Call::Start => r#"{"result":0,"transaction_id":3}"#,
+            Call::Status => r#"{"result":0,"transaction_status":0}"#,
+            Call::Cancel => r#"{"result":0}"#,
+            Call::Registered => r#"{"status":{"success":true,"code":200}}"#,
+        }
+    }
+}
+
+fn options(url: String) -> ClientOptions {
+    ClientOptions {
+        base_url: Some(url),
+        allow_loopback_http: true,
+        request_timeout: REQUEST_TIMEOUT,
+        ..ClientOptions::default()
+    }
+}
+
+/// Runs `call` against a peer that always replies so; `None`: it succeeded.
+fn outcome(call: Call, reply: Reply) -> (Option<Error>, Peer) {
+    let peer = Peer::new(move |_| reply.clone());
+    let start = Instant::now();
+    let result = call.run(&options(peer.url()));
+    assert!(start.elapsed() < CALL_TIMEOUT + Duration::from_secs(2), "{call:?} took {:?}", start.elapsed());
+    (result.err(), peer)
+}
+
+fn head(length: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\n{length}\r\n")
+}
+
+fn sized(body: &str) -> String {
+    head(&format!("Content-Length: {}\r\n", body.len())) + body
+}
+
+/// The faults that have one outcome for all calls.
+fn faults(call: Call) -> Vec<(&'static str, Reply, Code)> {
+    let ok = call.success();
+    let long = |n: usize| "x".repeat(n);
+    vec![
+        ("closed without an answer", Reply::nothing(Then::Close), Code::ConnectionLost),
+        ("reset without an answer", Reply::nothing(Then::Reset), Code::ConnectionLost),
+        ("silent after the request", Reply::nothing(Then::Silence), Code::RequestTimeout),
+        (
+            "closed in the header",
+            Reply::raw("HTTP/1.1 200 OK\r\nContent-").then(Then::Close),
+            Code::ConnectionLost,
+        ),
+        (
+            "reset in the header",
+            Reply::raw("HTTP/1.1 200 OK\r\nContent-").then(Then::Reset),
+            Code::ConnectionLost,
+        ),
+        (
+            "silent in the header",
+            Reply::raw("HTTP/1.1 200 OK\r\nContent-").then(Then::Silence),
+            Code::RequestTimeout,
+        ),
+        (
+            "closed in the body",
+            Reply::raw(head("Content-Length: 999\r\n") + ok).then(Then::Close),
+            Code::ConnectionLost,
+        ),
+        (
+            "reset in the body",
+            Reply::raw(head("Content-Length: 999\r\n") + ok).then(Then::Reset),
+            Code::ConnectionLost,
+        ),
+        (
+            "silent in the body",
+            Reply::raw(head("Content-Length: 999\r\n") + ok).then(Then::Silence),
+            Code::RequestTimeout,
+        ),
+        (
+            "closed in a chunk",
+            Reply::raw(head("Transfer-Encoding: chunked\r\n") + "ff\r\n" + ok).then(Then::Close),
+            Code::ConnectionLost,
+        ),
+        ("garbage", Reply::raw("\u{0}\u{1}garbage\r\n\r\n"), Code::MalformedAnswer),
+        ("another protocol", Reply::raw("SSH-2.0-OpenSSH_9.2\r\n\r\n"), Code::MalformedAnswer),
+        (
+            "another version",
+            Reply::raw(format!("HTTP/3.0 200 OK\r\nContent-Length: {}\r\n\r\n{ok}", ok.len())),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a header without a name",
+            Reply::raw(head(": x\r\n") + ok).then(Then::Close),
+            Code::MalformedAnswer,
+        ),
+        (
+            "two lengths",
+            Reply::raw(head("Content-Length: 5\r\nContent-Length: 6\r\n") + ok).then(Then::Close),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a length that is no number",
+            Reply::raw(head("Content-Length: x\r\n") + ok).then(Then::Close),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a negative length",
+            Reply::raw(head("Content-Length: -1\r\n") + ok).then(Then::Close),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a chunk size that is no number",
+            Reply::raw(head("Transfer-Encoding: chunked\r\n") + "zz\r\n" + ok).then(Then::Close),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a length beside chunks",
+            Reply::raw(
+                head(&format!("Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", ok.len()))
+                    + &format!("{:x}\r\n{ok}\r\n0\r\n\r\n", ok.len()),
+            ),
+            Code::MalformedAnswer,
+        ),
+        ("a length too short", Reply::raw(head("Content-Length: 4\r\n") + ok), Code::MalformedAnswer),
+        (
+            "a body that nobody announced",
+            Reply::raw(head("Content-Length: 0\r\n") + ok),
+            Code::MalformedAnswer,
+        ),
+        (
+            "an unasked coding",
+            Reply::with_headers(200, "Content-Encoding: gzip\r\n", ok),
+            Code::MalformedAnswer,
+        ),
+        (
+            "a header too long",
+            Reply::raw(head(&format!("X: {}\r\n", long(70_000))) + ok).then(Then::Close),
+            Code::AnswerTooLarge,
+        ),
+        (
+            "a header without end",
+            Reply::raw(format!("HTTP/1.1 200 OK\r\nX: {}", long(200_000))).then(Then::Silence),
+            Code::AnswerTooLarge,
+        ),
+        (
+            "too many headers",
+            Reply::raw(head(&"A: b\r\n".repeat(500)) + ok).then(Then::Close),
+            Code::AnswerTooLarge,
+        ),
+        ("a body too long", Reply::raw(sized(&long(300_000))), Code::AnswerTooLarge),
+        (
+            "a body without end",
+            Reply::raw(head("") + &long(2_000_000)).then(Then::Silence),
+            Code::AnswerTooLarge,
+        ),
+        (
+            "chunks without end",
+            Reply::raw(
+                head("Transfer-Encoding: chunked\r\n") + &format!("fff\r\n{}\r\n", long(4095)).repeat(300),
+            )
+            .then(Then::Silence),
+            Code::AnswerTooLarge,
+        ),
+        ("too deep", Reply::raw(sized(&"[".repeat(50_000))), Code::AnswerTooLarge),
+        (
+            "switching protocols",
+            Reply::raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n")
+                .then(Then::Close),
+            Code::HttpStatus,
+        ),
+    ]
+}
+
+fn check_faults(call: Call) {
+    for (name, reply, expected) in faults(call) {
+        let (error, peer) = outcome(call, reply);
+        let error = error.unwrap_or_else(|| panic!("{call:?}: {name} was taken for an answer"));
+        assert_eq!(error.code, expected, "{call:?}: {name}: {error}");
+        let requests = peer.requests();
+        assert_eq!(error.attempts as usize, requests.len(), "{call:?}: {name}");
+        if !call.is_repeatable() {
+            assert_eq!(requests.len(), 1, "{call:?}: {name} was repeated");
+        }
+        assert_eq!(error.outcome_unknown, call == Call::Start, "{call:?}: {name}");
+        assert_eq!(peer.connections(), requests.len(), "{call:?}: {name}: a failed connection served again");
+    }
+}
+
+// One test each, so that they wait side by side.
+#[test]
+fn faults_of_availability() {
+    check_faults(Call::Availability);
+}
+
+#[test]
+fn faults_of_two_factor_types() {
+    check_faults(Call::Types);
+}
+
+#[test]
+fn faults_of_start() {
+    check_faults(Call::Start);
+}
+
+#[test]
+fn faults_of_status() {
+    check_faults(Call::Status);
+}
+
+#[test]
+fn faults_of_cancel() {
+    check_faults(Call::Cancel);
+}
+
+#[test]
+fn faults_of_is_mfa_registered() {
+    check_faults(Call::Registered);
+}
+
+#[test]
+fn unusual_but_valid_answers_are_read() {
+    for call in Call::ALL {
+        let ok = call.success();
+        let (first, rest) = ok.split_at(5);
+        let chunked =
+            format!("5;ext=\"v\"\r\n{first}\r\n{:x}; a\r\n{rest}\r\n0\r\nTrailer: x\r\n\r\n", rest.len());
+        let one_by_one = sized(ok).into_bytes().iter().map(|b| vec![*b]).collect();
+        let answers = [
+            (
+                "chunks with extensions and trailers",
+                Reply::raw(head("Transfer-Encoding: chunked\r\n") + &chunked),
+            ),
+            ("one byte at a time", Reply { pieces: one_by_one, then: Then::KeepOpen }),
+            ("a 100 before it", Reply::raw("HTTP/1.1 100 Continue\r\n\r\n".to_owned() + &sized(ok))),
+            (
+                "a 103 before it",
+                Reply::raw("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_owned() + &sized(ok)),
+            ),
+            (
+                "HTTP/1.0 without a length",
+                Reply::raw(format!("HTTP/1.0 200 OK\r\n\r\n{ok}")).then(Then::Close),
+            ),
+            ("no length, closed", Reply::raw(head("") + ok).then(Then::Close)),
+            ("no reason", Reply::raw(format!("HTTP/1.1 200\r\nContent-Length: {}\r\n\r\n{ok}", ok.len()))),
+            ("identity", Reply::with_headers(200, "Content-Encoding: identity\r\n", ok)),
+        ];
+        for (name, reply) in answers {
+            let (error, _peer) = outcome(call, reply);
+            assert!(error.is_none(), "{call:?}: {name}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_connection_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    for call in Call::ALL {
+        let error = call.run(&options(url.clone())).unwrap_err();
+        assert_eq!(error.code, Code::Connect, "{call:?}");
+        assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
+        assert!(!error.outcome_unknown && error.retryable);
+        assert_eq!(error.attempts > 1, call.is_repeatable());
+    }
+}
+
+#[test]
+fn an_unreachable_address_is_told() {
+    // No packet leaves the machine: TCP cannot be sent to a multicast address.
+    for call in Call::ALL {
+        let error = call.run(&options("https://224.0.0.1".into())).unwrap_err();
+        assert_eq!(error.code, Code::Connect, "{call:?}: {error}");
+        assert!(error.os_error.is_some());
+    }
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_told() {
+    // RFC 6761: "invalid" never resolves. Where no resolver answers, the deadline ends the call.
+    let error = Call::Start.run(&options("https://nowhere.invalid".into())).unwrap_err();
+    let expected = [Code::Dns, Code::RequestTimeout];
+    assert!(expected.contains(&error.code), "{error}");
+    assert!(!error.outcome_unknown);
+}
+
+#[test]
+fn a_server_that_never_accepts_is_silent() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    for call in Call::ALL {
+        let error = call.run(&options(url.clone())).unwrap_err();
+        assert_eq!(error.code, Code::RequestTimeout, "{call:?}");
+        assert_eq!(error.outcome_unknown, call == Call::Start);
+    }
+}
+
+#[test]
+fn an_unasked_answer_is_never_taken_for_an_answer() {
+    let denied = r#"{"result":0,"transaction_status":1,"transaction_complete_result":1}"#;
+    let approved = r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#;
+    let second = sized(approved);
+    // As large as the client's first buffer, exactly: the unasked answer lies just behind it.
+    let padding = 4096 - sized(denied).len() - "X: \r\n".len();
+    let filling =
+        head(&format!("Content-Length: {}\r\nX: {}\r\n", denied.len(), "p".repeat(padding))) + denied;
+    assert_eq!(filling.len(), 4096);
+    let half = second.len() / 2;
+    let replies = [
+        ("in the same packet", Reply::raw(sized(denied) + &second)),
+        ("half of it", Reply::raw(sized(denied) + &second[..half])),
+        ("behind a full buffer", Reply::raw(filling.clone() + &second)),
+        (
+            "in a packet of its own",
+            Reply { pieces: vec![sized(denied).into(), second.clone().into()], then: Then::KeepOpen },
+        ),
+        ("one byte", Reply::raw(sized(denied) + "H")),
+    ];
+    for (name, reply) in replies {
+        let peer = Peer::new(move |_| reply.clone());
+        let client = peer.hyperid();
+        for round in 0..3 {
+            let read = client.status("t", 3, &CallOptions::default()).unwrap();
+            assert_eq!(read.raw_complete_result, Some(1), "{name}, round {round}");
+            peer.wait_until_done(round + 1);
+        }
+        assert_eq!(peer.connections(), 3, "{name}");
+    }
+}
+
+#[test]
+fn a_redirect_is_never_followed() {
+    let elsewhere = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("Location: {}/mfa-client/availability-check\r\n", elsewhere.url());
+        for call in Call::ALL {
+            let (error, _) = outcome(call, Reply::with_headers(status, &location, ""));
+            assert_eq!(error.unwrap().code, Code::HttpStatus, "{call:?} {status}");
+        }
+    }
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[test]
+fn connections_are_kept_and_shared() {
+    let peer = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
+    let client = peer.hyperid();
+    for _ in 0..50 {
+        client.availability("t", &CallOptions::default()).unwrap();
+    }
+    assert_eq!(peer.connections(), 1);
+    let closing = Peer::new(|_| {
+        Reply::with_headers(200, "Connection: close\r\n", r#"{"result":0,"is_available":true}"#)
+    });
+    let client = closing.hyperid();
+    for _ in 0..5 {
+        client.availability("t", &CallOptions::default()).unwrap();
+    }
+    assert_eq!(closing.connections(), 5);
+}
+
+#[test]
+fn idle_connections_are_bounded() {
+    let peer = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
+    let client = HyperId::new(&ClientOptions { max_idle_connections: 2, ..peer.options() }).unwrap();
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| client.availability("t", &CallOptions::default()).unwrap());
+            }
+        });
+    }
+    let before = peer.connections();
+    client.availability("t", &CallOptions::default()).unwrap();
+    assert_eq!(peer.connections(), before);
+}
+
+#[test]
+fn a_large_token_and_question_travel_whole() {
+    let peer = Peer::new(|_| Reply::json(r#"{"result":0,"transaction_id":3}"#));
+    let client = peer.hyperid();
+    let token = "t".repeat(16_384);
+    let question = "ü".repeat(16_000);
+    for size in [1, 100, 2_000, 16_384] {
+        let request = Request { question: Some(&question[..2 * (size / 2).max(1)]), ..Request::default() };
+        assert_eq!(client.start(&token[..size], &request, &CallOptions::default()).unwrap(), 3);
+        let sent = peer.requests().pop().unwrap();
+        assert_eq!(sent.header("authorization").unwrap().len(), "Bearer ".len() + size);
+    }
+    assert_eq!(peer.connections(), 1);
+}

@@ -1,0 +1,318 @@
+//! TLS on real sockets: who is trusted, and what each failure says.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, WaitOptions};
+use mfa_sandbox::{Options, Sandbox};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
+
+fn call() -> CallOptions<'static> {
+    CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None }
+}
+
+struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Ca {
+    fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        Ca { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    fn leaf(&self, host: &str, adjust: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        adjust(&mut params);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
+    }
+}
+
+struct Identity {
+    certificate: CertificateDer<'static>,
+    key: Vec<u8>,
+}
+
+fn server_config(
+    identity: Identity,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate], key);
+    Arc::new(config.unwrap())
+}
+
+type Tls = StreamOwned<ServerConnection, TcpStream>;
+
+/// Serves `connections` connections, each with `serve`, and ends.
+fn serve(
+    config: Arc<ServerConfig>,
+    connections: usize,
+    serve: impl Fn(Tls) + Send + 'static,
+) -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        for stream in listener.incoming().take(connections).flatten() {
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream.set_nodelay(true).unwrap();
+            let session = ServerConnection::new(config.clone()).unwrap();
+            serve(StreamOwned::new(session, stream));
+        }
+    });
+    (url, thread)
+}
+
+fn read_request(tls: &mut Tls) -> bool {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 2048];
+    while !bytes.ends_with(b"{}") {
+        match tls.read(&mut piece) {
+            Ok(n) if n > 0 => bytes.extend_from_slice(&piece[..n]),
+            _ => return false,
+        }
+    }
+    true
+}
+
+fn sized(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn answer_all(mut tls: Tls) {
+    while read_request(&mut tls) {
+        tls.write_all(sized(AVAILABLE).as_bytes()).unwrap();
+    }
+}
+
+fn client(url: &str, ca: &str) -> Result<HyperId, Error> {
+    HyperId::new(&ClientOptions {
+        base_url: Some(url.into()),
+        ca_pem: Some(ca.into()),
+        ..ClientOptions::default()
+    })
+}
+
+#[test]
+fn the_whole_story_over_tls() {
+    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    for url in [sandbox.hyperid_url().to_owned(), sandbox.hyperid_url().replace("127.0.0.1", "localhost")] {
+        let client = client(&url, sandbox.ca_pem().unwrap()).unwrap();
+        let request = mfa::Request { question: Some("Über TLS?"), ..mfa::Request::default() };
+        let mut wait =
+            WaitOptions { min_interval: Some(Duration::from_millis(50)), ..WaitOptions::default() };
+        let end = client.confirm("sandbox-approve", &request, &mut wait, &call());
+        assert!(end.result.is_ok() && end.transaction.decision.is_approved(), "{url} {:?}", end.result);
+    }
+    assert!(sandbox.connection_count() <= 3, "one connection serves a whole story");
+}
+
+#[test]
+fn both_versions_are_spoken_and_connections_kept() {
+    for versions in [[&rustls::version::TLS12], [&rustls::version::TLS13]] {
+        let ca = Ca::new("own");
+        let (url, server) = serve(server_config(ca.leaf("127.0.0.1", |_| {}), &versions), 1, answer_all);
+        let client = client(&url, &ca.pem()).unwrap();
+        for _ in 0..5 {
+            assert!(client.availability("t", &call()).unwrap());
+        }
+        drop(client);
+        server.join().unwrap();
+    }
+}
+
+fn refusal(identity: Identity, trusted: &str, host: Option<&str>) -> Error {
+    let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), 1, |mut tls| {
+        let _ = tls.read(&mut [0; 16]);
+    });
+    let url = host.map_or(url.clone(), |host| url.replace("127.0.0.1", host));
+    let error = client(&url, trusted).unwrap().availability("t", &call()).unwrap_err();
+    server.join().unwrap();
+    assert_eq!(error.code, Code::Tls, "{error}");
+    assert_eq!(error.attempts, 1, "a bad certificate is no passing trouble");
+    error
+}
+
+#[test]
+fn what_a_certificate_lacks_is_told_apart() {
+    let ca = Ca::new("own");
+    let other = Ca::new("other");
+    let long_ago = |p: &mut CertificateParams| {
+        p.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        p.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    };
+    let to_come = |p: &mut CertificateParams| {
+        p.not_before = rcgen::date_time_ymd(2090, 1, 1);
+        p.not_after = rcgen::date_time_ymd(2091, 1, 1);
+    };
+    let cases = [
+        (ca.leaf("127.0.0.1", long_ago), "has expired", None),
+        (ca.leaf("127.0.0.1", to_come), "is not valid yet", None),
+        (ca.leaf("elsewhere.example", |_| {}), "is for another host", None),
+        (ca.leaf("127.0.0.1", |_| {}), "is for another host", Some("localhost")),
+        (other.leaf("127.0.0.1", |_| {}), "unknown issuer", None),
+    ];
+    for (identity, text, host) in cases {
+        let error = refusal(identity, &ca.pem(), host);
+        assert!(error.message.contains(text), "{text}: {}", error.message);
+    }
+}
+
+#[test]
+fn a_self_signed_certificate_and_the_built_in_roots_do_not_fit() {
+    let key = KeyPair::generate().unwrap();
+    let certificate =
+        CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let identity = Identity { certificate: certificate.der().clone(), key: key.serialize_der() };
+    let error = refusal(identity, &Ca::new("own").pem(), None);
+    assert!(error.message.contains("unknown issuer"), "{}", error.message);
+
+    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let options = ClientOptions { base_url: Some(sandbox.hyperid_url().into()), ..ClientOptions::default() };
+    let error = HyperId::new(&options).unwrap().availability("t", &call()).unwrap_err();
+    assert_eq!(error.code, Code::Tls);
+}
+
+#[test]
+fn several_roots_are_read_and_a_bad_one_is_told() {
+    let (a, b) = (Ca::new("a"), Ca::new("b"));
+    let both = format!("some text\n{}\n{}", a.pem(), b.pem());
+    for ca in [&a, &b] {
+        let (url, server) =
+            serve(server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS), 1, answer_all);
+        let client = client(&url, &both).unwrap();
+        assert!(client.availability("t", &call()).unwrap());
+        drop(client);
+        server.join().unwrap();
+    }
+    let broken = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    let not_x509 = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    let unfinished = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n";
+    for pem in ["", "text", broken, not_x509, unfinished, &format!("{}{not_x509}", a.pem())] {
+        let error = client("https://127.0.0.1:1", pem).unwrap_err();
+        assert_eq!(error.code, Code::InvalidCa, "{pem}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_a_tls_failure() {
+    let plain = support::Peer::new(|_| support::Reply::json(AVAILABLE));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        let _ = stream.read(&mut [0; 1024]);
+    });
+    let error = client(&url, &Ca::new("own").pem()).unwrap().availability("t", &call()).unwrap_err();
+    assert_eq!(error.code, Code::Tls, "{error}");
+    server.join().unwrap();
+    drop(plain);
+}
+
+#[test]
+fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() {
+    let ca = Ca::new("own");
+    let cut = |mut tls: Tls| {
+        read_request(&mut tls);
+        // No length: the end of the connection is the end of the answer.
+        tls.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{AVAILABLE}").as_bytes()).unwrap();
+        tls.sock.shutdown(std::net::Shutdown::Write).unwrap();
+    };
+    let (url, _server) = serve(server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS), 4, cut);
+    let error = client(&url, &ca.pem()).unwrap().availability("t", &call()).unwrap_err();
+    assert_eq!(error.code, Code::ConnectionLost, "{error}");
+
+    let proper = |mut tls: Tls| {
+        read_request(&mut tls);
+        tls.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{AVAILABLE}").as_bytes()).unwrap();
+        tls.conn.send_close_notify();
+        tls.flush().unwrap();
+    };
+    let (url, server) = serve(server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS), 1, proper);
+    assert!(client(&url, &ca.pem()).unwrap().availability("t", &call()).unwrap());
+    server.join().unwrap();
+}
+
+const UNASKED: &str = r#"{"result":0,"is_available":false}"#;
+
+/// Two answers in one record.
+fn one_record(tls: &mut Tls) {
+    tls.write_all((sized(AVAILABLE) + &sized(UNASKED)).as_bytes()).unwrap();
+}
+
+/// Each in a record, and a packet, of its own.
+fn two_records(tls: &mut Tls) {
+    tls.write_all(sized(AVAILABLE).as_bytes()).unwrap();
+    tls.write_all(sized(UNASKED).as_bytes()).unwrap();
+}
+
+/// The second record arrives in half: neither plaintext nor, once read, a byte in the socket.
+fn half_a_record(tls: &mut Tls) {
+    let mut wire = Vec::new();
+    for body in [AVAILABLE, UNASKED] {
+        tls.conn.writer().write_all(sized(body).as_bytes()).unwrap();
+        tls.conn.write_tls(&mut wire).unwrap();
+    }
+    let (now, later) = wire.split_at(wire.len() - 20);
+    tls.sock.write_all(now).unwrap();
+    // The rest follows as soon as anything more is sent here.
+    LATER.with_borrow_mut(|rest| *rest = later.to_vec());
+}
+
+std::thread_local! {
+    static LATER: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[test]
+fn an_unasked_answer_over_tls_is_never_taken_for_an_answer() {
+    let ca = Ca::new("own");
+    let cases = [
+        ("one record", one_record as fn(&mut Tls)),
+        ("two records", two_records),
+        ("half a record", half_a_record),
+    ];
+    for (name, answer) in cases {
+        let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+        let done = Arc::new(AtomicUsize::new(0));
+        let theirs = done.clone();
+        let (url, thread) = serve(config, 3, move |mut tls| {
+            read_request(&mut tls);
+            answer(&mut tls);
+            theirs.fetch_add(1, Ordering::SeqCst);
+            if tls.sock.read(&mut [0; 1]).is_ok_and(|n| n > 0) {
+                let _ = tls.sock.write_all(&LATER.take());
+                let _ = tls.sock.read(&mut [0; 1]);
+            }
+        });
+        let client = client(&url, &ca.pem()).unwrap();
+        for round in 1..=3 {
+            assert!(client.availability("t", &call()).unwrap(), "{name}, round {round}");
+            support::wait_until("the unasked answer is out", || done.load(Ordering::SeqCst) == round);
+        }
+        drop(client);
+        thread.join().unwrap();
+    }
+}
