@@ -357,8 +357,10 @@ void mfa_cancel_free(mfa_cancel *cancel);
 #define MFA_CLIENT_ALLOW_LOOPBACK_HTTP 1
 
 /**
- * In `mfa_client_options.flags`: take the proxy from the environment, read in `_new` alone.
- * Refused in this version, which has no proxies yet.
+ * In `mfa_client_options.flags`: without a `proxy_url`, take the proxy from the environment, read
+ * in `_new` alone: the first of `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` that is not
+ * empty, unless `no_proxy` or `NO_PROXY` names the host (`*`, names, domains, addresses, blocks).
+ * This machine's own addresses are never proxied then; `HTTP_PROXY` is never looked at.
  */
 #define MFA_CLIENT_PROXY_FROM_ENV 2
 
@@ -426,7 +428,9 @@ typedef struct mfa_client_options {
    */
   const char *ca_pem;
   /**
-   * An http CONNECT proxy. Must be NULL in this version, which has no proxies yet.
+   * An HTTP proxy that is asked to CONNECT: http://[user[:password]@]host[:port], user and
+   * password percent-encoded. NULL: none, or the environment's. Connections in clear, which stay
+   * on this machine, are never proxied.
    */
   const char *proxy_url;
   /**

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::time::Cancel;
 
 /// How much is logged; each level includes those before it.
@@ -39,6 +41,11 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// Roots in place of the built-in ones: one or more PEM certificates.
     pub ca_pem: Option<String>,
+    /// An http CONNECT proxy: `http://[user[:password]@]host[:port]`.
+    pub proxy_url: Option<Zeroizing<String>>,
+    /// Without a `proxy_url`: the proxy that the environment names when the client is made
+    /// (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; `no_proxy`, `NO_PROXY`).
+    pub proxy_from_env: bool,
     /// Appended to libmfa's own `User-Agent`.
     pub user_agent: Option<String>,
     /// How many idle connections are kept.
@@ -57,6 +64,8 @@ impl Default for ClientOptions {
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             ca_pem: None,
+            proxy_url: None,
+            proxy_from_env: false,
             user_agent: None,
             max_idle_connections: 64,
             log_level: LogLevel::Off,

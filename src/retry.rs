@@ -17,7 +17,8 @@ pub(crate) fn is_transient(error: &Error) -> bool {
             true
         }
         Code::Unavailable | Code::RateLimited => true,
-        Code::HttpStatus => error.http_status.is_some_and(|s| (500..600).contains(&s)),
+        // A proxy's 5xx: it could not reach the server just now.
+        Code::HttpStatus | Code::Proxy => error.http_status.is_some_and(|s| (500..600).contains(&s)),
         _ => false,
     }
 }

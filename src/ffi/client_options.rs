@@ -4,6 +4,8 @@ use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::error::Error;
 use crate::ffi::memory::{AbiStruct, check_flags, read_input, text};
 use crate::options::{ClientOptions, LogLevel, LogSink};
@@ -11,8 +13,10 @@ use crate::options::{ClientOptions, LogLevel, LogSink};
 /// In `mfa_client_options.flags`: allow http:// to 127.0.0.0/8, [::1] and exactly "localhost".
 /// For a server on this machine, such as the sandbox; the token is sent in clear.
 pub const MFA_CLIENT_ALLOW_LOOPBACK_HTTP: u32 = 1;
-/// In `mfa_client_options.flags`: take the proxy from the environment, read in `_new` alone.
-/// Refused in this version, which has no proxies yet.
+/// In `mfa_client_options.flags`: without a `proxy_url`, take the proxy from the environment, read
+/// in `_new` alone: the first of `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` that is not
+/// empty, unless `no_proxy` or `NO_PROXY` names the host (`*`, names, domains, addresses, blocks).
+/// This machine's own addresses are never proxied then; `HTTP_PROXY` is never looked at.
 pub const MFA_CLIENT_PROXY_FROM_ENV: u32 = 2;
 
 /// Log nothing.
@@ -51,7 +55,9 @@ pub struct mfa_client_options {
     pub connect_timeout_ms: u32,
     /// One or more PEM certificates that are trusted in place of the built-in roots. NULL: those.
     pub ca_pem: *const c_char,
-    /// An http CONNECT proxy. Must be NULL in this version, which has no proxies yet.
+    /// An HTTP proxy that is asked to CONNECT: http://[user[:password]@]host[:port], user and
+    /// password percent-encoded. NULL: none, or the environment's. Connections in clear, which stay
+    /// on this machine, are never proxied.
     pub proxy_url: *const c_char,
     /// Appended to libmfa's own User-Agent: at most 256 bytes, each 0x20-0x7E. NULL: nothing.
     pub user_agent: *const c_char,
@@ -82,28 +88,28 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
         MFA_CLIENT_ALLOW_LOOPBACK_HTTP | MFA_CLIENT_PROXY_FROM_ENV,
         "flags of mfa_client_options",
     )?;
-    if given.flags & MFA_CLIENT_PROXY_FROM_ENV != 0 || !given.proxy_url.is_null() {
-        return Err(Error::argument(
-            "this version of libmfa has no proxies yet; it will not go around one in silence",
-        ));
-    }
     let defaults = ClientOptions::default();
     let millis = |ms: u32, default| if ms == 0 { default } else { Duration::from_millis(u64::from(ms)) };
     // SAFETY: strings as the header describes them, says the caller.
-    let (base_url, ca_pem, user_agent) = unsafe {
-        (
+    let texts = unsafe {
+        [
             text(given.base_url, "base_url")?,
             text(given.ca_pem, "ca_pem")?,
             text(given.user_agent, "user_agent")?,
-        )
+        ]
     };
+    let [base_url, ca_pem, user_agent] = texts.map(|text| text.map(str::to_owned));
+    // SAFETY: as above.
+    let proxy_url = unsafe { text(given.proxy_url, "proxy_url") }?.map(|url| Zeroizing::new(url.to_owned()));
     Ok(ClientOptions {
-        base_url: base_url.map(str::to_owned),
+        base_url,
         allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
         request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
         connect_timeout: millis(given.connect_timeout_ms, defaults.connect_timeout),
-        ca_pem: ca_pem.map(str::to_owned),
-        user_agent: user_agent.map(str::to_owned),
+        ca_pem,
+        proxy_url,
+        proxy_from_env: given.flags & MFA_CLIENT_PROXY_FROM_ENV != 0,
+        user_agent,
         max_idle_connections: match given.max_idle_connections {
             0 => defaults.max_idle_connections,
             n => n as usize,

@@ -11,6 +11,7 @@ use ureq::{Agent, http::Uri};
 
 use crate::error::Error;
 use crate::http::MAX_HEADER;
+use crate::http::proxy::{self, Proxy};
 use crate::http::resolver::Resolver;
 use crate::http::tls;
 use crate::http::transport::WireConnector;
@@ -78,6 +79,7 @@ struct Recipe {
     host: Host,
     port: u16,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    proxy: Option<(Proxy, String)>,
     user_agent: String,
     max_idle: usize,
 }
@@ -97,6 +99,7 @@ impl Recipe {
             host: base.host().clone(),
             port: base.port(),
             tls,
+            proxy: proxy(base, options)?.map(|proxy| (proxy, base.authority())),
             user_agent: user_agent(options.user_agent.as_deref())?,
             max_idle: options.max_idle_connections,
         })
@@ -122,10 +125,22 @@ impl Recipe {
             host: self.host.clone(),
             port: self.port,
             tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
             resolver: Resolver::default(),
         };
         Engine { agent: Agent::with_parts(config, connector, NoLookUp) }
     }
+}
+
+/// The proxy that the options name, or, when they allow it, the environment. What goes in clear
+/// stays on this machine.
+fn proxy(base: &BaseUrl, options: &ClientOptions) -> Result<Option<Proxy>, Error> {
+    let proxy = match &options.proxy_url {
+        Some(url) => Some(Proxy::parse(url)?),
+        None if options.proxy_from_env => proxy::from_environment(base, |name| std::env::var(name).ok())?,
+        None => None,
+    };
+    Ok(proxy.filter(|_| base.is_tls()))
 }
 
 fn user_agent(appended: Option<&str>) -> Result<String, Error> {

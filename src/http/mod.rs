@@ -8,6 +8,7 @@ mod buffers;
 mod connect;
 mod context;
 mod engine;
+mod proxy;
 mod resolver;
 mod tls;
 mod tls_session;

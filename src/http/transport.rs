@@ -15,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::http::buffers::WireBuffers;
 use crate::http::connect::{ConnectError, connect};
 use crate::http::context::{Context, current, request_size};
+use crate::http::proxy::Proxy;
 use crate::http::resolver::{ResolveError, Resolver};
 use crate::http::tls_session::TlsSession;
 use crate::http::url::Host;
@@ -25,6 +26,8 @@ use crate::sys::{self, Interest};
 pub(crate) struct WireConnector {
     pub(crate) host: Host,
     pub(crate) port: u16,
+    /// Present: connections go to the proxy, and through a tunnel to this "host:port".
+    pub(crate) proxy: Option<(Proxy, String)>,
     /// Present: every connection is TLS, to this name.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(crate) resolver: Resolver,
@@ -46,6 +49,9 @@ impl WireConnector {
         context.record.connected = true;
         let until = sys::instant_after(Instant::now(), context.connect_timeout);
         let stream = self.open_tcp(context, until)?;
+        if let Some((proxy, target)) = &self.proxy {
+            proxy.open_tunnel(&stream, target, context, until)?;
+        }
         let tls = match &self.tls {
             Some((config, name)) => Some(TlsSession::open(config, name, &stream, context, until)?),
             None => None,
@@ -54,9 +60,13 @@ impl WireConnector {
     }
 
     fn open_tcp(&self, context: &mut Context, until: Instant) -> Result<TcpStream, Error> {
+        let (host, port) = match &self.proxy {
+            Some((proxy, _)) => (&proxy.host, proxy.port),
+            None => (&self.host, self.port),
+        };
         let start = Instant::now();
         let limit = context.exchange_limit().no_later_than(until);
-        let resolved = self.resolver.resolve(&self.host, self.port, &limit);
+        let resolved = self.resolver.resolve(host, port, &limit);
         let addresses = resolved.map_err(|error| match error {
             ResolveError::Interrupted(why) => {
                 context.interrupted(why, Some(until), "resolving the server's name")
@@ -68,7 +78,7 @@ impl WireConnector {
         let connect_start = Instant::now();
         let connected = connect(&addresses, &limit);
         let stream = connected.map_err(|error| {
-            self.resolver.forget(&self.host);
+            self.resolver.forget(host);
             match error {
                 ConnectError::Interrupted(why) => context.interrupted(why, Some(until), "connecting"),
                 ConnectError::Failed(e) => {
@@ -149,7 +159,12 @@ impl Wire {
                 context.record.sent += held.len();
                 tls.send(held, &self.stream, context)
             }
-            None => send_all(&self.stream, held, context),
+            None => {
+                let mut sent = 0;
+                let result = send_all(&self.stream, held, context, None, &mut sent);
+                context.record.sent += sent;
+                result
+            }
         });
         self.buffers.clear_output();
         result
@@ -159,7 +174,10 @@ impl Wire {
     fn fill(&mut self, context: &mut Context) -> Result<bool, Error> {
         let amount = match &mut self.tls {
             Some(tls) => tls.read(self.buffers.input_append_buf(), &self.stream, context)?,
-            None => read_plain(&self.stream, self.buffers.input_append_buf(), context)?,
+            None => {
+                let buffer = self.buffers.input_append_buf();
+                read_some(&self.stream, buffer, context, None, "waiting for the answer")?
+            }
         };
         self.buffers.input_appended(amount);
         Ok(amount > 0)
@@ -206,28 +224,42 @@ pub(super) fn wait(
     }
 }
 
-fn send_all(stream: &TcpStream, mut bytes: &[u8], context: &mut Context) -> Result<(), Error> {
+/// Sends all of `bytes`, and counts in `sent` what the system has taken.
+pub(super) fn send_all(
+    stream: &TcpStream,
+    mut bytes: &[u8],
+    context: &Context,
+    connect_until: Option<Instant>,
+    sent: &mut usize,
+) -> Result<(), Error> {
     while !bytes.is_empty() {
         match sys::send(stream, bytes) {
             Ok(n) => {
-                context.record.sent += n;
+                *sent += n;
                 bytes = &bytes[n..];
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                wait(stream, Interest::Write, context, None, "sending the request")?;
+                wait(stream, Interest::Write, context, connect_until, "sending")?;
             }
-            Err(e) => return Err(lost("sending the request", &e)),
+            Err(e) => return Err(lost("sending", &e)),
         }
     }
     Ok(())
 }
 
-fn read_plain(stream: &TcpStream, buffer: &mut [u8], context: &Context) -> Result<usize, Error> {
+/// Reads at least one byte; 0 at the end of the stream.
+pub(super) fn read_some(
+    stream: &TcpStream,
+    buffer: &mut [u8],
+    context: &Context,
+    connect_until: Option<Instant>,
+    doing: &str,
+) -> Result<usize, Error> {
     loop {
-        wait(stream, Interest::Read, context, None, "waiting for the answer")?;
+        wait(stream, Interest::Read, context, connect_until, doing)?;
         match sys::recv(stream, buffer) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            Err(e) => return Err(lost("waiting for the answer", &e)),
+            Err(e) => return Err(lost(doing, &e)),
             Ok(n) => return Ok(n),
         }
     }

@@ -27,7 +27,7 @@ pub(crate) enum Host {
 }
 
 impl Host {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(v6) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
             return v6.parse().ok().map(|ip| Host::Ip(IpAddr::V6(ip)));
         }
@@ -110,6 +110,16 @@ impl BaseUrl {
         self.port
     }
 
+    /// "host:port", as CONNECT names it.
+    pub(crate) fn authority(&self) -> String {
+        match &self.host {
+            Host::Ip(IpAddr::V6(ip)) => format!("[{ip}]:{}", self.port),
+            Host::Ip(ip) => format!("{ip}:{}", self.port),
+            Host::Localhost => format!("localhost:{}", self.port),
+            Host::Name(name) => format!("{name}:{}", self.port),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -126,7 +136,7 @@ fn split_scheme(text: &str) -> Result<(bool, &str), Error> {
     Err(invalid("it does not begin with https://"))
 }
 
-fn split_port(authority: &str, default: u16) -> Result<(&str, u16), Error> {
+pub(crate) fn split_port(authority: &str, default: u16) -> Result<(&str, u16), Error> {
     let after_host = authority.rfind(']').map_or(0, |at| at + 1);
     let Some(colon) = authority[after_host..].find(':') else {
         return Ok((authority, default));

@@ -1,0 +1,192 @@
+//! HTTP proxies: a tunnel by CONNECT, TLS through it, and a proxy that refuses.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, Request};
+use mfa_sandbox::{Options, Sandbox};
+use zeroize::Zeroizing;
+
+fn call() -> CallOptions<'static> {
+    CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None }
+}
+
+/// A proxy that sends every tunnel to one place, whatever its target, and answers as told.
+struct Tunnels {
+    address: SocketAddr,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tunnels {
+    fn new(answer: &'static str, to: Option<SocketAddr>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let theirs = heads.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let heads = theirs.clone();
+                std::thread::spawn(move || tunnel(stream, answer, to, &heads));
+            }
+        });
+        Tunnels { address, heads }
+    }
+
+    fn url(&self, credentials: &str) -> Option<Zeroizing<String>> {
+        Some(Zeroizing::new(format!("http://{credentials}{}", self.address)))
+    }
+
+    fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+fn tunnel(mut client: TcpStream, answer: &str, to: Option<SocketAddr>, heads: &Mutex<Vec<String>>) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match client.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => return,
+        }
+    }
+    heads.lock().unwrap().push(String::from_utf8(head).unwrap());
+    if client.write_all(answer.as_bytes()).is_err() {
+        return;
+    }
+    let Some(to) = to else {
+        let _ = client.read_to_end(&mut Vec::new());
+        return;
+    };
+    let server = TcpStream::connect(to).unwrap();
+    let (mut up, mut down) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let upward = std::thread::spawn(move || {
+        let _ = std::io::copy(&mut up, &mut &server);
+        let _ = server.shutdown(Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut down, &mut client);
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = upward.join();
+}
+
+fn options(sandbox: &Sandbox, base_url: &str, proxy_url: Option<Zeroizing<String>>) -> ClientOptions {
+    ClientOptions {
+        base_url: Some(base_url.into()),
+        ca_pem: sandbox.ca_pem().map(str::to_owned),
+        proxy_url,
+        request_timeout: Duration::from_millis(500),
+        ..ClientOptions::default()
+    }
+}
+
+fn tls_sandbox() -> Sandbox {
+    Sandbox::start(Options { tls: true, ..Options::default() }).unwrap()
+}
+
+#[test]
+fn tls_goes_through_a_tunnel() {
+    let sandbox = tls_sandbox();
+    let proxy =
+        Tunnels::new("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", Some(sandbox.address()));
+    // The name is the proxy's to resolve, and the certificate's to bear.
+    let base = "https://localhost:4443";
+    for (credentials, expected) in
+        [("", None), ("us%40er:pa%3Ass@", Some("Proxy-Authorization: Basic dXNAZXI6cGE6c3M="))]
+    {
+        let client = HyperId::new(&options(&sandbox, base, proxy.url(credentials))).unwrap();
+        for _ in 0..3 {
+            assert!(client.availability("sandbox-approve", &call()).unwrap());
+        }
+        let heads = proxy.heads();
+        let head = heads.last().unwrap();
+        assert!(head.starts_with("CONNECT localhost:4443 HTTP/1.1\r\nHost: localhost:4443\r\n"), "{head}");
+        let authorization = head.lines().find(|l| l.starts_with("Proxy-Authorization"));
+        assert_eq!(authorization, expected);
+        assert!(!head.contains("sandbox-approve"), "the token is not the proxy's");
+    }
+    assert_eq!(proxy.heads().len(), 2, "one tunnel serves a client's calls");
+    let log = sandbox.requests();
+    assert!(log.iter().all(|r| r.header("proxy-authorization").is_none()));
+}
+
+fn refusal(answer: &'static str) -> Error {
+    let sandbox = tls_sandbox();
+    let proxy = Tunnels::new(answer, None);
+    let client = HyperId::new(&options(&sandbox, "https://localhost:4443", proxy.url(""))).unwrap();
+    let request = Request { question: Some("?"), ..Request::default() };
+    let error = client.start("sandbox-approve", &request, &call()).unwrap_err();
+    assert!(!error.outcome_unknown, "{error}");
+    assert_eq!(sandbox.connection_count(), 0);
+    error
+}
+
+#[test]
+fn a_proxy_that_refuses_is_told() {
+    for (answer, status) in [
+        ("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", Some(407)),
+        ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Some(403)),
+        ("HTTP/1.0 502 Bad Gateway\r\n\r\n", Some(502)),
+        ("HTTP/1.1 100 Continue\r\n\r\n", Some(100)),
+        ("SSH-2.0-OpenSSH\r\n\r\n", None),
+        ("HTTP/1.1 200 OK\r\n\r\nand more", None),
+    ] {
+        let error = refusal(answer);
+        assert_eq!((error.code, error.http_status), (Code::Proxy, status), "{answer}");
+    }
+    let error = refusal("HTTP/1.1 200");
+    assert_eq!(error.code, Code::RequestTimeout, "a silent proxy is bounded: {error}");
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_told() {
+    let sandbox = tls_sandbox();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Some(Zeroizing::new(format!("http://{}", listener.local_addr().unwrap())));
+    drop(listener);
+    let client = HyperId::new(&options(&sandbox, "https://localhost:4443", url)).unwrap();
+    let error = client.cancel("t", 3, &call()).unwrap_err();
+    assert_eq!(error.code, Code::Connect, "{error}");
+}
+
+#[test]
+fn what_goes_in_clear_is_never_proxied_and_a_bad_url_always_refused() {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let proxy = Tunnels::new("HTTP/1.1 200 OK\r\n\r\n", Some(sandbox.address()));
+    let clear = ClientOptions {
+        allow_loopback_http: true,
+        ..options(&sandbox, sandbox.hyperid_url(), proxy.url(""))
+    };
+    assert!(HyperId::new(&clear).unwrap().availability("sandbox-approve", &call()).unwrap());
+    assert!(proxy.heads().is_empty());
+    for url in ["https://proxy", "socks5://proxy", "proxy:80", "http://proxy/path"] {
+        let bad = ClientOptions { proxy_url: Some(Zeroizing::new(url.into())), ..clear.clone() };
+        assert_eq!(HyperId::new(&bad).unwrap_err().code, Code::InvalidUrl, "{url}");
+    }
+}
+
+#[test]
+fn the_environment_is_read_only_when_asked() {
+    // In a process of its own: the environment belongs to the whole process.
+    if std::env::var_os("MFA_TEST_CHILD").is_none() {
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_environment_is_read_only_when_asked", "--nocapture"])
+            .env("MFA_TEST_CHILD", "1")
+            .env("ALL_PROXY", "http://127.0.0.1:9")
+            .env("SSLKEYLOGFILE", "must-not-be-made.log")
+            .status();
+        assert!(run.unwrap().success());
+        return;
+    }
+    let sandbox = tls_sandbox();
+    let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), None)).unwrap();
+    assert!(client.availability("sandbox-approve", &call()).unwrap());
+    assert!(!std::path::Path::new("must-not-be-made.log").exists());
+    // A name that is never resolved here: the proxy alone would, and nobody listens there.
+    let asked = ClientOptions { proxy_from_env: true, ..options(&sandbox, "https://api.invalid", None) };
+    let error = HyperId::new(&asked).unwrap().cancel("t", 3, &call()).unwrap_err();
+    assert_eq!(error.code, Code::Connect, "{error}");
+}
