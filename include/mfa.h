@@ -453,6 +453,15 @@ typedef struct mfa_client_options {
    * Handed to `log`, which may be called on several threads at once.
    */
   void *log_user_data;
+  /**
+   * The certificate in PEM, and those that lead to its root, that the client shows to a server
+   * which asks for one (mutual TLS); together with `client_key_pem`. NULL: none.
+   */
+  const char *client_cert_pem;
+  /**
+   * Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+   */
+  const char *client_key_pem;
 } mfa_client_options;
 
 /* Bounding a call ----------------------------------------------------------------------------- */
@@ -970,7 +979,8 @@ mfa_code mfa_capillary_is_mfa_registered(const mfa_capillary *client,
  *     mfa_transaction transaction = MFA_TRANSACTION_INIT;
  */
 #define MFA_ERROR_INIT { sizeof(mfa_error), 0, 0, 0, 0, 0, 0, 0, 0, 0, "" }
-#define MFA_CLIENT_OPTIONS_INIT { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL }
+#define MFA_CLIENT_OPTIONS_INIT \
+  { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
 #define MFA_CALL_OPTIONS_INIT { sizeof(mfa_call_options), 0, NULL }
 #define MFA_AVAILABILITY_INIT { sizeof(mfa_availability), 0 }
 #define MFA_TWO_FACTOR_TYPES_INIT { sizeof(mfa_two_factor_types), 0, 0, { 0 } }

@@ -41,6 +41,11 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// Roots in place of the built-in ones: one or more PEM certificates.
     pub ca_pem: Option<String>,
+    /// The certificate, and those that lead to its root, that the client shows to a server which
+    /// asks for one (mutual TLS), in PEM; together with `client_key_pem`.
+    pub client_cert_pem: Option<String>,
+    /// Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub client_key_pem: Option<Zeroizing<String>>,
     /// An http CONNECT proxy: `http://[user[:password]@]host[:port]`.
     pub proxy_url: Option<Zeroizing<String>>,
     /// Without a `proxy_url`: the proxy that the environment names when the client is made
@@ -64,6 +69,8 @@ impl Default for ClientOptions {
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             ca_pem: None,
+            client_cert_pem: None,
+            client_key_pem: None,
             proxy_url: None,
             proxy_from_env: false,
             user_agent: None,

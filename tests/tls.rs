@@ -256,6 +256,69 @@ fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() 
     server.join().unwrap();
 }
 
+/// Wants a certificate of the same CA from the client.
+fn mutual_config(identity: Identity, ca: &Ca) -> Arc<ServerConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(vec![identity.certificate], key);
+    Arc::new(config.unwrap())
+}
+
+#[test]
+fn a_client_shows_its_certificate_when_asked() {
+    let ca = Ca::new("own");
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &ca.issuer).unwrap().pem();
+    let with = |url: &str, cert: Option<String>, key: Option<String>| {
+        HyperId::new(&ClientOptions {
+            base_url: Some(url.into()),
+            ca_pem: Some(ca.pem()),
+            client_cert_pem: cert,
+            client_key_pem: key.map(zeroize::Zeroizing::new),
+            ..ClientOptions::default()
+        })
+    };
+    let (url, server) = serve(mutual_config(ca.leaf("127.0.0.1", |_| {}), &ca), 1, answer_all);
+    let client = with(&url, Some(certificate.clone()), Some(key.serialize_pem())).unwrap();
+    assert!(client.availability("t", &call()).unwrap());
+    drop(client);
+    server.join().unwrap();
+
+    let (url, server) = serve(mutual_config(ca.leaf("127.0.0.1", |_| {}), &ca), 1, |mut tls| {
+        let _ = tls.read(&mut [0; 16]);
+    });
+    let error = with(&url, None, None).unwrap().start("t", &question(), &call()).unwrap_err();
+    assert_eq!(error.code, Code::Tls, "{error}");
+    server.join().unwrap();
+
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    for (cert, key) in [
+        (Some(certificate.clone()), None),
+        (None, Some(key.serialize_pem())),
+        (Some(String::new()), Some(key.serialize_pem())),
+        (Some(certificate.clone()), Some("no key".into())),
+        (Some(certificate.clone()), Some(certificate.clone())),
+        (Some(certificate), Some(other)),
+    ] {
+        let error = with("https://127.0.0.1:1", cert, key).unwrap_err();
+        assert_eq!(error.code, Code::InvalidArgument, "{error}");
+        assert!(!error.message.contains("BEGIN"));
+    }
+}
+
+fn question() -> mfa::Request<'static> {
+    mfa::Request { question: Some("?"), ..mfa::Request::default() }
+}
+
 const UNASKED: &str = r#"{"result":0,"is_available":false}"#;
 
 /// Two answers in one record.

@@ -69,6 +69,11 @@ pub struct mfa_client_options {
     pub log: mfa_log_fn,
     /// Handed to `log`, which may be called on several threads at once.
     pub log_user_data: *mut c_void,
+    /// The certificate in PEM, and those that lead to its root, that the client shows to a server
+    /// which asks for one (mutual TLS); together with `client_key_pem`. NULL: none.
+    pub client_cert_pem: *const c_char,
+    /// Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+    pub client_key_pem: *const c_char,
 }
 
 // SAFETY: repr(C), begins with the u32, pointers aligned by pairs of 32-bit fields: no padding on
@@ -95,18 +100,23 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
         [
             text(given.base_url, "base_url")?,
             text(given.ca_pem, "ca_pem")?,
+            text(given.client_cert_pem, "client_cert_pem")?,
             text(given.user_agent, "user_agent")?,
         ]
     };
-    let [base_url, ca_pem, user_agent] = texts.map(|text| text.map(str::to_owned));
+    let [base_url, ca_pem, client_cert_pem, user_agent] = texts.map(|text| text.map(str::to_owned));
     // SAFETY: as above.
-    let proxy_url = unsafe { text(given.proxy_url, "proxy_url") }?.map(|url| Zeroizing::new(url.to_owned()));
+    let secrets =
+        unsafe { [text(given.client_key_pem, "client_key_pem")?, text(given.proxy_url, "proxy_url")?] };
+    let [client_key_pem, proxy_url] = secrets.map(|text| text.map(|t| Zeroizing::new(t.to_owned())));
     Ok(ClientOptions {
         base_url,
         allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
         request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
         connect_timeout: millis(given.connect_timeout_ms, defaults.connect_timeout),
         ca_pem,
+        client_cert_pem,
+        client_key_pem,
         proxy_url,
         proxy_from_env: given.flags & MFA_CLIENT_PROXY_FROM_ENV != 0,
         user_agent,

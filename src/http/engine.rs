@@ -87,10 +87,9 @@ struct Recipe {
 impl Recipe {
     fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
         // A bad certificate is told also where it would not be used.
-        let config = match (base.is_tls(), &options.ca_pem) {
-            (false, None) => None,
-            (_, pem) => Some(tls::config(pem.as_deref())?),
-        };
+        let names_tls =
+            options.ca_pem.is_some() || options.client_cert_pem.is_some() || options.client_key_pem.is_some();
+        let config = if base.is_tls() || names_tls { Some(tls::config(options)?) } else { None };
         let tls = match config.filter(|_| base.is_tls()) {
             Some(config) => Some((config, tls::server_name(base.host())?)),
             None => None,

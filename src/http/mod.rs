@@ -7,6 +7,7 @@
 mod buffers;
 mod connect;
 mod context;
+mod crypto;
 mod engine;
 mod proxy;
 mod resolver;
@@ -14,6 +15,8 @@ mod tls;
 mod tls_session;
 mod transport;
 mod url;
+
+pub(crate) use crypto::random;
 
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime};

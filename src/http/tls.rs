@@ -1,34 +1,93 @@
-//! What TLS trusts: the built-in roots, or the caller's own.
+//! What TLS trusts (built-in roots, the platform's, or the caller's own), and how the client
+//! identifies itself.
 
 use std::sync::Arc;
 
-use once_cell::sync::Lazy;
+use rustls::client::WantsClientCert;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 
 use crate::error::{Code, Error};
+use crate::http::crypto;
 use crate::http::url::Host;
-
-/// Mozilla's roots, parsed when the first client needs them.
-static BUILT_IN: Lazy<Arc<RootCertStore>> =
-    Lazy::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
+use crate::options::ClientOptions;
 
 /// The settings for every connection of a client: TLS 1.2 and 1.3, HTTP/1.1.
 ///
 /// `SSLKEYLOGFILE` is not looked at: rustls does so only when told to.
-pub(crate) fn config(ca_pem: Option<&str>) -> Result<Arc<ClientConfig>, Error> {
-    let roots = match ca_pem {
-        Some(pem) => Arc::new(roots_from(pem)?),
-        None => BUILT_IN.clone(),
-    };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+pub(crate) fn config(options: &ClientOptions) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(crypto::provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::internal(format!("TLS cannot be set up: {e}")))?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let builder = match &options.ca_pem {
+        Some(pem) => builder.with_root_certificates(roots_from(pem)?),
+        None => with_default_trust(builder, provider)?,
+    };
+    let mut config = match identity(options)? {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|e| bad_identity(&e))?,
+        None => builder.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+type Trusting = ConfigBuilder<ClientConfig, WantsClientCert>;
+
+#[cfg(feature = "platform-verifier")]
+fn with_default_trust(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Trusting, Error> {
+    let verifier = rustls_platform_verifier::Verifier::new(provider)
+        .map_err(|e| Error::internal(format!("the platform's verifier cannot be used: {e}")))?;
+    // "Dangerous" is what rustls calls any verifier but its own.
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
+}
+
+#[cfg(all(feature = "bundled-roots", not(feature = "platform-verifier")))]
+fn with_default_trust(
+    builder: ConfigBuilder<ClientConfig, WantsVerifier>,
+    _: Arc<CryptoProvider>,
+) -> Result<Trusting, Error> {
+    use once_cell::sync::Lazy;
+    /// Mozilla's roots, copied once, when the first client needs them.
+    static BUILT_IN: Lazy<Arc<RootCertStore>> =
+        Lazy::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
+    Ok(builder.with_root_certificates(BUILT_IN.clone()))
+}
+
+#[cfg(not(any(feature = "bundled-roots", feature = "platform-verifier")))]
+fn with_default_trust(
+    _: ConfigBuilder<ClientConfig, WantsVerifier>,
+    _: Arc<CryptoProvider>,
+) -> Result<Trusting, Error> {
+    Err(Error::new(Code::InvalidCa, "this build has no roots of its own: ca_pem is required"))
+}
+
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// The certificate and key that the client shows when the server asks for them.
+fn identity(options: &ClientOptions) -> Result<Option<Identity>, Error> {
+    let (chain, key) = match (&options.client_cert_pem, &options.client_key_pem) {
+        (None, None) => return Ok(None),
+        (Some(chain), Some(key)) => (chain, key),
+        _ => return Err(Error::argument("client_cert_pem and client_key_pem go together")),
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
+    let chain = chain.map_err(|e| bad_identity(&e))?;
+    if chain.is_empty() {
+        return Err(Error::argument("client_cert_pem holds no certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .map_err(|_| Error::argument("client_key_pem holds no private key in PEM"))?;
+    Ok(Some((chain, key)))
+}
+
+fn bad_identity(why: &dyn std::fmt::Display) -> Error {
+    Error::argument(format!("client_cert_pem and client_key_pem are refused: {why}"))
 }
 
 fn roots_from(pem: &str) -> Result<RootCertStore, Error> {

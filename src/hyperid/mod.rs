@@ -16,8 +16,8 @@ pub use wait::{OnUpdate, TokenProvider, WaitEnd, WaitOptions};
 use std::time::Duration;
 
 use crate::call::{Call, Post, repeatable};
-use crate::error::{Code, Error, Provider};
-use crate::http::{Endpoint, Http};
+use crate::error::{Error, Provider};
+use crate::http::{Endpoint, Http, random};
 use crate::options::{CallOptions, ClientOptions};
 use crate::retry;
 use crate::secret::Secret;
@@ -179,11 +179,9 @@ impl HyperId {
 /// A two-digit control code, zero padded, from a cryptographic source: show it beside the question
 /// so that the person can compare it with the one in the app.
 pub fn control_code() -> Result<String, Error> {
-    use rustls::crypto::ring::default_provider;
-    let random = default_provider().secure_random;
     loop {
         let mut byte = [0u8];
-        random.fill(&mut byte).map_err(|_| Error::new(Code::Internal, "the system has no random numbers"))?;
+        random(&mut byte).ok_or_else(|| Error::internal("the system has no random numbers"))?;
         // 200 is the largest multiple of 100 in a byte: no code is likelier than another.
         if byte[0] < 200 {
             return Ok(format!("{:02}", byte[0] % 100));
