@@ -54,7 +54,12 @@ impl<'a> Call<'a> {
     pub(crate) fn send_once(&mut self, post: &Post<'_>, until: Instant) -> Result<Answer, Failure> {
         self.attempts += 1;
         let exchange_until = sys::instant_after(Instant::now(), self.http.request_timeout).min(until);
-        let bounds = Bounds { call_until: until.min(self.until), exchange_until, cancel: self.cancel };
+        let bounds = Bounds {
+            call_until: until.min(self.until),
+            exchange_until,
+            cancel: self.cancel,
+            attempt: self.attempts,
+        };
         self.http.post(post.endpoint, post.bearer, post.body, &bounds)
     }
 

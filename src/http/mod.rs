@@ -66,6 +66,8 @@ pub(crate) struct Bounds<'a> {
     /// The end of this exchange.
     pub(crate) exchange_until: Instant,
     pub(crate) cancel: Option<&'a Cancel>,
+    /// Which of the call's requests this is, counted from 1; for the log.
+    pub(crate) attempt: u32,
 }
 
 /// An answer, whatever its HTTP status.
@@ -139,7 +141,7 @@ impl Http {
             error: record.failure.take().unwrap_or(error),
             sent: record.sent > 0,
         });
-        self.log_exchange(endpoint, &record, start.elapsed(), &result);
+        self.log_exchange(endpoint, bounds.attempt, &record, start.elapsed(), &result);
         result
     }
 
@@ -155,6 +157,7 @@ impl Http {
     fn log_exchange(
         &self,
         endpoint: &Endpoint,
+        attempt: u32,
         record: &Record,
         took: Duration,
         result: &Result<Answer, Failure>,
@@ -170,7 +173,7 @@ impl Http {
         self.log.line(
             LogLevel::Debug,
             format_args!(
-                "POST {} {outcome} {} us ({connection} connection; name {} us, connect {} us, tls {} us)",
+                "POST {} {outcome} {} us (request {attempt}, {connection} connection; name {} us, connect {} us, tls {} us)",
                 endpoint.path,
                 took.as_micros(),
                 record.resolve_time.as_micros(),

@@ -1,0 +1,91 @@
+//! Log lines: one for each request, nothing secret, nothing when off.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mfa::{CallOptions, ClientOptions, HyperId, LogLevel, Request};
+use support::{Peer, Reply};
+
+const TOKEN: &str = "very-secret-token";
+
+fn lines_of(level: LogLevel, replies: Vec<Reply>) -> Vec<(LogLevel, String)> {
+    let peer = Peer::scripted(replies);
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let sink = lines.clone();
+    let options = ClientOptions {
+        log_level: level,
+        log: Some(Arc::new(move |level, line: &str| sink.lock().unwrap().push((level, line.to_owned())))),
+        ..peer.options()
+    };
+    let client = HyperId::new(&options).unwrap();
+    let call = CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None };
+    let _ = client.availability(TOKEN, &call);
+    let request = Request { question: Some("very-secret-question"), ..Request::default() };
+    let _ = client.start(TOKEN, &request, &call);
+    let taken = lines.lock().unwrap().clone();
+    taken
+}
+
+fn answers() -> Vec<Reply> {
+    vec![
+        Reply::status(503, "very-secret-answer"),
+        Reply::json(r#"{"result":0,"is_available":true}"#),
+        Reply::json(r#"{"result":0,"transaction_id":3}"#),
+    ]
+}
+
+#[test]
+fn each_request_has_a_line_at_debug() {
+    let lines = lines_of(LogLevel::Debug, answers());
+    let texts: Vec<_> =
+        lines.iter().filter(|(l, _)| *l == LogLevel::Debug).map(|(_, t)| t.as_str()).collect();
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    assert!(texts[0].starts_with("POST /mfa-client/availability-check HTTP 503 "), "{}", texts[0]);
+    assert!(texts[0].contains("request 1, new connection"), "{}", texts[0]);
+    assert!(
+        texts[1].contains("HTTP 200") && texts[1].contains("request 2, pooled connection"),
+        "{}",
+        texts[1]
+    );
+    assert!(
+        texts[2].contains("/transaction/start/v2") && texts[2].contains("request 1, pooled"),
+        "{}",
+        texts[2]
+    );
+    assert!(lines.iter().all(|(_, text)| !text.contains("very-secret")), "{lines:?}");
+}
+
+#[test]
+fn a_level_keeps_what_lies_beyond_it_out() {
+    let warnings = lines_of(LogLevel::Warn, answers());
+    // The connection in clear, and the repeated request.
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings.iter().all(|(level, _)| *level == LogLevel::Warn));
+    assert!(warnings[0].1.contains("not encrypted"), "{warnings:?}");
+    assert!(lines_of(LogLevel::Off, answers()).is_empty());
+    assert!(lines_of(LogLevel::Error, answers()).is_empty());
+}
+
+#[test]
+fn a_sink_may_call_the_library() {
+    let inner = Arc::new(Peer::scripted(vec![Reply::json(r#"{"result":0,"is_available":false}"#)]));
+    let outer = Peer::scripted(vec![Reply::json(r#"{"result":0,"is_available":true}"#)]);
+    let inner_client = inner.hyperid();
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let theirs = answers.clone();
+    let options = ClientOptions {
+        log_level: LogLevel::Debug,
+        log: Some(Arc::new(move |level, _: &str| {
+            if level == LogLevel::Debug {
+                theirs.lock().unwrap().push(inner_client.availability("t", &CallOptions::default()).unwrap());
+            }
+        })),
+        ..outer.options()
+    };
+    let client = HyperId::new(&options).unwrap();
+    assert!(client.availability("t", &CallOptions::default()).unwrap());
+    assert!(client.availability("t", &CallOptions::default()).unwrap());
+    assert_eq!(*answers.lock().unwrap(), [false, false]);
+}
