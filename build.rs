@@ -81,8 +81,9 @@ fn rust_codes() -> String {
          #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\n#[repr(i32)]\npub enum Code {\n",
     );
     for e in CODES {
-        write!(rust, "    /// {} {}\n    {} = {},\n", e.meaning, e.remedy, variant(e.name), e.number)
-            .unwrap();
+        // rustdoc would take brackets for links.
+        let text = message(e).replace('[', "\\[").replace(']', "\\]");
+        write!(rust, "    /// {text}\n    {} = {},\n", variant(e.name), e.number).unwrap();
     }
     rust.push_str("}\n\nimpl Code {\n    /// The name in C.\n    pub fn name(self) -> &'static str {\n");
     rust.push_str("        self.c_name().to_str().unwrap_or(\"\")\n    }\n\n");

@@ -375,12 +375,12 @@ void mfa_cancel_free(mfa_cancel *cancel);
 #define MFA_LOG_ERROR 1
 
 /**
- * And what deserves a look: a connection in clear, a repeated request.
+ * And what deserves a look: a connection in clear, a repeated request, trouble that a wait rides out.
  */
 #define MFA_LOG_WARN 2
 
 /**
- * And what happens seldom.
+ * And what happens seldom: a client made.
  */
 #define MFA_LOG_INFO 3
 
@@ -392,7 +392,8 @@ void mfa_cancel_free(mfa_cancel *cancel);
 /**
  * Takes a log line: `level` is `MFA_LOG_...`, `message` is UTF-8 without secrets, valid during the
  * call only. Called on the thread that made the call into libmfa, with no lock held. It may call
- * libmfa, but must not free what the call uses, nor unwind or longjmp.
+ * libmfa, whose log lines are then left out, but must not free what the call uses, nor unwind or
+ * longjmp.
  */
 typedef void (*mfa_log_fn)(void *user_data, int32_t level, const char *message);
 
@@ -462,6 +463,13 @@ typedef struct mfa_client_options {
    * Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
    */
   const char *client_key_pem;
+  /**
+   * Headers that are sent with every request in addition to libmfa's own: lines "Name: value",
+   * separated by a newline; at most 32, each value 1-16 384 characters, each 0x20-0x7E. For what
+   * a provider's installation asks for beyond its documentation. A header that libmfa sends
+   * itself (HyperID's Authorization among them) is refused. NULL: none.
+   */
+  const char *headers;
 } mfa_client_options;
 
 /* Bounding a call ----------------------------------------------------------------------------- */
@@ -524,7 +532,8 @@ typedef struct mfa_call_options {
 #define MFA_DECISION_PENDING 6
 
 /**
- * The server sent a state that this version does not know. Not an approval.
+ * The server sent a status, or beside "completed" a result, that this version does not know. Not an
+ * approval. A wait goes on with an unknown status, and ends with an unknown result.
  */
 #define MFA_DECISION_UNKNOWN 7
 
@@ -541,7 +550,8 @@ typedef struct mfa_transaction {
    */
   int32_t decision;
   /**
-   * The transaction's id; 0: none is known. It is there also after an error, once started.
+   * The transaction's id; 0: none is known. `mfa_hyperid_wait` and `mfa_hyperid_confirm` tell it
+   * beside an error too, once it is known.
    */
   int64_t transaction_id;
   /**
@@ -980,7 +990,7 @@ mfa_code mfa_capillary_is_mfa_registered(const mfa_capillary *client,
  */
 #define MFA_ERROR_INIT { sizeof(mfa_error), 0, 0, 0, 0, 0, 0, 0, 0, 0, "" }
 #define MFA_CLIENT_OPTIONS_INIT \
-  { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+  { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define MFA_CALL_OPTIONS_INIT { sizeof(mfa_call_options), 0, NULL }
 #define MFA_AVAILABILITY_INIT { sizeof(mfa_availability), 0 }
 #define MFA_TWO_FACTOR_TYPES_INIT { sizeof(mfa_two_factor_types), 0, 0, { 0 } }

@@ -52,6 +52,9 @@ impl<'a> Call<'a> {
 
     /// Sends once, within the request timeout and no longer than `until`.
     pub(crate) fn send_once(&mut self, post: &Post<'_>, until: Instant) -> Result<Answer, Failure> {
+        if let Err(why) = self.limit().no_later_than(until).check() {
+            return Err(Failure { error: self.interrupted(why, "beginning a request"), sent: false });
+        }
         self.attempts += 1;
         let exchange_until = sys::instant_after(Instant::now(), self.http.request_timeout).min(until);
         let bounds = Bounds {
@@ -83,9 +86,7 @@ impl<'a> Call<'a> {
             if next >= self.until {
                 return Err(repeatable(error));
             }
-            self.http
-                .log
-                .line(LogLevel::Warn, format_args!("again in {} ms after {error}", delay.as_millis()));
+            self.log(LogLevel::Warn, format_args!("again in {} ms after {error}", delay.as_millis()));
             self.sleep_until(next)?;
         }
     }
@@ -105,7 +106,14 @@ impl<'a> Call<'a> {
 
     /// Completes an error with what the call knows.
     pub(crate) fn finish(&self, error: Error) -> Error {
+        if error.code != Code::Cancelled {
+            self.http.log.line(LogLevel::Error, format_args!("{error}"));
+        }
         Error { provider: self.provider, attempts: self.attempts, ..error }
+    }
+
+    pub(crate) fn log(&self, level: LogLevel, line: std::fmt::Arguments<'_>) {
+        self.http.log.line(level, line);
     }
 }
 

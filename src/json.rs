@@ -2,9 +2,10 @@
 //! after the value makes the whole answer malformed. Nothing has a default.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Code, Error};
@@ -23,8 +24,13 @@ impl<'a> Fields<'a> {
                 format!("the answer's JSON is nested deeper than {MAX_DEPTH}"),
             ));
         }
-        serde_json::from_slice(bytes)
-            .map_err(|e| Error::malformed(format!("the answer is not a JSON object as expected: {e}")))
+        // serde's own text quotes the answer, which may echo a token.
+        serde_json::from_slice(bytes).map_err(|e| {
+            let (kind, line, column) = (e.classify(), e.line(), e.column());
+            Error::malformed(format!(
+                "the answer is no proper JSON object: {kind:?} error at {line}:{column}"
+            ))
+        })
     }
 
     /// The field as an integer; `None` when the key is absent. `null` is not absent.
@@ -97,12 +103,73 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                     if fields.len() == MAX_FIELDS {
                         return Err(M::Error::custom("too many keys"));
                     }
-                    fields.push((key, map.next_value()?));
+                    let value: &RawValue = map.next_value()?;
+                    if value.get().starts_with(['{', '[']) {
+                        serde_json::from_str::<NoRepeats>(value.get()).map_err(M::Error::custom)?;
+                    }
+                    fields.push((key, value));
                 }
                 Ok(fields)
             }
         }
         deserializer.deserialize_map(Object).map(Fields)
+    }
+}
+
+/// Any value in which no object repeats a key; read for that alone.
+struct NoRepeats;
+
+impl<'de> Deserialize<'de> for NoRepeats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Anything;
+        impl<'de> Visitor<'de> for Anything {
+            type Value = NoRepeats;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_unit<E>(self) -> Result<NoRepeats, E> {
+                Ok(NoRepeats)
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<NoRepeats, S::Error> {
+                while items.next_element::<NoRepeats>()?.is_some() {}
+                Ok(NoRepeats)
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<NoRepeats, M::Error> {
+                let mut seen = HashSet::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    if !seen.insert(key) {
+                        return Err(M::Error::custom("a key is repeated"));
+                    }
+                    map.next_value::<NoRepeats>()?;
+                }
+                Ok(NoRepeats)
+            }
+        }
+        deserializer.deserialize_any(Anything)
     }
 }
 
@@ -197,6 +264,8 @@ mod tests {
             r#"{"a":1}{}"#,
             r#"{"a":1,"a":1}"#,
             r#"{"b":1,"b":2,"a":1}"#,
+            r#"{"a":1,"b":{"c":1,"c":1}}"#,
+            r#"{"a":1,"b":[{"c":{"d":1,"\u0064":1}}]}"#,
             r#"{"a":1,"\u0061":1}"#,
             "{a:1}",
             "{'a':1}",
@@ -207,6 +276,8 @@ mod tests {
             assert_eq!(integer(json).unwrap_err().code, Code::MalformedAnswer, "{json:?}");
         }
         assert!(Fields::parse(b"{\"a\xff\":1}").is_err());
+        let message = integer("\"a token\"").unwrap_err().message;
+        assert!(!message.contains("token"), "{message}");
     }
 
     #[test]

@@ -1,8 +1,22 @@
 //! Log lines for the caller: nothing secret in them, and nothing done when they are off.
 
+use std::cell::Cell;
 use std::fmt;
 
 use crate::options::{ClientOptions, LogLevel, LogSink};
+
+thread_local! {
+    static IN_SINK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Leaves the sink, also when a panic unwinds.
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        IN_SINK.set(false);
+    }
+}
 
 pub(crate) struct Log {
     level: LogLevel,
@@ -22,9 +36,13 @@ impl Log {
         if !self.is_on(level) {
             return;
         }
-        if let Some(sink) = &self.sink {
-            sink(level, &line.to_string());
+        let Some(sink) = &self.sink else { return };
+        // A sink that calls the library would otherwise be called by its own calls, without end.
+        if IN_SINK.replace(true) {
+            return;
         }
+        let _leave = Leave;
+        sink(level, &line.to_string());
     }
 }
 

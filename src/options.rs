@@ -53,6 +53,8 @@ pub struct ClientOptions {
     pub proxy_from_env: bool,
     /// Appended to libmfa's own `User-Agent`.
     pub user_agent: Option<String>,
+    /// Sent with every request, in addition to libmfa's own: name and value.
+    pub headers: Vec<(String, Zeroizing<String>)>,
     /// How many idle connections are kept.
     pub max_idle_connections: usize,
     /// The most that is logged.
@@ -74,6 +76,7 @@ impl Default for ClientOptions {
             proxy_url: None,
             proxy_from_env: false,
             user_agent: None,
+            headers: Vec::new(),
             max_idle_connections: 64,
             log_level: LogLevel::Off,
             log: None,

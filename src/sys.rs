@@ -266,6 +266,21 @@ extern "C" fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
+/// Runs `work` with all signals blocked on this thread; a thread that it starts keeps them blocked.
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: the sets are local, and initialised before use: `all` by sigfillset, `before` by
+    // pthread_sigmask, which cannot fail for a valid `how`.
+    unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        let mut before: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
+        let result = work();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        result
+    }
+}
+
 /// The instant `delay` from now; far enough away where the sum cannot be told.
 pub(crate) fn instant_after(start: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);

@@ -36,7 +36,9 @@ impl Cancel {
     pub fn trigger(&self) {
         // The order matters: a waiter makes the bell first and then looks at the flag, so that
         // either it sees the flag or this sees the bell.
-        self.0.triggered.store(true, Ordering::SeqCst);
+        if self.0.triggered.swap(true, Ordering::SeqCst) {
+            return;
+        }
         std::sync::atomic::fence(Ordering::SeqCst);
         if let Some(Some(bell)) = self.0.bell.get() {
             bell.strike();
@@ -120,7 +122,9 @@ impl Limit<'_> {
             let end = if sliced { until.min(Instant::now() + SLICE) } else { until };
             let ready = poll_with_bell(fds, bell, end)?;
             if ready.fds != 0 {
-                return Ok(Ok(ready.fds));
+                // A peer that never stops sending must not keep the call from ending.
+                let in_time = Instant::now() < self.until;
+                return Ok(if in_time { Ok(ready.fds) } else { Err(Interrupted::Elapsed) });
             }
             if ready.bell && !self.cancel.is_some_and(Cancel::is_triggered) {
                 // Struck by a forked child, which shares the descriptor but not the flag.

@@ -108,6 +108,31 @@ fn a_path_prefix_is_kept_and_a_user_agent_appended() {
 }
 
 #[test]
+fn the_callers_own_headers_are_added() {
+    let pair = |name: &str, value: &str| (name.to_owned(), zeroize::Zeroizing::new(value.to_owned()));
+    let peer = Peer::scripted(vec![Reply::json(r#"{"status":{"success":true,"code":200}}"#)]);
+    let headers = vec![pair("Authorization", "Basic b3duOm93bg=="), pair("X-Cap-Trace", "a b")];
+    let client =
+        mfa::Capillary::new(&mfa::ClientOptions { headers: headers.clone(), ..peer.options() }).unwrap();
+    client.is_mfa_registered("b", "d", "t", &patient()).unwrap();
+    let request = &peer.requests()[0];
+    assert_eq!(request.header("authorization"), Some("Basic b3duOm93bg=="));
+    assert_eq!(request.header("x-cap-trace"), Some("a b"));
+    // HyperID's own is the token, and nothing may stand beside it.
+    let error = mfa::HyperId::new(&mfa::ClientOptions { headers, ..peer.options() }).unwrap_err();
+    assert_eq!(error.code, Code::InvalidArgument);
+}
+
+#[test]
+fn an_answer_that_fails_behind_its_head_keeps_its_http_status() {
+    let reply =
+        Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n".to_owned() + &"x".repeat(300_000));
+    let peer = Peer::scripted(vec![reply]);
+    let error = call(&peer, "cancel", &patient()).unwrap_err();
+    assert_eq!((error.code, error.http_status), (Code::AnswerTooLarge, Some(200)));
+}
+
+#[test]
 fn answers_of_success_are_read() {
     let peer = Peer::new(|request| {
         Reply::json(match request.path() {

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -231,6 +232,45 @@ fn check_faults(call: Call) {
         }
         assert_eq!(error.outcome_unknown, call == Call::Start, "{call:?}: {name}");
         assert_eq!(peer.connections(), requests.len(), "{call:?}: {name}: a failed connection served again");
+    }
+}
+
+/// Sends `piece` for as long as the client listens.
+fn flood(first: &'static str, piece: &'static [u8]) -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let start = Instant::now();
+        let mut going = stream.write_all(first.as_bytes()).is_ok();
+        while going && start.elapsed() < Duration::from_secs(20) {
+            going = stream.write_all(piece).is_ok();
+        }
+    });
+    (url, server)
+}
+
+#[test]
+fn a_server_that_never_stops_sending_is_bounded() {
+    let endless = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let done = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n";
+    let cases: [(&str, &str, &[u8], Code); 5] = [
+        ("100 again and again", "", b"HTTP/1.1 100 Continue\r\n\r\n", Code::RequestTimeout),
+        ("103 again and again", "", b"HTTP/1.1 103 Early Hints\r\n\r\n", Code::RequestTimeout),
+        ("trailers without end", done, b"X: y\r\n", Code::RequestTimeout),
+        ("a trailer line without end", done, endless, Code::AnswerTooLarge),
+        ("a chunk line without end", chunked, endless, Code::AnswerTooLarge),
+    ];
+    for (name, first, piece, expected) in cases {
+        let (url, server) = flood(first, piece);
+        let start = Instant::now();
+        let error = Call::Cancel.run(&options(url)).unwrap_err();
+        assert_eq!(error.code, expected, "{name}: {error}");
+        assert!(start.elapsed() < Duration::from_secs(3), "{name} took {:?}", start.elapsed());
+        server.join().unwrap();
     }
 }
 

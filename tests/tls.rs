@@ -88,7 +88,7 @@ fn serve(
 fn read_request(tls: &mut Tls) -> bool {
     let mut bytes = Vec::new();
     let mut piece = [0; 2048];
-    while !bytes.ends_with(b"{}") {
+    while !bytes.ends_with(b"}") {
         match tls.read(&mut piece) {
             Ok(n) if n > 0 => bytes.extend_from_slice(&piece[..n]),
             _ => return false,
@@ -317,6 +317,29 @@ fn a_client_shows_its_certificate_when_asked() {
 
 fn question() -> mfa::Request<'static> {
     mfa::Request { question: Some("?"), ..mfa::Request::default() }
+}
+
+#[test]
+fn a_wait_rides_out_a_server_that_hangs_up_in_the_handshake() {
+    let ca = Ca::new("own");
+    let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+        }
+        let (stream, _) = listener.accept().unwrap();
+        let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+        read_request(&mut tls);
+        tls.write_all(sized(r#"{"result":0,"transaction_status":2}"#).as_bytes()).unwrap();
+    });
+    let beat = Some(Duration::from_millis(1));
+    let mut wait = WaitOptions { min_interval: beat, max_interval: beat, ..WaitOptions::default() };
+    let end = client(&url, &ca.pem()).unwrap().wait("t", 3, &mut wait, &call());
+    assert_eq!((end.result.err().map(|e| e.code), end.transaction.polls), (None, 3));
+    server.join().unwrap();
 }
 
 const UNASKED: &str = r#"{"result":0,"is_available":false}"#;

@@ -59,7 +59,7 @@ impl Capillary {
     }
 
     fn build(options: &ClientOptions) -> Result<Self, Error> {
-        let http = Http::new(options, None)?;
+        let http = Http::new(options, None, None)?;
         Ok(Capillary { is_mfa_registered: http.endpoint("/auth/v1/mfa/token/isMfaRegistered")?, http })
     }
 

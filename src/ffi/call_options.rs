@@ -1,5 +1,6 @@
 //! `mfa_call_options`.
 
+use std::mem::offset_of;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -24,7 +25,7 @@ pub struct mfa_call_options {
 // SAFETY: repr(C), begins with the u32, two 32-bit fields and a pointer: no padding on 64-bit.
 unsafe impl AbiStruct for mfa_call_options {
     const NAME: &'static str = "mfa_call_options";
-    const FIRST_SIZE: usize = 16;
+    const FIRST_SIZE: usize = offset_of!(mfa_call_options, cancel) + size_of::<usize>();
 }
 
 /// # Safety

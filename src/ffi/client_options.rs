@@ -1,6 +1,7 @@
 //! `mfa_client_options`, and where log lines go.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,16 +24,17 @@ pub const MFA_CLIENT_PROXY_FROM_ENV: u32 = 2;
 pub const MFA_LOG_OFF: i32 = 0;
 /// Log what fails a call.
 pub const MFA_LOG_ERROR: i32 = 1;
-/// And what deserves a look: a connection in clear, a repeated request.
+/// And what deserves a look: a connection in clear, a repeated request, trouble that a wait rides out.
 pub const MFA_LOG_WARN: i32 = 2;
-/// And what happens seldom.
+/// And what happens seldom: a client made.
 pub const MFA_LOG_INFO: i32 = 3;
 /// And one line for each request: path, outcome, times, whether the connection was new.
 pub const MFA_LOG_DEBUG: i32 = 4;
 
 /// Takes a log line: `level` is `MFA_LOG_...`, `message` is UTF-8 without secrets, valid during the
 /// call only. Called on the thread that made the call into libmfa, with no lock held. It may call
-/// libmfa, but must not free what the call uses, nor unwind or longjmp.
+/// libmfa, whose log lines are then left out, but must not free what the call uses, nor unwind or
+/// longjmp.
 pub type mfa_log_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char)>;
 
@@ -74,13 +76,18 @@ pub struct mfa_client_options {
     pub client_cert_pem: *const c_char,
     /// Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
     pub client_key_pem: *const c_char,
+    /// Headers that are sent with every request in addition to libmfa's own: lines "Name: value",
+    /// separated by a newline; at most 32, each value 1-16 384 characters, each 0x20-0x7E. For what
+    /// a provider's installation asks for beyond its documentation. A header that libmfa sends
+    /// itself (HyperID's Authorization among them) is refused. NULL: none.
+    pub headers: *const c_char,
 }
 
 // SAFETY: repr(C), begins with the u32, pointers aligned by pairs of 32-bit fields: no padding on
 // 64-bit; integers, pointers and an optional function are valid for zero and for what a caller sets.
 unsafe impl AbiStruct for mfa_client_options {
     const NAME: &'static str = "mfa_client_options";
-    const FIRST_SIZE: usize = 9 * 8;
+    const FIRST_SIZE: usize = offset_of!(mfa_client_options, headers) + size_of::<usize>();
 }
 
 /// # Safety
@@ -109,7 +116,10 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
     let secrets =
         unsafe { [text(given.client_key_pem, "client_key_pem")?, text(given.proxy_url, "proxy_url")?] };
     let [client_key_pem, proxy_url] = secrets.map(|text| text.map(|t| Zeroizing::new(t.to_owned())));
+    // SAFETY: as above.
+    let headers = unsafe { text(given.headers, "headers") }?;
     Ok(ClientOptions {
+        headers: headers.map(header_lines).transpose()?.unwrap_or_default(),
         base_url,
         allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
         request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
@@ -127,6 +137,16 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
         log_level: log_level(given.log_level)?,
         log: sink(&given),
     })
+}
+
+fn header_lines(text: &str) -> Result<Vec<(String, Zeroizing<String>)>, Error> {
+    let lines = text.split('\n').filter(|line| !line.is_empty());
+    let pair = |line: &str| {
+        let (name, value) =
+            line.split_once(':').ok_or_else(|| Error::argument("a line of headers has no colon"))?;
+        Ok((name.to_owned(), Zeroizing::new(value.trim_matches(' ').to_owned())))
+    };
+    lines.map(pair).collect()
 }
 
 fn log_level(level: i32) -> Result<LogLevel, Error> {

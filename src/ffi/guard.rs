@@ -5,13 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::{Code, Error};
 use crate::ffi::error::{mfa_code, mfa_error, reset_error, write_error};
 
-/// Runs an export's body; a panic becomes `on_panic`.
+/// Runs the body of an export that returns no code; a panic becomes `on_panic`.
 pub(super) fn guard<T>(name: &'static str, on_panic: T, body: impl FnOnce() -> T) -> T {
-    let guarded = catch_unwind(AssertUnwindSafe(|| {
+    catch(on_panic, || {
         plant_panic(name);
         body()
-    }));
-    match guarded {
+    })
+}
+
+fn catch<T>(on_panic: T, body: impl FnOnce() -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(body)) {
         Ok(value) => value,
         Err(payload) => {
             // A payload's own drop may panic; that must not get out either.
@@ -30,13 +33,22 @@ pub(super) unsafe fn fallible(
     err: *mut mfa_error,
     body: impl FnOnce() -> Result<(), Error>,
 ) -> mfa_code {
-    guard(name, Code::Internal as i32, || {
+    catch(Code::Internal as i32, || {
         // SAFETY: passed on from the caller.
         if let Err(code) = unsafe { reset_error(err) } {
             return code as i32;
         }
-        let panicked = || Err(Error::internal(format!("{name} panicked; this is a defect in libmfa")));
-        let result = guard(name, None, || Some(body())).unwrap_or_else(panicked);
+        let panicked = || {
+            let error = Error::internal(format!("{name} panicked; this is a defect in libmfa"));
+            // How far it came is not known: the person may have been asked.
+            let outcome_unknown = ["mfa_hyperid_start", "mfa_hyperid_confirm"].contains(&name);
+            Err(Error { outcome_unknown, ..error })
+        };
+        let planted_body = || {
+            plant_panic(name);
+            Some(body())
+        };
+        let result = catch(None, planted_body).unwrap_or_else(panicked);
         let Err(error) = result else { return Code::Ok as i32 };
         // SAFETY: passed on from the caller; the size was checked above.
         unsafe { write_error(err, &error) };

@@ -5,7 +5,7 @@
  */
 #define MFA_ERROR_INIT { sizeof(mfa_error), 0, 0, 0, 0, 0, 0, 0, 0, 0, "" }
 #define MFA_CLIENT_OPTIONS_INIT \
-  { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL }
+  { sizeof(mfa_client_options), 0, NULL, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define MFA_CALL_OPTIONS_INIT { sizeof(mfa_call_options), 0, NULL }
 #define MFA_AVAILABILITY_INIT { sizeof(mfa_availability), 0 }
 #define MFA_TWO_FACTOR_TYPES_INIT { sizeof(mfa_two_factor_types), 0, 0, { 0 } }

@@ -1,6 +1,7 @@
 //! `mfa_request`.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use crate::error::{Code, Error};
 use crate::ffi::memory::{AbiStruct, check_flags, read_input, text};
@@ -42,7 +43,7 @@ pub struct mfa_request {
 // SAFETY: repr(C), begins with the u32, four 32-bit fields and six pointers: no padding on 64-bit.
 unsafe impl AbiStruct for mfa_request {
     const NAME: &'static str = "mfa_request";
-    const FIRST_SIZE: usize = 64;
+    const FIRST_SIZE: usize = offset_of!(mfa_request, ip) + size_of::<usize>();
 }
 
 /// # Safety

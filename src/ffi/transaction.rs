@@ -20,7 +20,8 @@ pub const MFA_DECISION_CANCELLED: i32 = 4;
 pub const MFA_DECISION_FAILED: i32 = 5;
 /// The person has not answered yet.
 pub const MFA_DECISION_PENDING: i32 = 6;
-/// The server sent a state that this version does not know. Not an approval.
+/// The server sent a status, or beside "completed" a result, that this version does not know. Not an
+/// approval. A wait goes on with an unknown status, and ends with an unknown result.
 pub const MFA_DECISION_UNKNOWN: i32 = 7;
 
 /// What is known of a transaction. Reset at entry of each call that fills it.
@@ -31,7 +32,8 @@ pub struct mfa_transaction {
     pub struct_size: u32,
     /// What the person decided: `MFA_DECISION_...`. APPROVED stands only beside `MFA_OK`.
     pub decision: i32,
-    /// The transaction's id; 0: none is known. It is there also after an error, once started.
+    /// The transaction's id; 0: none is known. `mfa_hyperid_wait` and `mfa_hyperid_confirm` tell it
+    /// beside an error too, once it is known.
     pub transaction_id: i64,
     /// The server's `transaction_status`; -1: it sent none.
     pub raw_status: i32,

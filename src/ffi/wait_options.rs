@@ -1,6 +1,7 @@
 //! `mfa_wait_options` and its callbacks.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -55,7 +56,8 @@ pub struct mfa_wait_options {
 // an optional function is valid for zero and for what a caller sets.
 unsafe impl AbiStruct for mfa_wait_options {
     const NAME: &'static str = "mfa_wait_options";
-    const FIRST_SIZE: usize = 56;
+    const FIRST_SIZE: usize =
+        offset_of!(mfa_wait_options, access_token_provider_user_data) + size_of::<usize>();
 }
 
 const DEFAULTS: mfa_wait_options = mfa_wait_options {

@@ -99,7 +99,7 @@ impl Buffers for WireBuffers {
     fn input_append_buf(&mut self) -> &mut [u8] {
         self.compact();
         if self.filled == self.input.len() {
-            // Headers are bounded by ureq's limit, bodies by the exchange's; both end the growth.
+            // What ureq leaves unread is bounded by the transport.
             let mut grown = vec![0; (self.input.len() * 2).max(INPUT)];
             grown[..self.filled].copy_from_slice(&self.input[..self.filled]);
             self.input.zeroize();
@@ -117,6 +117,9 @@ impl Buffers for WireBuffers {
         let end = (self.consumed + amount).min(self.filled);
         self.input[self.consumed..end].zeroize();
         self.consumed = end;
+        if self.is_input_empty() {
+            self.compact();
+        }
     }
 
     fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
@@ -158,13 +161,9 @@ mod tests {
         assert_eq!(buffers.input().len(), total);
         buffers.input_consume(total - 1);
         assert_eq!(buffers.input(), [(total - 1) as u8]);
-        buffers.input_append_buf();
+        assert!(buffers.input[..total - 1].iter().all(|b| *b == 0));
         buffers.input_consume(1);
         assert!(buffers.is_input_empty() && !buffers.can_use_input());
-        assert!(buffers.input.iter().all(|b| *b == 0));
-        buffers.consumed = buffers.filled.max(1);
-        buffers.filled = buffers.consumed;
-        buffers.compact();
-        assert!(buffers.input.len() <= INPUT);
+        assert!(buffers.input.len() <= INPUT, "what has grown shrinks again");
     }
 }

@@ -12,6 +12,7 @@ use rustls::crypto::{CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom,
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 use webpki::ring as algorithms;
+use zeroize::Zeroizing;
 
 pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
@@ -67,7 +68,8 @@ impl SecureRandom for System {
 
 impl KeyProvider for System {
     fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        sign::any_supported_type(&key)
+        // ring keeps a copy of its own, which nobody can wipe.
+        sign::any_supported_type(&Zeroizing::new(key))
     }
 }
 

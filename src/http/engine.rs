@@ -1,6 +1,7 @@
-//! ureq's agent with our parts under it, one for each process that uses the client.
+//! ureq's agents with our parts under them: one for each process that uses the client.
 
 use once_cell::sync::OnceCell;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,20 +22,17 @@ use crate::sys::fork_generation;
 
 /// Shorter than the minute after which servers and middleboxes commonly drop idle connections.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
-const MAX_USER_AGENT: usize = 256;
+pub(super) const MAX_USER_AGENT: usize = 256;
+/// One server is talked to; it hands out a few tickets at a time.
+const MAX_SESSIONS: usize = 8;
 
-#[derive(Debug)]
-pub(crate) struct Engine {
-    pub(crate) agent: Agent,
-}
-
-/// The engine of this process and, behind it, those of its forked descendants.
+/// The agent of this process and, behind it, those of its forked descendants.
 ///
 /// A child must not use its parent's connections, and a lock that another thread of the parent
 /// held while forking would stay locked in the child for ever. So a child leaves the parent's
-/// engine alone and appends its own.
+/// agent alone and appends its own, which shares nothing with it that has a lock.
 #[derive(Debug)]
-pub(crate) struct Engines {
+pub(crate) struct Agents {
     recipe: Recipe,
     first: Link,
 }
@@ -42,46 +40,41 @@ pub(crate) struct Engines {
 #[derive(Debug)]
 struct Link {
     generation: u32,
-    engine: Engine,
+    agent: Agent,
     next: OnceCell<Box<Link>>,
 }
 
-impl Engines {
+impl Agents {
     pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
         let recipe = Recipe::new(base, options)?;
         let first = Link::new(fork_generation(), &recipe);
-        Ok(Engines { recipe, first })
+        Ok(Agents { recipe, first })
     }
 
-    pub(crate) fn with_current<T>(&self, use_it: impl FnOnce(&Engine) -> T) -> T {
+    pub(crate) fn with_current<T>(&self, use_it: impl FnOnce(&Agent) -> T) -> T {
         let generation = fork_generation();
         let mut link = &self.first;
         while link.generation != generation {
             link = link.next.get_or_init(|| Box::new(Link::new(generation, &self.recipe)));
         }
-        use_it(&link.engine)
-    }
-
-    pub(crate) fn user_agent_len(&self) -> usize {
-        self.recipe.user_agent.len()
+        use_it(&link.agent)
     }
 }
 
 impl Link {
     fn new(generation: u32, recipe: &Recipe) -> Self {
-        Link { generation, engine: recipe.make(), next: OnceCell::new() }
+        Link { generation, agent: recipe.make(), next: OnceCell::new() }
     }
 }
 
-/// All that an engine is made from.
+/// All that an agent is made from.
 #[derive(Debug)]
 struct Recipe {
     host: Host,
     port: u16,
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     proxy: Option<(Proxy, String)>,
-    user_agent: String,
-    max_idle: usize,
+    config: Config,
 }
 
 impl Recipe {
@@ -99,36 +92,45 @@ impl Recipe {
             port: base.port(),
             tls,
             proxy: proxy(base, options)?.map(|proxy| (proxy, base.authority())),
-            user_agent: user_agent(options.user_agent.as_deref())?,
-            max_idle: options.max_idle_connections,
+            config: agent_config(&user_agent(options.user_agent.as_deref())?, options.max_idle_connections),
         })
     }
 
-    fn make(&self) -> Engine {
-        let config = Config::builder()
-            // ureq would otherwise read the proxy from the environment.
-            .proxy(None)
-            .http_status_as_error(false)
-            // A redirect is an answer like any other, and never followed: the token stays here.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(self.user_agent.as_str())
-            .accept("application/json")
-            .accept_encoding("identity")
-            .max_response_header_size(MAX_HEADER)
-            .max_idle_connections(self.max_idle)
-            .max_idle_connections_per_host(self.max_idle)
-            .max_idle_age(MAX_IDLE_AGE)
-            .build();
+    fn make(&self) -> Agent {
+        let tls = self.tls.as_ref().map(|(config, name)| {
+            let mut config = (**config).clone();
+            // The sessions to resume are kept behind a lock; and a child's are its own.
+            config.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
+            (Arc::new(config), name.clone())
+        });
         let connector = WireConnector {
             host: self.host.clone(),
             port: self.port,
-            tls: self.tls.clone(),
+            tls,
             proxy: self.proxy.clone(),
             resolver: Resolver::default(),
         };
-        Engine { agent: Agent::with_parts(config, connector, NoLookUp) }
+        Agent::with_parts(self.config.clone(), connector, NoLookUp)
     }
+}
+
+/// Made once, in `_new`: ureq's builder looks at the environment for a proxy before it is told of
+/// none, and has no other way in.
+fn agent_config(user_agent: &str, max_idle: usize) -> Config {
+    Config::builder()
+        .proxy(None)
+        .http_status_as_error(false)
+        // A redirect is an answer like any other, and never followed: the token stays here.
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(user_agent)
+        .accept("application/json")
+        .accept_encoding("identity")
+        .max_response_header_size(MAX_HEADER)
+        .max_idle_connections(max_idle)
+        .max_idle_connections_per_host(max_idle)
+        .max_idle_age(MAX_IDLE_AGE)
+        .build()
 }
 
 /// The proxy that the options name, or, when they allow it, the environment. What goes in clear

@@ -9,6 +9,7 @@ mod connect;
 mod context;
 mod crypto;
 mod engine;
+mod headers;
 mod proxy;
 mod resolver;
 mod tls;
@@ -21,16 +22,16 @@ pub(crate) use crypto::random;
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use ureq::Agent;
 use ureq::http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
 };
-use ureq::http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error};
 use crate::http::context::{Context, Record};
-use crate::http::engine::{Engine, Engines};
+use crate::http::engine::{Agents, MAX_USER_AGENT};
 use crate::http::url::BaseUrl;
 use crate::log::Log;
 use crate::options::{ClientOptions, LogLevel};
@@ -45,7 +46,8 @@ const MAX_HEADER: usize = 32 * 1024;
 #[derive(Debug)]
 pub(crate) struct Http {
     base: BaseUrl,
-    engines: Engines,
+    agents: Agents,
+    headers: Vec<(HeaderName, HeaderValue)>,
     connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) log: Log,
@@ -87,11 +89,17 @@ pub(crate) struct Failure {
 }
 
 impl Http {
-    pub(crate) fn new(options: &ClientOptions, default_base: Option<&str>) -> Result<Self, Error> {
+    /// `own_header`: the one that this provider's requests carry, besides those that all do.
+    pub(crate) fn new(
+        options: &ClientOptions,
+        default_base: Option<&str>,
+        own_header: Option<&str>,
+    ) -> Result<Self, Error> {
         let text = options.base_url.as_deref().or(default_base);
         let text = text.ok_or_else(|| Error::argument("base_url is required for this provider"))?;
         let base = BaseUrl::parse(text, options.allow_loopback_http)?;
         let log = Log::new(options);
+        log.line(LogLevel::Info, format_args!("a client for {}", base.as_str()));
         if !base.is_tls() {
             log.line(
                 LogLevel::Warn,
@@ -99,7 +107,8 @@ impl Http {
             );
         }
         Ok(Http {
-            engines: Engines::new(&base, options)?,
+            agents: Agents::new(&base, options)?,
+            headers: headers::checked(&options.headers, own_header)?,
             base,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
@@ -120,7 +129,7 @@ impl Http {
         bounds: &Bounds<'_>,
     ) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let request = build(endpoint, bearer, body).map_err(|error| Failure { error, sent: false })?;
+        let request = self.build(endpoint, bearer, body).map_err(|error| Failure { error, sent: false })?;
         let context = Context {
             call_until: bounds.call_until,
             exchange_until: bounds.exchange_until.min(bounds.call_until),
@@ -129,29 +138,43 @@ impl Http {
             request_size: self.request_size(endpoint, bearer, body),
             record: Record::default(),
         };
-        let (result, mut record) = self.engines.with_current(|engine| {
-            let limit = context.exchange_limit().check();
-            match limit.map_err(|why| context.interrupted(why, None, "beginning the request")) {
-                Ok(()) => context::scope(context, || exchange(engine, request)),
-                Err(error) => (Err(error), Record::default()),
-            }
-        });
+        let (result, mut record) =
+            self.agents.with_current(|agent| context::scope(context, || exchange(agent, request)));
         // The transport's own account is more exact than what ureq made of it.
         let result = result.map_err(|error| Failure {
-            error: record.failure.take().unwrap_or(error),
+            error: match record.failure.take() {
+                Some(exact) => Error { http_status: error.http_status, ..exact },
+                None => error,
+            },
             sent: record.sent > 0,
         });
         self.log_exchange(endpoint, bounds.attempt, &record, start.elapsed(), &result);
         result
     }
 
+    fn build<'b>(
+        &self,
+        endpoint: &Endpoint,
+        bearer: Option<&Secret>,
+        body: &'b [u8],
+    ) -> Result<Request<&'b [u8]>, Error> {
+        let mut request = Request::post(endpoint.uri.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(body)
+            .map_err(|e| Error::internal(format!("the request cannot be built: {e}")))?;
+        if let Some(bearer) = bearer {
+            request.headers_mut().insert(AUTHORIZATION, authorization(bearer)?);
+        }
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name.clone(), value.clone());
+        }
+        Ok(request)
+    }
+
     fn request_size(&self, endpoint: &Endpoint, bearer: Option<&Secret>, body: &[u8]) -> usize {
         let token = bearer.map_or(0, |b| b.expose().len());
-        1024 + self.engines.user_agent_len()
-            + self.base.as_str().len()
-            + endpoint.path.len()
-            + token
-            + body.len()
+        let headers: usize = self.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
+        1024 + MAX_USER_AGENT + self.base.as_str().len() + endpoint.path.len() + token + headers + body.len()
     }
 
     fn log_exchange(
@@ -184,34 +207,15 @@ impl Http {
     }
 }
 
-fn build<'b>(
-    endpoint: &Endpoint,
-    bearer: Option<&Secret>,
-    body: &'b [u8],
-) -> Result<Request<&'b [u8]>, Error> {
-    let mut request = Request::post(endpoint.uri.clone())
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(body)
-        .map_err(|e| Error::internal(format!("the request cannot be built: {e}")))?;
-    if let Some(bearer) = bearer {
-        request.headers_mut().insert(AUTHORIZATION, authorization(bearer)?);
-    }
-    Ok(request)
-}
-
-/// A header value whose bytes are zeroed when its last copy is dropped.
 fn authorization(bearer: &Secret) -> Result<HeaderValue, Error> {
     let mut text = Zeroizing::new(Vec::with_capacity(7 + bearer.expose().len()));
     text.extend_from_slice(b"Bearer ");
     text.extend_from_slice(bearer.expose().as_bytes());
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(text))
-        .map_err(|_| Error::argument("the token cannot stand in a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
+    headers::secret_value(text)
 }
 
-fn exchange(engine: &Engine, request: Request<&[u8]>) -> Result<Answer, Error> {
-    let response = engine.agent.run(request).map_err(translate)?;
+fn exchange(agent: &Agent, request: Request<&[u8]>) -> Result<Answer, Error> {
+    let response = agent.run(request).map_err(translate)?;
     let status = response.status().as_u16();
     let retry_after = retry_after(response.headers(), SystemTime::now());
     let is_success = (200..300).contains(&status);
@@ -223,7 +227,7 @@ fn exchange(engine: &Engine, request: Request<&[u8]>) -> Result<Answer, Error> {
         Err(error) if !is_success && !is_interruption(&error) => {
             Ok(Answer { status, retry_after, body: Zeroizing::default() })
         }
-        Err(error) => Err(error),
+        Err(error) => Err(Error { http_status: Some(status), ..error }),
     }
 }
 

@@ -122,7 +122,7 @@ fn read_head(stream: &TcpStream, context: &Context, until: Instant) -> Result<Ve
     loop {
         let n = read_some(stream, &mut piece, context, Some(until), "waiting for the proxy")?;
         if n == 0 {
-            return Err(Error::new(Code::Proxy, "the proxy closed the connection"));
+            return Err(Error::new(Code::ConnectionLost, "the proxy closed the connection"));
         }
         head.extend_from_slice(&piece[..n]);
         match head.windows(4).position(|w| w == b"\r\n\r\n") {

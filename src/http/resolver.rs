@@ -1,11 +1,10 @@
 //! Names to addresses, within the deadline and cancellable.
 //!
 //! The system's resolver cannot be interrupted, so a look-up runs in a thread of its own while
-//! its callers wait. Calls for one name share one look-up. At most four such threads exist in a
+//! its callers wait. Calls of one client share one look-up. At most four such threads exist in a
 //! process; one whose callers have given up ends when the system's resolver returns. They touch
 //! no callback and no handle. Answers are kept for a short while.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,14 +14,15 @@ use std::time::{Duration, Instant};
 use once_cell::sync::OnceCell;
 
 use crate::http::url::Host;
-use crate::sys::{Bell, Interest, fork_generation};
+use crate::sys::{self, Bell, Interest, fork_generation};
 use crate::time::{Interrupted, Limit};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
-const MAX_KEPT: usize = 64;
 const MAX_THREADS: u32 = 4;
 /// How often a call looks for a free thread while all four are busy.
 const RETRY: Duration = Duration::from_millis(10);
+/// Enough for a system's resolver with its plug-ins; and std need not look it up.
+const STACK: usize = 512 * 1024;
 
 /// Why there is no address.
 #[derive(Debug)]
@@ -37,22 +37,37 @@ impl From<Interrupted> for ResolveError {
     }
 }
 
+/// Resolves the one name that a client connects to.
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
-    entries: Mutex<HashMap<String, Entry>>,
+    state: Mutex<State>,
 }
 
-#[derive(Debug)]
-enum Entry {
-    Known { addresses: Arc<[IpAddr]>, until: Instant },
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Unknown,
+    Known {
+        addresses: Addresses,
+        until: Instant,
+    },
     Asked(Arc<LookUp>),
 }
+
+type Addresses = Arc<[IpAddr]>;
 
 /// A look-up on its way. The bell is struck once the outcome is there.
 #[derive(Debug)]
 struct LookUp {
     bell: Bell,
-    outcome: OnceCell<Result<Arc<[IpAddr]>, String>>,
+    outcome: OnceCell<Result<Addresses, String>>,
+}
+
+/// What a call finds when it needs the addresses.
+enum Found {
+    Addresses(Addresses),
+    OnItsWay(Arc<LookUp>),
+    AllThreadsBusy,
 }
 
 impl Resolver {
@@ -63,7 +78,7 @@ impl Resolver {
         port: u16,
         limit: &Limit<'_>,
     ) -> Result<Vec<SocketAddr>, ResolveError> {
-        let addresses: Arc<[IpAddr]> = match host {
+        let addresses: Addresses = match host {
             Host::Ip(ip) => Arc::new([*ip]),
             Host::Localhost => Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
             Host::Name(name) => self.look_up(name, limit)?,
@@ -71,52 +86,46 @@ impl Resolver {
         Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
 
-    /// Forgets what is known of `host`: none of its addresses answered.
-    pub(crate) fn forget(&self, host: &Host) {
-        let Host::Name(name) = host else { return };
-        let mut entries = self.lock();
-        if matches!(entries.get(name), Some(Entry::Known { .. })) {
-            entries.remove(name);
+    /// Forgets what is known: none of the addresses answered.
+    pub(crate) fn forget(&self) {
+        let mut state = self.lock();
+        if matches!(*state, State::Known { .. }) {
+            *state = State::Unknown;
         }
     }
 
-    fn look_up(&self, name: &str, limit: &Limit<'_>) -> Result<Arc<[IpAddr]>, ResolveError> {
+    fn look_up(&self, name: &str, limit: &Limit<'_>) -> Result<Addresses, ResolveError> {
         loop {
-            match self.known_or_asked(name)? {
-                Some(Ok(addresses)) => return Ok(addresses),
-                Some(Err(look_up)) => return self.wait_for(name, &look_up, limit),
-                None => limit.sleep_until(Instant::now() + RETRY)?,
+            match self.find(name)? {
+                Found::Addresses(addresses) => return Ok(addresses),
+                Found::OnItsWay(look_up) => return self.wait_for(&look_up, limit),
+                Found::AllThreadsBusy => limit.sleep_until(Instant::now() + RETRY)?,
             }
         }
     }
 
-    /// What is known, or the look-up to wait for; `None` while all threads are busy.
-    #[allow(clippy::type_complexity)]
-    fn known_or_asked(&self, name: &str) -> Result<Option<Result<Arc<[IpAddr]>, Arc<LookUp>>>, ResolveError> {
-        let mut entries = self.lock();
-        match entries.get(name) {
-            Some(Entry::Known { addresses, until }) if Instant::now() < *until => {
-                return Ok(Some(Ok(addresses.clone())));
+    fn find(&self, name: &str) -> Result<Found, ResolveError> {
+        let mut state = self.lock();
+        match &*state {
+            State::Known { addresses, until } if Instant::now() < *until => {
+                return Ok(Found::Addresses(addresses.clone()));
             }
-            Some(Entry::Asked(look_up)) => return Ok(Some(Err(look_up.clone()))),
+            // One that has ended unseen, because its callers had given up, may be of any age.
+            State::Asked(look_up) if look_up.outcome.get().is_none() => {
+                return Ok(Found::OnItsWay(look_up.clone()));
+            }
             _ => {}
         }
-        let Some(permit) = Permit::take() else { return Ok(None) };
+        let Some(permit) = Permit::take() else { return Ok(Found::AllThreadsBusy) };
         let look_up = LookUp::start(name, permit).map_err(ResolveError::Failed)?;
-        make_room(&mut entries);
-        entries.insert(name.to_owned(), Entry::Asked(look_up.clone()));
-        Ok(Some(Err(look_up)))
+        *state = State::Asked(look_up.clone());
+        Ok(Found::OnItsWay(look_up))
     }
 
-    fn wait_for(
-        &self,
-        name: &str,
-        look_up: &Arc<LookUp>,
-        limit: &Limit<'_>,
-    ) -> Result<Arc<[IpAddr]>, ResolveError> {
+    fn wait_for(&self, look_up: &Arc<LookUp>, limit: &Limit<'_>) -> Result<Addresses, ResolveError> {
         loop {
             if let Some(outcome) = look_up.outcome.get() {
-                return self.settle(name, look_up, outcome);
+                return self.settle(look_up, outcome);
             }
             limit.wait_for(&[(look_up.bell.fd(), Interest::Read)]).map_err(ResolveError::Failed)??;
         }
@@ -125,41 +134,24 @@ impl Resolver {
     /// The first waiter to see the outcome keeps it for the others; a failure is not kept.
     fn settle(
         &self,
-        name: &str,
         look_up: &Arc<LookUp>,
-        outcome: &Result<Arc<[IpAddr]>, String>,
-    ) -> Result<Arc<[IpAddr]>, ResolveError> {
-        let mut entries = self.lock();
-        let is_ours = matches!(entries.get(name), Some(Entry::Asked(asked)) if Arc::ptr_eq(asked, look_up));
+        outcome: &Result<Addresses, String>,
+    ) -> Result<Addresses, ResolveError> {
+        let mut state = self.lock();
+        let is_ours = matches!(&*state, State::Asked(asked) if Arc::ptr_eq(asked, look_up));
         if is_ours {
-            entries.remove(name);
-        }
-        match outcome {
-            Ok(addresses) => {
-                if is_ours {
-                    let until = Instant::now() + KEPT_FOR;
-                    entries.insert(name.to_owned(), Entry::Known { addresses: addresses.clone(), until });
+            *state = match outcome {
+                Ok(addresses) => {
+                    State::Known { addresses: addresses.clone(), until: Instant::now() + KEPT_FOR }
                 }
-                Ok(addresses.clone())
-            }
-            Err(message) => Err(ResolveError::Failed(io::Error::other(message.clone()))),
+                Err(_) => State::Unknown,
+            };
         }
+        outcome.clone().map_err(|message| ResolveError::Failed(io::Error::other(message)))
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
-        self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// Drops what has run out, then anything known, until there is room for one more.
-fn make_room(entries: &mut HashMap<String, Entry>) {
-    if entries.len() < MAX_KEPT {
-        return;
-    }
-    let now = Instant::now();
-    entries.retain(|_, entry| !matches!(entry, Entry::Known { until, .. } if *until <= now));
-    if entries.len() >= MAX_KEPT {
-        entries.retain(|_, entry| matches!(entry, Entry::Asked(_)));
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -168,16 +160,19 @@ impl LookUp {
         let look_up = Arc::new(LookUp { bell: Bell::new()?, outcome: OnceCell::new() });
         let theirs = look_up.clone();
         let name = name.to_owned();
-        std::thread::Builder::new().name("mfa-resolver".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("mfa-resolver".into()).stack_size(STACK);
+        let work = move || {
             let _permit = permit;
             let _ = theirs.outcome.set(ask_system(&name));
             theirs.bell.strike();
-        })?;
+        };
+        // The host's signal handlers run on the host's threads.
+        sys::with_signals_blocked(|| thread.spawn(work))?;
         Ok(look_up)
     }
 }
 
-fn ask_system(name: &str) -> Result<Arc<[IpAddr]>, String> {
+fn ask_system(name: &str) -> Result<Addresses, String> {
     let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
     let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
     addresses.dedup();

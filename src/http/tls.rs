@@ -3,11 +3,16 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use rustls::client::WantsClientCert;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer, ServerName,
+};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use zeroize::Zeroizing;
 
 use crate::error::{Code, Error};
 use crate::http::crypto;
@@ -81,9 +86,27 @@ fn identity(options: &ClientOptions) -> Result<Option<Identity>, Error> {
     if chain.is_empty() {
         return Err(Error::argument("client_cert_pem holds no certificate"));
     }
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-        .map_err(|_| Error::argument("client_key_pem holds no private key in PEM"))?;
+    let key =
+        private_key(key).ok_or_else(|| Error::argument("client_key_pem holds no private key in PEM"))?;
     Ok(Some((chain, key)))
+}
+
+/// The first private key in `pem`. Decoded here, because the PEM reader of the certificates leaves
+/// copies behind; the key itself is wiped once it is loaded.
+fn private_key(pem: &str) -> Option<PrivateKeyDer<'static>> {
+    let (_, rest) = pem.split_once("-----BEGIN ")?;
+    let (label, rest) = rest.split_once("-----")?;
+    let (body, _) = rest.split_once("-----END ")?;
+    let mut base64 = Zeroizing::new(Vec::with_capacity(body.len()));
+    base64.extend(body.bytes().filter(|b| !b.is_ascii_whitespace()));
+    let mut der = Vec::with_capacity(base64.len());
+    BASE64_STANDARD.decode_vec(&*base64, &mut der).ok()?;
+    match label {
+        "PRIVATE KEY" => Some(PrivatePkcs8KeyDer::from(der).into()),
+        "RSA PRIVATE KEY" => Some(PrivatePkcs1KeyDer::from(der).into()),
+        "EC PRIVATE KEY" => Some(PrivateSec1KeyDer::from(der).into()),
+        _ => None,
+    }
 }
 
 fn bad_identity(why: &dyn std::fmt::Display) -> Error {

@@ -14,6 +14,9 @@ use crate::http::tls;
 use crate::http::transport::{lost, wait};
 use crate::sys::{self, Interest};
 
+/// More than any server sends unasked; a connection that has more to say is not idle.
+const MAX_IDLE_READS: u32 = 16;
+
 pub(super) struct TlsSession {
     connection: Box<ClientConnection>,
     records: Records,
@@ -39,7 +42,8 @@ impl TlsSession {
             }
             wait(stream, Interest::Read, context, Some(until), "in the TLS handshake")?;
             if session.receive(stream)? == Received::End {
-                return Err(Error::new(Code::Tls, "the server closed the connection in the TLS handshake"));
+                let text = "the server closed the connection in the TLS handshake";
+                return Err(Error::new(Code::ConnectionLost, text));
             }
         }
         context.record.tls_time = start.elapsed();
@@ -91,7 +95,7 @@ impl TlsSession {
 
     /// As `is_quiet`, and nothing but tickets and the like lies in the socket.
     pub(super) fn is_silent(&mut self, stream: &TcpStream) -> bool {
-        loop {
+        for _ in 0..MAX_IDLE_READS {
             if !self.is_quiet() {
                 return false;
             }
@@ -101,6 +105,7 @@ impl TlsSession {
                 Ok(Received::End) | Err(_) => return false,
             }
         }
+        false
     }
 
     /// Tells the peer that this end is deliberate, if that needs no waiting.

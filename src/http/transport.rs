@@ -21,6 +21,9 @@ use crate::http::tls_session::TlsSession;
 use crate::http::url::Host;
 use crate::sys::{self, Interest};
 
+/// What ureq may leave unread while it waits for the end of a header or of a chunk's line.
+const MAX_UNREAD: usize = 64 * 1024;
+
 /// Makes connections to one client's provider.
 #[derive(Debug)]
 pub(crate) struct WireConnector {
@@ -56,7 +59,14 @@ impl WireConnector {
             Some((config, name)) => Some(TlsSession::open(config, name, &stream, context, until)?),
             None => None,
         };
-        Ok(Wire { stream, tls, buffers: WireBuffers::default(), idle: false, broken: false })
+        Ok(Wire {
+            stream,
+            tls,
+            buffers: WireBuffers::default(),
+            idle: false,
+            broken: false,
+            generation: sys::fork_generation(),
+        })
     }
 
     fn open_tcp(&self, context: &mut Context, until: Instant) -> Result<TcpStream, Error> {
@@ -78,7 +88,7 @@ impl WireConnector {
         let connect_start = Instant::now();
         let connected = connect(&addresses, &limit);
         let stream = connected.map_err(|error| {
-            self.resolver.forget(host);
+            self.resolver.forget();
             match error {
                 ConnectError::Interrupted(why) => context.interrupted(why, Some(until), "connecting"),
                 ConnectError::Failed(e) => {
@@ -101,6 +111,8 @@ pub(crate) struct Wire {
     idle: bool,
     /// An exchange failed on it.
     broken: bool,
+    /// The process that made it: a forked child must not touch it.
+    generation: u32,
 }
 
 impl Transport for Wire {
@@ -172,6 +184,9 @@ impl Wire {
 
     /// Reads at least one byte into the input buffer; `false` at the end of the stream.
     fn fill(&mut self, context: &mut Context) -> Result<bool, Error> {
+        if self.buffers.input().len() > MAX_UNREAD {
+            return Err(Error::new(Code::AnswerTooLarge, "the answer has a line without end"));
+        }
         let amount = match &mut self.tls {
             Some(tls) => tls.read(self.buffers.input_append_buf(), &self.stream, context)?,
             None => {
@@ -201,7 +216,9 @@ impl fmt::Debug for Wire {
 impl Drop for Wire {
     /// Tells a TLS peer that this end is deliberate, if that needs no waiting.
     fn drop(&mut self) {
-        if let Some(tls) = self.tls.as_mut().filter(|_| !self.broken) {
+        let is_ours = self.generation == sys::fork_generation();
+        // A record from a child would use the parent's keys and numbers a second time.
+        if let Some(tls) = self.tls.as_mut().filter(|_| !self.broken && is_ours) {
             tls.close(&self.stream);
         }
     }

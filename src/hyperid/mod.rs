@@ -60,7 +60,7 @@ impl HyperId {
     }
 
     fn build(options: &ClientOptions) -> Result<Self, Error> {
-        let http = Http::new(options, Some(PRODUCTION))?;
+        let http = Http::new(options, Some(PRODUCTION), Some("authorization"))?;
         Ok(HyperId {
             availability: http.endpoint("/mfa-client/availability-check")?,
             two_factor_types: http.endpoint("/2fa/types/get")?,
@@ -119,7 +119,7 @@ impl HyperId {
                 transaction_id: id,
                 raw_status: Some(state.raw_status),
                 raw_complete_result: state.raw_complete_result,
-                polls: 1,
+                polls: call.attempts,
                 elapsed: call.start.elapsed(),
             })
         })

@@ -46,7 +46,6 @@ pub(super) enum End {
 #[derive(Debug)]
 enum Phase {
     Polling,
-    TokenRefused(Error),
     Cancelling,
     LastLook,
     Done(End),
@@ -60,6 +59,8 @@ pub(super) struct Policy {
     poll_until: Duration,
     end: Duration,
     phase: Phase,
+    /// The token was refused with this; the caller is to be asked for another.
+    refused: Option<Error>,
     next_poll: Duration,
     /// No poll before this, whatever the deadline.
     not_before: Duration,
@@ -78,6 +79,7 @@ impl Policy {
             poll_until: timeout - reserve,
             end: timeout,
             phase: Phase::Polling,
+            refused: None,
             next_poll,
             not_before: next_poll,
             interval: settings.min_interval,
@@ -87,9 +89,11 @@ impl Policy {
 
     /// What to do at `now`.
     pub(super) fn step(&mut self, now: Duration) -> Step {
+        if self.refused.is_some() {
+            return Step::AskForToken;
+        }
         match &self.phase {
             Phase::Polling => self.polling_step(now),
-            Phase::TokenRefused(_) => Step::AskForToken,
             Phase::Cancelling => Step::Cancel { until: now + self.end.saturating_sub(now) / 2 },
             Phase::LastLook => Step::Poll { at: now, until: self.end },
             Phase::Done(_) => Step::Finish(self.take_end()),
@@ -158,15 +162,16 @@ impl Policy {
             self.phase = Phase::Done(End::Failed(error));
             return;
         }
+        if is_refused_token(&error) && self.may_ask_for_token() {
+            self.refused = Some(error);
+            return;
+        }
         if matches!(self.phase, Phase::LastLook) {
             self.phase = Phase::Done(End::DeadlinePassed);
             return;
         }
         match error.code {
             Code::Timeout => self.polling_time_is_over(),
-            Code::TokenExpired | Code::TokenInvalid if self.may_ask_for_token() => {
-                self.phase = Phase::TokenRefused(error);
-            }
             _ if is_transient(&error) => self.schedule(now, error.retry_after, jitter),
             _ => self.phase = Phase::Done(End::Failed(error)),
         }
@@ -176,27 +181,33 @@ impl Policy {
         self.settings.has_token_provider && !self.token_unproven
     }
 
-    /// The caller gave a fresh token: the refused poll is repeated at once.
+    /// The caller gave a fresh token: what was refused is repeated at once.
     pub(super) fn token_given(&mut self, now: Duration) {
+        self.refused = None;
         self.token_unproven = true;
         self.next_poll = now;
         self.not_before = now;
-        self.phase = Phase::Polling;
     }
 
-    /// The caller gave none, or one that cannot be used: the wait ends with the refusal, or with
-    /// what is wrong with the new token.
+    /// The caller gave none, or one that cannot be used: polling ends with the refusal, or with
+    /// what is wrong with the new token; what comes after the deadline goes on without.
     pub(super) fn token_withheld(&mut self, instead: Option<Error>) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Done(End::DeadlinePassed));
-        if let Phase::TokenRefused(refusal) = phase {
-            self.phase = Phase::Done(End::Failed(instead.unwrap_or(refusal)));
-        }
+        let Some(refusal) = self.refused.take() else { return };
+        self.phase = match self.phase {
+            Phase::Polling => Phase::Done(End::Failed(instead.unwrap_or(refusal))),
+            Phase::Cancelling => Phase::LastLook,
+            Phase::LastLook | Phase::Done(_) => Phase::Done(End::DeadlinePassed),
+        };
     }
 
     /// The request to cancel was sent, whatever came of it: the person may have been faster.
     pub(super) fn cancel_sent(&mut self, error: Option<Error>) {
         self.phase = match error {
             Some(error) if error.code == Code::Cancelled => Phase::Done(End::Failed(error)),
+            Some(error) if is_refused_token(&error) && self.may_ask_for_token() => {
+                self.refused = Some(error);
+                return;
+            }
             _ => Phase::LastLook,
         };
     }
@@ -205,6 +216,7 @@ impl Policy {
     /// already reached stays.
     pub(super) fn stop(&mut self, error: Error) {
         if !matches!(self.phase, Phase::Done(_)) {
+            self.refused = None;
             self.phase = Phase::Done(End::Failed(error));
         }
     }
@@ -217,6 +229,11 @@ impl Policy {
         self.next_poll = now.saturating_add(spread.min(max_interval).max(floor));
         self.interval = (self.interval + self.interval / 5).min(max_interval);
     }
+}
+
+/// Whether a fresh token may help.
+pub(super) fn is_refused_token(error: &Error) -> bool {
+    matches!(error.code, Code::TokenExpired | Code::TokenInvalid)
 }
 
 /// The last part of a deadline that `cancel_on_timeout` keeps for itself.

@@ -271,6 +271,34 @@ fn a_failed_last_look_is_a_timeout_and_a_cancel_stays_one() {
 }
 
 #[test]
+fn a_refused_token_is_replaced_after_the_deadline_too() {
+    let settings = Settings { cancel_on_timeout: true, has_token_provider: true, ..settings() };
+    let mut policy = Policy::new(settings, s(0), s(8));
+    policy.failed(s(6), error(Code::Timeout), 0);
+    assert!(matches!(policy.step(s(6)), Step::Cancel { .. }));
+    policy.cancel_sent(Some(error(Code::TokenExpired)));
+    assert!(matches!(policy.step(s(6)), Step::AskForToken));
+    policy.token_given(s(6));
+    assert!(matches!(policy.step(s(6)), Step::Cancel { .. }));
+    policy.cancel_sent(None);
+    assert!(matches!(policy.step(s(6)), Step::Poll { .. }));
+    assert!(policy.answered(s(6), &state(1, true), 0));
+    assert!(matches!(policy.step(s(6)), Step::Finish(End::Answer)));
+
+    // Without a fresh one, what can be done is done all the same.
+    let mut policy = Policy::new(settings, s(0), s(8));
+    policy.failed(s(6), error(Code::Timeout), 0);
+    policy.step(s(6));
+    policy.cancel_sent(Some(error(Code::TokenExpired)));
+    policy.token_withheld(None);
+    assert!(matches!(policy.step(s(6)), Step::Poll { .. }));
+    policy.failed(s(6), error(Code::TokenExpired), 0);
+    assert!(matches!(policy.step(s(6)), Step::AskForToken));
+    policy.token_withheld(None);
+    assert!(matches!(policy.step(s(6)), Step::Finish(End::DeadlinePassed)));
+}
+
+#[test]
 fn a_final_answer_wins_over_a_stop() {
     let mut policy = Policy::new(settings(), s(0), s(120));
     policy.answered(s(1), &state(1, true), 0);

@@ -1,7 +1,6 @@
 //! What is sent to HyperID: checked, then written as JSON.
 
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use crate::error::Error;
 
@@ -69,7 +68,7 @@ struct TransactionId {
 
 pub(super) const EMPTY: &[u8] = b"{}";
 
-pub(super) fn start(request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn start(request: &Request<'_>) -> Result<Vec<u8>, Error> {
     check(request)?;
     let values = match (request.question, request.values_json) {
         (Some(question), _) => Some(question_values(question)?),
@@ -85,7 +84,7 @@ pub(super) fn start(request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, Error> 
     })
 }
 
-pub(super) fn transaction_id(id: i64) -> Result<Zeroizing<Vec<u8>>, Error> {
+pub(super) fn transaction_id(id: i64) -> Result<Vec<u8>, Error> {
     if id <= 0 {
         return Err(Error::argument(format!("transaction_id {id} is not above 0")));
     }
@@ -149,11 +148,9 @@ fn question_values(question: &str) -> Result<String, Error> {
     serde_json::to_string(&QuestionValues { version: 1, action }).map_err(|e| Error::internal(e.to_string()))
 }
 
-/// Written into a buffer that does not grow, so that no copy of it stays behind.
-fn to_json(value: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(512));
-    serde_json::to_writer(&mut *bytes, value).map_err(|e| Error::internal(e.to_string()))?;
-    Ok(bytes)
+/// No secret is in a body: HyperID's token travels in a header.
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|e| Error::internal(e.to_string()))
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, repeatable};
 use crate::error::{Code, Error, Provider};
 use crate::hyperid::decision::{Decision, State};
-use crate::hyperid::policy::{End, Policy, Settings, Step};
+use crate::hyperid::policy::{End, Policy, Settings, Step, is_refused_token};
 use crate::hyperid::request::Request;
-use crate::options::CallOptions;
+use crate::options::{CallOptions, LogLevel};
 use crate::retry;
 use crate::secret::Secret;
 use crate::sys;
@@ -21,6 +21,9 @@ use crate::sys;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const DEFAULT_MIN_INTERVAL: Duration = Duration::from_secs(2);
 const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longer than any deadline can be, and far from where sums overflow.
+const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Called after each poll with what is known so far; `Break` ends the wait.
 pub type OnUpdate<'a> = &'a mut dyn FnMut(&Transaction) -> ControlFlow<()>;
@@ -75,7 +78,11 @@ impl HyperId {
         wait: &mut WaitOptions<'_>,
         options: &CallOptions<'_>,
     ) -> WaitEnd {
-        self.run(access_token, wait, options, |waiting| waiting.poll_for(transaction_id).map_err(repeatable))
+        let mut end = self
+            .run(access_token, wait, options, |waiting| waiting.poll_for(transaction_id).map_err(repeatable));
+        // Also where the wait did not begin: the caller's record stays whole.
+        end.transaction.transaction_id = transaction_id.max(0);
+        end
     }
 
     /// The whole story: whether the person may be asked, asking, and waiting for the answer.
@@ -115,13 +122,13 @@ impl HyperId {
 }
 
 fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
-    let min_interval = wait.min_interval.unwrap_or(DEFAULT_MIN_INTERVAL);
-    let max_interval = wait.max_interval.unwrap_or(DEFAULT_MAX_INTERVAL.max(min_interval));
+    let min_interval = wait.min_interval.unwrap_or(DEFAULT_MIN_INTERVAL).min(LONGEST);
+    let max_interval = wait.max_interval.unwrap_or(DEFAULT_MAX_INTERVAL.max(min_interval)).min(LONGEST);
     if max_interval < min_interval {
         return Err(Error::argument("max_interval is below min_interval"));
     }
     Ok(Settings {
-        first_poll: wait.first_poll.unwrap_or_default(),
+        first_poll: wait.first_poll.unwrap_or_default().min(LONGEST),
         min_interval,
         max_interval,
         cancel_on_timeout: wait.cancel_on_timeout,
@@ -205,6 +212,7 @@ impl Waiting<'_, '_, '_> {
             }
             Err(error) if error.code == Code::Cancelled => return policy.stop(error),
             Err(error) => {
+                self.call.log(LogLevel::Warn, format_args!("a poll failed: {error}"));
                 policy.failed(self.now(), error, retry::random());
                 false
             }
@@ -283,10 +291,6 @@ impl Waiting<'_, '_, '_> {
         }
         WaitEnd { transaction: self.transaction, result }
     }
-}
-
-fn is_refused_token(error: &Error) -> bool {
-    matches!(error.code, Code::TokenExpired | Code::TokenInvalid)
 }
 
 fn ended_by_callback() -> Error {
