@@ -19,8 +19,6 @@ static mfa_wait_options wait;
 static std::int64_t id;
 static mfa_transaction transaction = MFA_TRANSACTION_INIT;
 static std::function<void()> during;
-static std::uint32_t abi = MFA_ABI_VERSION;
-static std::string small_struct;
 static bool no_cancel;
 
 static void keep(const char *name, const char *text) { texts[name] = text == nullptr ? "(null)" : text; }
@@ -50,6 +48,7 @@ static void keep_client(const mfa_client_options *options)
     keep("user_agent", options->user_agent);
     keep("client_cert_pem", options->client_cert_pem);
     keep("client_key_pem", options->client_key_pem);
+    keep("headers", options->headers);
 }
 
 static mfa_code hyperid_new(const mfa_client_options *options, mfa_hyperid **out, mfa_error *)
@@ -66,8 +65,8 @@ static mfa_code capillary_new(const mfa_client_options *options, mfa_capillary *
     return MFA_OK;
 }
 
-static void hyperid_free(mfa_hyperid *) {}
-static void capillary_free(mfa_capillary *) {}
+inline void hyperid_free(mfa_hyperid *) {}
+inline void capillary_free(mfa_capillary *) {}
 
 static mfa_code availability(const mfa_hyperid *, const char *token, const mfa_call_options *options,
                              mfa_availability *out, mfa_error *err)
@@ -161,8 +160,6 @@ static mfa_code is_mfa_registered(const mfa_capillary *, const char *brand, cons
     return end(options, err);
 }
 
-static uint32_t abi_version() { return abi; }
-static size_t struct_size(const char *name) { return name == small_struct ? 4 : mfa_struct_size(name); }
 static mfa_cancel *cancel_new() { return no_cancel ? nullptr : mfa_cancel_new(); }
 
 } // namespace fake
@@ -179,8 +176,6 @@ static mfa_cancel *cancel_new() { return no_cancel ? nullptr : mfa_cancel_new();
 #define mfa_capillary_new fake::capillary_new
 #define mfa_capillary_free fake::capillary_free
 #define mfa_capillary_is_mfa_registered fake::is_mfa_registered
-#define mfa_abi_version fake::abi_version
-#define mfa_struct_size fake::struct_size
 #define mfa_cancel_new fake::cancel_new
 
 #include "check.hpp"
@@ -203,6 +198,7 @@ static void client_options_reach_c()
     options.user_agent = "me/1";
     options.client_cert_pem = "cert";
     options.client_key_pem = "key";
+    options.headers = "X-One: 1\nX-Two: 2";
     options.request_timeout = 4294967295ms;
     options.connect_timeout = 3s;
     options.max_idle_connections = 4294967295;
@@ -210,7 +206,8 @@ static void client_options_reach_c()
     options.log_level = mfa::log_level::info;
     check_code("client: all options", mfa::capillary::create(options), MFA_OK);
     check(said("base_url", "https://example.org") && said("ca_pem", "ca") && said("proxy_url", "http://proxy") &&
-              said("user_agent", "me/1") && said("client_cert_pem", "cert") && said("client_key_pem", "key"),
+              said("user_agent", "me/1") && said("client_cert_pem", "cert") && said("client_key_pem", "key") &&
+              said("headers", "X-One: 1\nX-Two: 2"),
           "client: texts");
     check(fake::client.request_timeout_ms == 4294967295 && fake::client.connect_timeout_ms == 3000 &&
               fake::client.max_idle_connections == 4294967295 && fake::client.log_level == MFA_LOG_INFO,
@@ -401,7 +398,7 @@ static void nul_bytes_are_refused(const mfa::hyperid& client, const mfa::capilla
     for (text mfa::client_options::*field :
          {&mfa::client_options::base_url, &mfa::client_options::ca_pem, &mfa::client_options::proxy_url,
           &mfa::client_options::user_agent, &mfa::client_options::client_cert_pem,
-          &mfa::client_options::client_key_pem}) {
+          &mfa::client_options::client_key_pem, &mfa::client_options::headers}) {
         mfa::client_options options;
         options.*field = nul;
         refused("NUL in client options", [&] { return mfa::hyperid::create(options); });
@@ -507,34 +504,8 @@ static void a_cancel_object_that_is_none(const mfa::hyperid& client)
     options.cancel->trigger();
 }
 
-static void a_library_that_does_not_fit()
+int main()
 {
-    check(!mfa::detail::find_misfit(), "fits: this one does");
-    fake::abi = MFA_ABI_VERSION + 1;
-    const auto other = mfa::detail::find_misfit();
-    check(other && other->code() == MFA_ERR_STRUCT_SIZE, "fits: not another ABI");
-    check(other && other->message().find("does not fit this program: its ABI version is 2, not 1") != std::string::npos,
-          "fits: it says so", other ? other->message() : "");
-    fake::abi = MFA_ABI_VERSION;
-    for (const char* name : {"mfa_error", "mfa_client_options", "mfa_call_options", "mfa_availability",
-                             "mfa_two_factor_types", "mfa_transaction", "mfa_registration", "mfa_request",
-                             "mfa_wait_options"}) {
-        fake::small_struct = name;
-        const auto old = mfa::detail::find_misfit();
-        check(old && old->message().find("too old for "s + name) != std::string::npos, "fits: not a smaller "s + name);
-    }
-    // Asked once in a program's life, when the first client is made.
-    refused("a library that does not fit", [] { return mfa::hyperid::create(); }, MFA_ERR_STRUCT_SIZE);
-    fake::small_struct.clear();
-    refused("a library that does not fit, for good", [] { return mfa::capillary::create({}); }, MFA_ERR_STRUCT_SIZE);
-}
-
-int main(int argc, char**)
-{
-    if (argc > 1) {
-        a_library_that_does_not_fit();
-        return check_finish();
-    }
     client_options_reach_c();
     the_log_reaches_the_callable();
     const auto client = need(mfa::hyperid::create());

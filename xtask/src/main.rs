@@ -1,1 +1,99 @@
-fn main(){}
+//! The project's own chores: `cargo xtask` lists them.
+//!
+//! One file per command. Nothing here is part of the library, and nothing but the standard library
+//! is used, so that the first `cargo xtask` in a fresh clone is quick.
+#![forbid(unsafe_code)]
+
+mod abi;
+mod bench;
+mod bindings;
+mod c_compiler;
+mod cargo;
+mod demo;
+mod dist;
+mod files;
+mod header;
+mod library;
+mod process;
+mod sandbox;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What went wrong, in a sentence for the person at the terminal.
+type Result<T = ()> = std::result::Result<T, String>;
+
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<ExitCode>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "[--phone]",
+        about: "the whole story against the sandbox; --phone: you decide, on a page",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[--setup] [--only NAME]... [--list]",
+        about: "every test and check, with a table at the end; --setup installs what they need",
+        run: test::run,
+    },
+    Command {
+        name: "bench",
+        arguments: "[--only NAME]",
+        about: "the benchmarks, against the release build",
+        run: bench::run,
+    },
+    Command {
+        name: "header",
+        arguments: "[--check]",
+        about: "renews the committed C headers; --check: only says whether they are stale",
+        run: header::run,
+    },
+    Command {
+        name: "dist",
+        arguments: "[--prefix DIR]",
+        about: "a release build as an install tree: libraries, headers, pkg-config, CMake",
+        run: dist::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = words.first().map_or("--help", String::as_str);
+    if matches!(wanted, "--help" | "-h" | "help") {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(command) = COMMANDS.iter().find(|command| command.name == wanted) else {
+        eprint!("there is no chore '{wanted}'\n\n{}", usage());
+        return ExitCode::from(2);
+    };
+    if words[1..].iter().any(|word| word == "--help" || word == "-h") {
+        print!("{}", line(command));
+        return ExitCode::SUCCESS;
+    }
+    match (command.run)(&words[1..]) {
+        Ok(code) => code,
+        Err(why) => {
+            eprintln!("cargo xtask {wanted}: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> String {
+    let lines: String = COMMANDS.iter().map(line).collect();
+    format!("cargo xtask COMMAND\n\n{lines}")
+}
+
+fn line(command: &Command) -> String {
+    let call = format!("{} {}", command.name, command.arguments);
+    format!("  {call:<42} {}\n", command.about)
+}

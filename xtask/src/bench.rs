@@ -1,0 +1,163 @@
+//! `cargo xtask bench`: libmfa beside what programs use otherwise, in one run and by turns.
+//!
+//! The subjects and what drives them are in `benches/`; they are told what to do by this chore, one
+//! after the other, so that each round's figures were taken within a second of each other. What is
+//! said about a subject is the median of its ratios within the rounds.
+
+mod aims;
+mod counts;
+mod delays;
+mod driver;
+mod footprint;
+mod json;
+mod programs;
+mod report;
+mod setup;
+mod throughput;
+
+use std::process::ExitCode;
+
+use crate::{Result, files, workspace};
+use json::Json;
+use programs::Programs;
+use report::Report;
+
+/// How much is measured.
+pub struct Plan {
+    threads: &'static [usize],
+    rounds: usize,
+    slot_ms: u32,
+    /// Python's subjects are slow and steady: they take part in every so-many-th round.
+    python_every: usize,
+    first_calls: usize,
+    delay_rounds: usize,
+}
+
+const FULL: Plan = Plan {
+    threads: &[1, 2, 4, 8, 32],
+    rounds: 24,
+    slot_ms: 250,
+    python_every: 4,
+    first_calls: 20,
+    delay_rounds: 200,
+};
+
+const QUICK: Plan =
+    Plan { threads: &[1, 8], rounds: 7, slot_ms: 200, python_every: 4, first_calls: 7, delay_rounds: 50 };
+
+/// Each measures, and tells the report.
+type Part = fn(&Programs, &Plan, &mut Report) -> Result;
+
+const PARTS: &[(&str, Part)] = &[
+    ("throughput", throughput::measure),
+    ("counts", counts::measure),
+    ("first-call", footprint::first_call),
+    ("memory", footprint::idle_connections),
+    ("size", footprint::size_on_disk),
+    ("delays", delays::measure),
+];
+
+struct Wishes {
+    setup: bool,
+    plan: &'static Plan,
+    only: Vec<String>,
+}
+
+pub fn run(words: &[String]) -> Result<ExitCode> {
+    let wishes = read_wishes(words)?;
+    if wishes.setup {
+        setup::install()?;
+    }
+    let programs = Programs::build()?;
+    let mut report = Report::new(&programs)?;
+    for (name, part) in PARTS {
+        if wishes.only.is_empty() || wishes.only.iter().any(|only| only == name) {
+            eprintln!("== {name}");
+            if let Err(why) = part(&programs, wishes.plan, &mut report) {
+                report.skipped(name, &why);
+            }
+        }
+    }
+    let markdown = report.markdown();
+    print!("{markdown}");
+    let folder = workspace::target()?.join("bench");
+    files::create_folder(&folder)?;
+    let (text, data) = (folder.join("bench.md"), folder.join("bench.json"));
+    files::write(&text, &markdown)?;
+    files::write(&data, &format!("{}\n", report.into_json()))?;
+    eprintln!("(kept in {} and {})", text.display(), data.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_wishes(words: &[String]) -> Result<Wishes> {
+    let mut wishes = Wishes { setup: false, plan: &FULL, only: Vec::new() };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--setup" => wishes.setup = true,
+            "--quick" => wishes.plan = &QUICK,
+            "--only" => {
+                let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+                let name = words.next().filter(|word| names.contains(&word.as_str()));
+                let name = name.ok_or(format!("--only takes one of {}", names.join(", ")))?;
+                wishes.only.push(name.clone());
+            }
+            other => return Err(format!("it does not know '{other}'")),
+        }
+    }
+    Ok(wishes)
+}
+
+/// How the bytes travel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Plain,
+    Tls,
+}
+
+const TRANSPORTS: [Transport; 2] = [Transport::Plain, Transport::Tls];
+
+impl Transport {
+    /// As the drivers know it.
+    fn name(self) -> &'static str {
+        match self {
+            Transport::Plain => "plain",
+            Transport::Tls => "tls",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Transport::Plain => "Plain HTTP",
+            Transport::Tls => "TLS",
+        }
+    }
+}
+
+impl From<Transport> for Json {
+    fn from(transport: Transport) -> Json {
+        transport.name().into()
+    }
+}
+
+/// The middle one; 0 if there is none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    match values.len() {
+        0 => 0.0,
+        n if n % 2 == 1 => values[n / 2],
+        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
+}

@@ -1,0 +1,54 @@
+//! What libmfa is to reach, and whether it does.
+
+use super::report::Table;
+
+enum Aim {
+    AtMost(f64),
+    AtLeast(f64),
+}
+use Aim::{AtLeast, AtMost};
+
+/// What it is called, the figure that the parts report, and the aim.
+const AIMS: &[(&str, &str, Aim)] = &[
+    ("p50, 1 thread, plain, through a bare socket's", "p50_us plain 1 bare socket", AtMost(1.08)),
+    ("p50, 1 thread, plain, through libcurl's", "p50_us plain 1 libcurl + cJSON", AtMost(0.88)),
+    ("calls/s, 8 threads, plain, through a bare socket's", "calls_per_s plain 8 bare socket", AtLeast(0.80)),
+    ("calls/s, 8 threads, plain, through libcurl's", "calls_per_s plain 8 libcurl + cJSON", AtLeast(1.45)),
+    ("calls/s, 8 threads, TLS, through libcurl's", "calls_per_s tls 8 libcurl + cJSON", AtLeast(1.5)),
+    ("CPU per call, 8 threads, plain, through a bare socket's", "cpu_us plain 8 bare socket", AtMost(1.40)),
+    ("CPU per call, 8 threads, plain, through libcurl's", "cpu_us plain 8 libcurl + cJSON", AtMost(0.55)),
+    ("CPU per call, 8 threads, TLS, through libcurl's", "cpu_us tls 8 libcurl + cJSON", AtMost(0.50)),
+    ("p99, 8 threads, plain, through libcurl's", "p99_us plain 8 libcurl + cJSON", AtMost(0.85)),
+    ("p99, 8 threads, TLS, through libcurl's", "p99_us tls 8 libcurl + cJSON", AtMost(0.85)),
+    ("threads beyond the callers' own", "more_threads", AtMost(0.0)),
+    ("threads started in a warm call", "threads_started plain", AtMost(0.0)),
+    ("sockets and files opened in a warm call (look-ups)", "look_ups plain", AtMost(0.0)),
+    ("writes in a warm call, plain", "writes plain", AtMost(1.0)),
+    ("writes in a warm call, TLS", "writes tls", AtMost(1.0)),
+    ("system calls in a warm call, plain", "system_calls plain", AtMost(4.0)),
+    ("system calls in a warm call, TLS", "system_calls tls", AtMost(4.0)),
+    ("allocations in a warm call, plain", "allocations plain", AtMost(36.0)),
+    ("allocations in a warm call, TLS", "allocations tls", AtMost(36.0)),
+    ("kB for an idle connection, plain", "idle_kb plain", AtMost(20.0)),
+    ("kB for an idle connection, TLS", "idle_kb tls", AtMost(30.0)),
+    ("ms from cancel to return, p99, waiting for the network", "cancel_ms", AtMost(2.0)),
+    ("ms after the deadline, p99", "late_ms", AtMost(5.0)),
+    ("MB of libmfa.so, stripped, with TLS", "size_mb", AtMost(1.75)),
+];
+
+/// Those that were measured. `figure` knows them by name.
+pub fn table(figure: impl Fn(&str) -> Option<f64>) -> Table {
+    let mut table = Table::new("Aims", "Ratios are medians of ratios within the rounds.");
+    table.head(["what", "aim", "measured", ""].map(str::to_owned));
+    for (what, key, aim) in AIMS {
+        // As the table shows it: what a hundredth cannot tell is no miss.
+        let Some(measured) = figure(key).map(|value| (value * 100.0).round() / 100.0) else { continue };
+        let (text, is_met) = match aim {
+            AtMost(limit) => (format!("≤ {limit}"), measured <= *limit),
+            AtLeast(limit) => (format!("≥ {limit}"), measured >= *limit),
+        };
+        let verdict = if is_met { "met" } else { "**missed**" };
+        table.row([(*what).to_owned(), text, format!("{measured:.2}"), verdict.to_owned()]);
+    }
+    table
+}

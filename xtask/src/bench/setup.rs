@@ -1,0 +1,67 @@
+//! `--setup`: what libmfa is compared with, and what watches the comparison.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process::{self, Show};
+use crate::{Result, workspace};
+
+const PACKAGES: &[&str] = &[
+    "gcc",
+    "libc6-dev",
+    "libcurl4-openssl-dev",
+    "libcjson-dev",
+    "strace",
+    "valgrind",
+    "python3",
+    "python3-venv",
+];
+const REQUESTS: &str = "requests==2.34.2";
+
+pub fn install() -> Result {
+    let mut line = if is_root()? { Vec::new() } else { vec!["sudo", "-n"] };
+    line.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+    let missing: Vec<_> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
+    if !missing.is_empty() {
+        let install = [&["install", "--yes", "--no-install-recommends"][..], &missing].concat();
+        for words in [&["update"][..], &install] {
+            let mut command = Command::new(line[0]);
+            command.args(&line[1..]).args(words);
+            process::run(&mut command, Show::Live, process::LIMIT * 4)?.expect_success("apt-get")?;
+        }
+    }
+    let environment = environment()?;
+    if !has_requests(Some(&environment.join("bin/python"))) {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+        run(Command::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet", REQUESTS]))?;
+    }
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result {
+    process::run(command, Show::Live, process::LIMIT)?.expect_success("the Python environment").map(drop)
+}
+
+fn is_root() -> Result<bool> {
+    Ok(process::output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = process::output(Command::new("dpkg-query").args(["-W", "-f", "${Status}", package]));
+    status.is_ok_and(|status| status.contains("ok installed"))
+}
+
+/// A Python environment of the benchmarks' own.
+fn environment() -> Result<PathBuf> {
+    Ok(workspace::scratch("bench")?.join("python"))
+}
+
+/// That environment's Python, or the system's.
+pub fn python() -> Option<PathBuf> {
+    let own = environment().ok()?.join("bin/python");
+    if own.is_file() { Some(own) } else { process::find("python3") }
+}
+
+pub fn has_requests(python: Option<&Path>) -> bool {
+    python.is_some_and(|python| process::output(Command::new(python).args(["-c", "import requests"])).is_ok())
+}

@@ -1,0 +1,118 @@
+//! The built library, laid out as a linker and a loader look for it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::cargo::{self, Built, MESSAGES};
+use crate::{Result, files, workspace};
+
+pub const PACKAGE: &str = "mfa-client";
+pub const SANDBOX_PACKAGE: &str = "mfa-sandbox";
+const SANDBOX_PROGRAM: &str = "mfa-sandbox";
+
+/// What a program that links `libmfa.a` needs besides, on Linux with glibc: what rustc prints for
+/// `--print native-static-libs`. The README and `mfa.pc` say the same; the tests compare.
+pub const NATIVE_LIBS: &[&str] = &["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl", "-lc"];
+
+#[derive(Clone)]
+pub struct Library {
+    pub shared: PathBuf,
+    pub archive: PathBuf,
+    /// Holds links to the shared library alone, under the names that `-lmfa` and the SONAME need.
+    pub folder: PathBuf,
+}
+
+/// What the system calls a shared library, and the names under which it is installed.
+pub struct Names {
+    /// As cargo builds it: `libmfa.so`. The linker looks for the same name.
+    pub built: &'static str,
+    /// As the loader looks for it: `libmfa.so.1`.
+    pub loaded: String,
+    /// With the whole version: `libmfa.so.0.1.0`.
+    pub full: String,
+}
+
+pub fn names() -> Result<Names> {
+    let (abi, version) = (workspace::abi_version()?, workspace::VERSION);
+    match std::env::consts::OS {
+        "macos" => Ok(Names {
+            built: "libmfa.dylib",
+            loaded: format!("libmfa.{abi}.dylib"),
+            full: format!("libmfa.{version}.dylib"),
+        }),
+        "windows" => Err("this chore does not know Windows' linkers yet".to_owned()),
+        _ => Ok(Names {
+            built: "libmfa.so",
+            loaded: format!("libmfa.so.{abi}"),
+            full: format!("libmfa.so.{version}"),
+        }),
+    }
+}
+
+/// Builds the library and the sandbox's program for development, which is quick.
+///
+/// Both at once, as `cargo test` does: alone, either would need other features of what they have in
+/// common, and that would be compiled twice.
+pub fn build_debug() -> Result<(Library, PathBuf)> {
+    let words = ["build", "--locked", "--package", PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES];
+    let built = cargo::build(&words)?;
+    Ok((lay_out(&built, "debug")?, built.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)?))
+}
+
+/// Without the `lib` that Rust programs use: cargo leaves link-time optimisation out of a build that
+/// makes one, and then both libraries are a good deal larger and slower.
+const RELEASE: &[&str] = &[
+    "rustc",
+    "--locked",
+    "--package",
+    PACKAGE,
+    "--lib",
+    "--crate-type",
+    "cdylib,staticlib",
+    "--release",
+    MESSAGES,
+];
+
+/// Builds the library as its users get it.
+pub fn build_release() -> Result<Library> {
+    lay_out(&cargo::build(RELEASE)?, "release")
+}
+
+/// Builds a sandbox that is fast enough to be measured against.
+pub fn build_release_sandbox() -> Result<PathBuf> {
+    let words = ["build", "--locked", "--package", SANDBOX_PACKAGE, "--release", MESSAGES];
+    cargo::build(&words)?.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)
+}
+
+/// Builds the library in release with panics planted in every export: see `src/ffi/guard.rs`.
+pub fn build_with_planted_panics() -> Result<Library> {
+    let target = workspace::target()?.join("planted-panics");
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg mfa_plant_panics";
+    let mut command = cargo::command();
+    command.args(RELEASE).env("RUSTFLAGS", flags.trim()).env("CARGO_TARGET_DIR", target);
+    lay_out(&cargo::build_with(&mut command, RELEASE)?, "planted-panics")
+}
+
+/// The folder is named after what was built, so that one build's links never lead to another's.
+fn lay_out(built: &Built, folder: &str) -> Result<Library> {
+    let names = names()?;
+    let shared = built.file(PACKAGE, names.built)?;
+    let archive = built.file(PACKAGE, "libmfa.a")?;
+    let folder = workspace::scratch(&format!("lib-{folder}"))?;
+    files::link(&shared, &folder.join(&names.loaded))?;
+    files::link(names.loaded.as_ref(), &folder.join(names.built))?;
+    Ok(Library { shared, archive, folder })
+}
+
+/// What rustc says that a user of `libmfa.a` must link. A debug build says the same as a release
+/// build, and sooner.
+pub fn native_libs() -> Result<Vec<String>> {
+    let mut command: Command = cargo::command();
+    command.args(["rustc", "--locked", "--package", PACKAGE, "--lib", "--crate-type", "staticlib"]);
+    command.args(["--", "--print", "native-static-libs"]);
+    let finished = crate::process::run(&mut command, crate::process::Show::Nothing, crate::process::LIMIT)?;
+    let finished = finished.expect_success("cargo rustc")?;
+    let line = finished.output.lines().find_map(|line| line.split_once("native-static-libs: "));
+    let (_, list) = line.ok_or("rustc printed no native-static-libs")?;
+    Ok(list.split_whitespace().map(str::to_owned).collect())
+}

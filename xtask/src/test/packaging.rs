@@ -1,0 +1,97 @@
+//! The install tree: moved to another place, found by pkg-config and CMake, used from C and C++.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::report::Report;
+use super::{Context, Step, step};
+use crate::c_compiler::{Compiler, program};
+use crate::process::{self, Show};
+use crate::{Result, dist, files, workspace};
+
+const AREA: &str = "packaging";
+/// Small programs, as a user would write them, with a CMake project.
+const FOLDER: &str = "tests/packaging";
+
+pub fn steps() -> Vec<Step> {
+    vec![step(AREA, "pkg-config", pkg_config), step(AREA, "cmake", cmake)]
+}
+
+/// Installs, and moves what was installed: a tree that names its first place would not survive it.
+fn moved_tree(name: &str) -> Result<PathBuf> {
+    let folder = workspace::empty_scratch(name)?;
+    dist::install(&folder.join("installed"))?;
+    let moved = folder.join("moved");
+    std::fs::rename(folder.join("installed"), &moved).map_err(|e| e.to_string())?;
+    Ok(moved)
+}
+
+fn pkg_config(_: &Context, report: &mut Report) -> Result {
+    let (Some(_), Some(_)) = (process::find("pkg-config"), Compiler::any()) else {
+        report.skip("pkg-config", "pkg-config or a C compiler is not installed");
+        return Ok(());
+    };
+    let prefix = moved_tree("pkg-config")?;
+    let lib = prefix.join("lib");
+    let ask = |words: &[&str]| {
+        let mut command = Command::new("pkg-config");
+        process::output(command.args(words).arg("mfa").env("PKG_CONFIG_PATH", lib.join("pkgconfig")))
+    };
+    let version = ask(&["--modversion"])?;
+    let same = version.trim() == workspace::VERSION;
+    report.check("the version", if same { Ok(()) } else { Err(format!("it says {version}")) });
+    let rpath = format!("-Wl,-rpath,{}", lib.display());
+    let shared = format!("{} {rpath}", ask(&["--cflags", "--libs"])?.trim());
+    report.check("a C program, shared", build_and_run(&prefix, "shared", &shared));
+    // pkg-config has no word for "the archive, please"; this is how its users say it.
+    let archive = ask(&["--cflags", "--libs", "--static"])?.replace("-lmfa", "-l:libmfa.a");
+    if cfg!(target_os = "linux") {
+        report.check("a C program, static", build_and_run(&prefix, "static", archive.trim()));
+    }
+    Ok(())
+}
+
+fn build_and_run(prefix: &Path, name: &str, flags: &str) -> Result {
+    let output = prefix.join(name);
+    let compiler = process::find("cc").or_else(|| process::find("gcc")).ok_or("no C compiler")?;
+    let mut command = Command::new(compiler);
+    command.arg("-std=c99").arg(workspace::root().join(FOLDER).join("main.c")).arg("-o").arg(&output);
+    process::output(command.args(flags.split_whitespace()))?;
+    says_the_version(&output)
+}
+
+fn says_the_version(file: &Path) -> Result {
+    let said = process::output(&mut program(file))?;
+    let expected = format!("libmfa {}", workspace::VERSION);
+    if said.trim() == expected { Ok(()) } else { Err(format!("it said {said}")) }
+}
+
+fn cmake(_: &Context, report: &mut Report) -> Result {
+    if process::find("cmake").is_none() {
+        report.skip("cmake", "not installed");
+        return Ok(());
+    }
+    let prefix = moved_tree("cmake")?;
+    let build = prefix.with_file_name("build");
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(workspace::root().join(FOLDER)).arg("-B").arg(&build);
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display()));
+    let run = |command: &mut Command| process::run(command, Show::Nothing, process::LIMIT);
+    let configured = run(&mut configure)?.expect_success("cmake").map(drop);
+    let found = configured.is_ok();
+    report.check("find_package(mfa)", configured);
+    if !found {
+        return Ok(());
+    }
+    let built = run(Command::new("cmake").arg("--build").arg(&build))?.expect_success("cmake --build");
+    report.check("the project builds", built.map(drop));
+    for name in ["c_shared", "c_static", "cpp_shared"] {
+        report.check(name, says_the_version(&build.join(name)));
+    }
+    files::write(&build.join("wrong.cmake"), "find_package(mfa 99 REQUIRED)\n")?;
+    let mut wrong = Command::new("cmake");
+    wrong.arg(format!("-Dmfa_DIR={}", prefix.join("lib/cmake/mfa").display()));
+    let refused = !run(wrong.arg("-P").arg(build.join("wrong.cmake")))?.success();
+    report.check("version 99 is refused", if refused { Ok(()) } else { Err("it was found".to_owned()) });
+    Ok(())
+}

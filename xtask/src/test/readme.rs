@@ -1,0 +1,79 @@
+//! The README's C programs: each block that has a `main` compiles without a warning and runs.
+
+use std::path::Path;
+
+use super::report::Report;
+use super::{Context, Step, step};
+use crate::c_compiler::{Compiler, Link, Program, program};
+use crate::process::{self, Show};
+use crate::sandbox::Sandbox;
+use crate::{Result, files, workspace};
+
+/// A person who says yes after a moment, so that a whole program ends by itself.
+const TOKEN: &str = "sandbox-approve-after-300";
+
+pub fn steps() -> Vec<Step> {
+    vec![step("docs", "readme", blocks)]
+}
+
+fn blocks(context: &Context, report: &mut Report) -> Result {
+    let text = files::read(&workspace::root().join("README.md"))?;
+    let Some(compiler) = Compiler::any() else {
+        report.skip("README.md", "no C compiler is installed");
+        return Ok(());
+    };
+    let folder = workspace::scratch("readme")?;
+    for (line, block) in c_blocks(&text).into_iter().filter(|(_, block)| block.contains("int main")) {
+        let what = format!("README.md, line {line}");
+        let source = folder.join(format!("line_{line}.c"));
+        files::write(&source, &block)?;
+        report.check(&what, compile_and_run(context, &compiler, &source, &block));
+    }
+    Ok(())
+}
+
+fn compile_and_run(context: &Context, compiler: &Compiler, source: &Path, block: &str) -> Result {
+    let output = source.with_extension("out");
+    let flags = ["-std=c99", "-Wall", "-Wextra", "-Werror"];
+    let link = Link::Shared(context.release()?);
+    compiler.compile(&Program { source, output: &output, flags: &flags, link })?;
+    // A program that names a server of its own would ask strangers.
+    if !block.contains("MFA_BASE_URL") {
+        return Ok(());
+    }
+    let sandbox = Sandbox::start(context.sandbox()?)?;
+    let mut command = program(&output);
+    command.env("MFA_BASE_URL", sandbox.get("hyperid")?).env("MFA_TOKEN", TOKEN);
+    process::run(&mut command, Show::Nothing, process::LIMIT)?.expect_success("running it").map(drop)
+}
+
+/// The fenced blocks in C, each with the number of its first line.
+fn c_blocks(text: &str) -> Vec<(usize, String)> {
+    let mut blocks: Vec<(usize, String)> = Vec::new();
+    let mut inside = false;
+    for (at, line) in text.lines().enumerate() {
+        match (inside, line.trim_end()) {
+            (false, "```c") => blocks.push((at + 2, String::new())),
+            (true, "```") => {}
+            (true, line) => {
+                if let Some((_, block)) = blocks.last_mut() {
+                    block.push_str(line);
+                    block.push('\n');
+                }
+                continue;
+            }
+            _ => continue,
+        }
+        inside = !inside;
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn blocks_in_c_are_found() {
+        let text = "a\n```c\nint x;\nint y;\n```\n```console\n$ b\n```\n```c\nz\n```\n";
+        assert_eq!(super::c_blocks(text), [(3, "int x;\nint y;\n".to_owned()), (10, "z\n".to_owned())]);
+    }
+}

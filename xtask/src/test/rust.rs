@@ -1,0 +1,132 @@
+//! The Rust side: format, lints, documentation, tests, and that `panic = "abort"` does not build.
+
+use std::process::Command;
+
+use super::report::Report;
+use super::{Context, Step, step};
+use crate::library::PACKAGE;
+use crate::process::{self, Show};
+use crate::{Result, cargo, workspace};
+
+const AREA: &str = "Rust";
+
+pub fn steps() -> Vec<Step> {
+    vec![
+        step(AREA, "fmt", |_, report| with_component("fmt", &["fmt", "--all", "--check"], report)),
+        step(AREA, "clippy", |_, report| {
+            let words = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+            with_component("clippy", &words, report)
+        }),
+        step(AREA, "rustdoc", documentation),
+        step(AREA, "cargo-test", tests),
+        step(AREA, "panic-abort", aborting_panics_are_refused),
+    ]
+}
+
+fn with_component(component: &str, words: &[&str], report: &mut Report) -> Result {
+    let call = format!("cargo {}", words.join(" "));
+    if cargo::has(component)? {
+        let finished = process::run_tool(cargo::command().args(words), Show::Live)?;
+        report.check(&call, finished.expect_success("see above").map(drop));
+    } else {
+        report.unavailable(&call, "this toolchain has no such component");
+    }
+    Ok(())
+}
+
+fn documentation(_: &Context, report: &mut Report) -> Result {
+    let words = ["doc", "--no-deps", "--workspace", "--locked"];
+    let mut command = cargo::command();
+    let flags = std::env::var("RUSTDOCFLAGS").unwrap_or_default() + " -Dwarnings";
+    command.args(words).env("RUSTDOCFLAGS", flags.trim());
+    let finished = process::run_tool(&mut command, Show::Live)?;
+    report.check("cargo doc without a warning", finished.expect_success("see above").map(drop));
+    Ok(())
+}
+
+fn tests(_: &Context, report: &mut Report) -> Result {
+    let words = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    let finished = process::run_tool(cargo::command().args(words), Show::Live)?;
+    let counted = Counted::from(&finished.output);
+    report.count(counted.passed, counted.ignored);
+    for name in &counted.failed {
+        report.fail(name, "see its output above");
+    }
+    if !finished.success() && counted.failed.is_empty() {
+        report.fail("cargo test", &finished.ending());
+    }
+    if finished.success() && counted.passed == 0 {
+        report.fail("cargo test", "no test ran");
+    }
+    if counted.ignored > 0 {
+        report.note(format!("{} ignored", counted.ignored));
+    }
+    Ok(())
+}
+
+/// What `cargo test` says at the end of each test program, added up.
+#[derive(Default)]
+struct Counted {
+    passed: usize,
+    ignored: usize,
+    failed: Vec<String>,
+}
+
+impl Counted {
+    fn from(output: &str) -> Self {
+        let mut counted = Self::default();
+        for line in output.lines() {
+            if let Some(result) = line.strip_prefix("test result: ") {
+                counted.passed += number_before(result, " passed");
+                counted.ignored += number_before(result, " ignored");
+            } else if let Some(test) = line.strip_prefix("test ") {
+                counted.failed.extend(test.strip_suffix(" ... FAILED").map(str::to_owned));
+            }
+        }
+        counted
+    }
+}
+
+/// "ok. 12 passed; 0 failed": 12 before " passed".
+fn number_before(text: &str, word: &str) -> usize {
+    let before = text.split(word).next().filter(|_| text.contains(word));
+    let digits = before.and_then(|b| b.rsplit(|c: char| !c.is_ascii_digit()).next());
+    digits.and_then(|d| d.parse().ok()).unwrap_or(0)
+}
+
+/// With `panic = "abort"` a panic would end the host instead of becoming an error code, so such a
+/// build must stop, and say why.
+fn aborting_panics_are_refused(_: &Context, report: &mut Report) -> Result {
+    let host = cargo::host()?;
+    // With a target named, the flags do not reach build scripts and procedural macros.
+    let words = ["check", "--locked", "--package", PACKAGE, "--lib", "--target", &host];
+    let mut command: Command = cargo::command();
+    command.args(words).env("RUSTFLAGS", "-Cpanic=abort");
+    command.env("CARGO_TARGET_DIR", workspace::target()?.join("panic-abort"));
+    let finished = process::run(&mut command, Show::Nothing, process::LIMIT * 2)?;
+    let said = process::last_lines(&finished.output, 10);
+    let outcome = if finished.success() {
+        Err("it compiled".to_owned())
+    } else if finished.output.contains("panic = \"unwind\"") {
+        Ok(())
+    } else {
+        Err(format!("it failed for another reason:\n{said}"))
+    };
+    report.check("panic=abort is a compile error that says so", outcome);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added_up() {
+        let output = "test a::b ... ok\ntest c ... FAILED\n\
+                      test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out\n\
+                      test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured\n";
+        let counted = Counted::from(output);
+        assert_eq!((counted.passed, counted.ignored), (15, 2));
+        assert_eq!(counted.failed, ["c"]);
+    }
+}

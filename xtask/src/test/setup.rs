@@ -1,0 +1,107 @@
+//! `--setup`: installs what the tests need, by name, and only what is missing.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::process::{self, Show};
+use crate::{Result, cargo, files, workspace};
+
+/// A Debian package, and how to see that what it brings is there.
+struct Package {
+    name: &'static str,
+    is_there: fn() -> bool,
+}
+
+const PACKAGES: &[Package] = &[
+    Package { name: "gcc", is_there: || has("gcc") },
+    Package { name: "g++", is_there: || has("g++") },
+    Package { name: "libc6-dev", is_there: || Path::new("/usr/include/stdio.h").exists() },
+    Package { name: "clang", is_there: || has("clang") && has("clang++") },
+    Package { name: "libclang-rt-dev", is_there: clang_has_sanitizers },
+    Package { name: "binutils", is_there: || has("nm") && has("readelf") && has("strip") },
+    Package { name: "valgrind", is_there: || has("valgrind") },
+    // valgrind cannot follow memcpy and strlen in a libc without symbols.
+    Package { name: "libc6-dbg", is_there: || Path::new("/usr/lib/debug/.build-id").exists() },
+    Package { name: "pkg-config", is_there: || has("pkg-config") },
+    Package { name: "cmake", is_there: || has("cmake") },
+    Package { name: "make", is_there: || has("make") },
+    Package { name: "python3", is_there: || has("python3") },
+];
+
+/// The components of the Rust toolchain that are not always there.
+const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
+fn has(program: &str) -> bool {
+    process::find(program).is_some()
+}
+
+/// Whether clang finds the libraries behind `-fsanitize`, which Debian packages apart from it.
+pub fn clang_has_sanitizers() -> bool {
+    links_with_sanitizers().unwrap_or(false)
+}
+
+fn links_with_sanitizers() -> Result<bool> {
+    let folder = workspace::scratch("setup")?;
+    let source = folder.join("empty.c");
+    files::write(&source, "int main(void) { return 0; }\n")?;
+    let mut clang = Command::new("clang");
+    clang.arg("-fsanitize=address,undefined").arg(&source).arg("-o").arg(folder.join("empty"));
+    Ok(process::run(&mut clang, Show::Nothing, process::LIMIT)?.success())
+}
+
+pub fn install() -> Result {
+    let missing: Vec<_> = PACKAGES.iter().filter(|p| !(p.is_there)()).map(|p| p.name).collect();
+    if missing.is_empty() {
+        println!("everything that the tests need is installed");
+    } else {
+        install_packages(&missing)?;
+    }
+    install_components()
+}
+
+fn install_packages(missing: &[&str]) -> Result {
+    println!("to be installed: {}", missing.join(" "));
+    let by_hand = format!(
+        "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {}",
+        missing.join(" ")
+    );
+    let rights = if !has("apt-get") { None } else { rights()? };
+    let Some(rights) = rights else {
+        return Err(format!("it may not install packages here; the command is\n  {by_hand}"));
+    };
+    let apt_get = |words: &[&str]| {
+        let mut line = rights.clone();
+        line.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).args(words);
+        process::run(&mut command, Show::Live, process::LIMIT * 4)?.expect_success("apt-get")
+    };
+    apt_get(&["update"])?;
+    apt_get(&[&["install", "--yes", "--no-install-recommends"], missing].concat())?;
+    Ok(())
+}
+
+/// What must stand before a command that changes the system; `None`: it may not be changed.
+fn rights() -> Result<Option<Vec<&'static str>>> {
+    if process::output(Command::new("id").arg("-u"))?.trim() == "0" {
+        return Ok(Some(Vec::new()));
+    }
+    if !has("sudo") {
+        return Ok(None);
+    }
+    let asked = process::run(Command::new("sudo").args(["-n", "true"]), Show::Nothing, process::LIMIT)?;
+    Ok(asked.success().then(|| vec!["sudo", "-n"]))
+}
+
+/// Where they cannot be had, their steps say so.
+fn install_components() -> Result {
+    for (subcommand, component) in COMPONENTS {
+        if cargo::has(subcommand)? || !has("rustup") {
+            continue;
+        }
+        let mut rustup = Command::new("rustup");
+        rustup.args(["component", "add", component]).current_dir(workspace::root());
+        process::run(&mut rustup, Show::Live, process::LIMIT)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What the release library exports, how it is marked, and what it needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use super::report::Report;
+use super::{Context, Step, step};
+use crate::library::{self, Library, NATIVE_LIBS};
+use crate::{Result, files, process, workspace};
+
+const AREA: &str = "library";
+/// A line for each export: its name, and the version it came in. Lines are added, never removed.
+const LIST: &str = "tests/symbols.txt";
+
+pub fn steps() -> Vec<Step> {
+    if cfg!(target_os = "linux") { vec![step(AREA, "symbols", symbols)] } else { Vec::new() }
+}
+
+fn symbols(context: &Context, report: &mut Report) -> Result {
+    let library = context.release()?;
+    for tool in ["nm", "readelf", "strip"] {
+        if process::find(tool).is_none() {
+            report.skip("symbols", &format!("no {tool}: binutils are not installed"));
+            return Ok(());
+        }
+    }
+    let exported = exported(&library.shared)?;
+    let listed = listed()?;
+    let declared = declared(&files::read(&workspace::root().join("include/mfa.h"))?);
+    let archived = archived(&library.archive)?;
+    let unprefixed: Vec<_> = exported.iter().filter(|name| !name.starts_with("mfa_")).cloned().collect();
+    report.check("each export begins with mfa_", none("without the prefix", &unprefixed));
+    let names = listed.keys().cloned().collect();
+    report
+        .check(&format!("{LIST} is the list of exports"), same((&exported, "exported"), (&names, "listed")));
+    report.check("the header declares the exports", same((&exported, "exported"), (&declared, "declared")));
+    let missing: Vec<_> = exported.difference(&archived).cloned().collect();
+    report.check("libmfa.a has each of them", none("missing", &missing));
+    marks(library, report)?;
+    native_libs(report)?;
+    size(library, report)
+}
+
+/// The names that the shared library offers.
+fn exported(file: &Path) -> Result<BTreeSet<String>> {
+    let said = process::output(Command::new("nm").args(["-D", "--defined-only"]).arg(file))?;
+    Ok(said.lines().filter_map(|line| line.split_whitespace().nth(2)).map(str::to_owned).collect())
+}
+
+/// The global names that the archive defines. By readelf, because nm asks whichever compiler plugin
+/// is installed first, and an older LLVM than rustc's then finds nothing.
+fn archived(file: &Path) -> Result<BTreeSet<String>> {
+    let said = process::output(Command::new("readelf").arg("-sW").arg(file))?;
+    let defined = said.lines().filter(|line| line.contains(" GLOBAL ") && !line.contains(" UND "));
+    Ok(defined.filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect())
+}
+
+fn listed() -> Result<BTreeMap<String, String>> {
+    let text = files::read(&workspace::root().join(LIST))?;
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let pair = |line: &str| {
+        let (name, version) = line.split_once(' ').ok_or(format!("{LIST}: no version in '{line}'"))?;
+        Ok((name.to_owned(), version.to_owned()))
+    };
+    lines.map(pair).collect()
+}
+
+/// The functions that a header declares: names before a parenthesis, outside comments and macros.
+fn declared(header: &str) -> BTreeSet<String> {
+    let mut code = String::new();
+    let mut rest = header;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = comment.split_once("*/").map_or("", |(_, behind)| behind);
+    }
+    code.push_str(rest);
+    let lines = code.lines().filter(|line| !line.starts_with('#') && !line.starts_with("//"));
+    let mut found = BTreeSet::new();
+    for line in lines {
+        for (at, _) in line.match_indices('(') {
+            let name = line[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
+            found.extend(name.filter(|name| name.starts_with("mfa_")).map(str::to_owned));
+        }
+    }
+    found
+}
+
+fn none(what: &str, names: &[String]) -> Result {
+    if names.is_empty() { Ok(()) } else { Err(format!("{what}: {}", names.join(", "))) }
+}
+
+fn same((left, left_is): (&BTreeSet<String>, &str), (right, right_is): (&BTreeSet<String>, &str)) -> Result {
+    let only_left: Vec<_> = left.difference(right).cloned().collect();
+    let only_right: Vec<_> = right.difference(left).cloned().collect();
+    none(&format!("{left_is} and not {right_is}"), &only_left)?;
+    none(&format!("{right_is} and not {left_is}"), &only_right)
+}
+
+fn marks(library: &Library, report: &mut Report) -> Result {
+    let dynamic = process::output(Command::new("readelf").arg("-dW").arg(&library.shared))?;
+    let says = |text: &str| {
+        if dynamic.contains(text) { Ok(()) } else { Err(format!("readelf -d does not show {text}")) }
+    };
+    let soname = format!("soname: [libmfa.so.{}]", workspace::abi_version()?);
+    report.check("the SONAME carries MFA_ABI_VERSION", says(&soname));
+    report.check("the library stays loaded once loaded", says("NODELETE"));
+    Ok(())
+}
+
+/// More in our list than the compiler names does no harm: an older compiler may name it.
+fn native_libs(report: &mut Report) -> Result {
+    let needed = library::native_libs()?;
+    let unknown: Vec<_> = needed.into_iter().filter(|lib| !NATIVE_LIBS.contains(&lib.as_str())).collect();
+    report.check("what libmfa.a needs is what we say", none("NATIVE_LIBS lacks", &unknown));
+    let readme = workspace::root().join("README.md");
+    if readme.exists() {
+        let list = NATIVE_LIBS.join(" ");
+        let says = files::read(&readme)?.contains(&list);
+        report.check("the README says it too", if says { Ok(()) } else { Err(format!("no '{list}' in it")) });
+    }
+    Ok(())
+}
+
+fn size(library: &Library, report: &mut Report) -> Result {
+    let stripped = workspace::scratch("symbols")?.join("stripped.so");
+    process::output(Command::new("strip").arg("-o").arg(&stripped).arg(&library.shared))?;
+    let bytes = std::fs::metadata(&stripped).map_err(|e| e.to_string())?.len();
+    println!("   the shared library, stripped: {bytes} bytes");
+    report.note(format!("stripped .so: {:.2} MB", bytes as f64 / 1e6));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn functions_are_found_in_a_header() {
+        let header = "/* see mfa_not(this) */\n#define MFA_X mfa_nor(that)\n// mfa_nor(this)\n\
+                      typedef void (*mfa_log_fn)(void *user_data);\nconst char *mfa_version(void);\n\
+                      mfa_code mfa_hyperid_new(const mfa_client_options *options,\n  mfa_error *err);\n";
+        let found: Vec<_> = super::declared(header).into_iter().collect();
+        assert_eq!(found, ["mfa_hyperid_new", "mfa_version"]);
+    }
+}
