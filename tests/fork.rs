@@ -103,7 +103,13 @@ fn in_a_child(work: impl FnOnce() -> bool) -> Option<bool> {
     }
 }
 
+/// One after the other: a fork copies whatever the other one's threads are at.
 #[test]
+fn forked_children() {
+    a_child_leaves_its_parents_connection_alone();
+    a_child_of_a_busy_parent_waits_for_none_of_its_locks();
+}
+
 fn a_child_leaves_its_parents_connection_alone() {
     let server = Server::new(usize::MAX);
     let client = server.client();
@@ -125,7 +131,6 @@ fn a_child_leaves_its_parents_connection_alone() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 2, "one for the child, one for the parent");
 }
 
-#[test]
 fn a_child_of_a_busy_parent_waits_for_none_of_its_locks() {
     // Each call makes a connection, and so takes and leaves sessions to resume.
     let server = Server::new(1);

@@ -24,8 +24,7 @@ fn lines_of(level: LogLevel, replies: Vec<Reply>) -> Vec<(LogLevel, String)> {
     let _ = client.availability(TOKEN, &call);
     let request = Request { question: Some("very-secret-question"), ..Request::default() };
     let _ = client.start(TOKEN, &request, &call);
-    let taken = lines.lock().unwrap().clone();
-    taken
+    lines.lock().unwrap().clone()
 }
 
 fn answers() -> Vec<Reply> {

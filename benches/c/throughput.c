@@ -86,7 +86,6 @@ static int threads_now(void)
 
 static const struct bench_subject *subject;
 static struct bench_target targets[2];
-static void *shared[2];
 static int64_t dlopen_began;
 
 static void load(const char *file)
@@ -105,13 +104,12 @@ static void load(const char *file)
     subject = find();
 }
 
-static void *shared_of(int is_tls)
+static void *open_subject(int is_tls)
 {
-    if (shared[is_tls] == NULL) {
-        shared[is_tls] = subject->open(&targets[is_tls]);
-        need(shared[is_tls] != NULL, "open");
-    }
-    return shared[is_tls];
+    void *shared = subject->open(&targets[is_tls]);
+
+    need(shared != NULL, "open");
+    return shared;
 }
 
 /* A function of alloc_count.c, if that is loaded. */
@@ -127,8 +125,7 @@ static long long counted(const char *name)
 
 struct worker {
     pthread_t thread;
-    int index;
-    int is_tls;
+    struct team *team;
     int run;
     long calls;
     long errors;
@@ -136,15 +133,25 @@ struct worker {
     uint32_t *times;
 };
 
-static struct worker workers[2][MOST_THREADS];
-static int worker_count[2];
+/*
+ * The threads of one kind of run. Each team has its own shared state, because a pool of connections
+ * that has served more threads than now serves fewer of them worse.
+ */
+struct team {
+    int is_tls;
+    int threads;
+    void *shared;
+    struct worker *workers;
+    struct team *next;
+};
+
+static struct team *teams;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t begin = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t finished = PTHREAD_COND_INITIALIZER;
-/* The run under way: its number, who takes part, until when, and how many have not ended. */
+/* The run under way: its number, whose it is, until when, and how many have not ended. */
 static int run_number;
-static int run_is_tls;
-static int run_threads;
+static struct team *run_team;
 static int64_t run_until;
 static int running;
 
@@ -168,20 +175,15 @@ static void call_until_the_end(struct worker *worker, void *mine)
     worker->ended = before;
 }
 
-static int takes_part(const struct worker *worker)
-{
-    return run_number != worker->run && run_is_tls == worker->is_tls && worker->index < run_threads;
-}
-
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    void *mine = subject->attach(shared[worker->is_tls]);
+    void *mine = subject->attach(worker->team->shared);
 
     need(mine != NULL, "attach");
     pthread_mutex_lock(&lock);
     for (;;) {
-        while (!takes_part(worker)) {
+        while (run_team != worker->team || run_number == worker->run) {
             pthread_cond_wait(&begin, &lock);
         }
         worker->run = run_number;
@@ -194,20 +196,53 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void add_workers(int is_tls, int wanted)
+static void start_worker(struct worker *worker, struct team *team)
 {
-    shared_of(is_tls);
-    while (worker_count[is_tls] < wanted) {
-        struct worker *worker = &workers[is_tls][worker_count[is_tls]];
+    worker->team = team;
+    worker->times = malloc(MOST_TIMED * sizeof *worker->times);
+    need(worker->times != NULL, "malloc");
+    /* So that the run itself meets no page for the first time. */
+    memset(worker->times, 1, MOST_TIMED * sizeof *worker->times);
+    need(pthread_create(&worker->thread, NULL, work, worker) == 0, "pthread_create");
+}
 
-        worker->index = worker_count[is_tls]++;
-        worker->is_tls = is_tls;
-        worker->times = malloc(MOST_TIMED * sizeof *worker->times);
-        need(worker->times != NULL, "malloc");
-        /* So that the run itself meets no page for the first time. */
-        memset(worker->times, 1, MOST_TIMED * sizeof *worker->times);
-        need(pthread_create(&worker->thread, NULL, work, worker) == 0, "pthread_create");
+/* The team for this kind of run; it is made for the first one. */
+static struct team *team_of(int is_tls, int threads)
+{
+    struct team *team = teams;
+    int i;
+
+    while (team != NULL && (team->is_tls != is_tls || team->threads != threads)) {
+        team = team->next;
     }
+    if (team != NULL) {
+        return team;
+    }
+    team = calloc(1, sizeof *team);
+    need(team != NULL, "malloc");
+    team->is_tls = is_tls;
+    team->threads = threads;
+    team->shared = open_subject(is_tls);
+    team->workers = calloc((size_t)threads, sizeof *team->workers);
+    need(team->workers != NULL, "malloc");
+    team->next = teams;
+    teams = team;
+    for (i = 0; i < threads; i++) {
+        start_worker(&team->workers[i], team);
+    }
+    return team;
+}
+
+/* This one, and those that make calls. */
+static int own_threads(void)
+{
+    const struct team *team;
+    int count = 1;
+
+    for (team = teams; team != NULL; team = team->next) {
+        count += team->threads;
+    }
+    return count;
 }
 
 static int ascending(const void *a, const void *b)
@@ -218,10 +253,11 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void report(const struct worker *all, int threads, int64_t began, int64_t cpu, long switches,
+static void report(const struct team *team, int64_t began, int64_t cpu, long switches,
                    int most_threads)
 {
-    uint32_t *times = malloc((size_t)threads * MOST_TIMED * sizeof *times);
+    const struct worker *all = team->workers;
+    uint32_t *times = malloc((size_t)team->threads * MOST_TIMED * sizeof *times);
     size_t timed = 0;
     long calls = 0;
     long errors = 0;
@@ -229,7 +265,7 @@ static void report(const struct worker *all, int threads, int64_t began, int64_t
     int i;
 
     need(times != NULL, "malloc");
-    for (i = 0; i < threads; i++) {
+    for (i = 0; i < team->threads; i++) {
         size_t count = (size_t)(all[i].calls < MOST_TIMED ? all[i].calls : MOST_TIMED);
 
         memcpy(times + timed, all[i].times, count * sizeof *times);
@@ -249,16 +285,16 @@ static void report(const struct worker *all, int threads, int64_t began, int64_t
 
 static void run(int is_tls, int threads, int milliseconds)
 {
+    struct team *team;
     int64_t began;
     int64_t cpu;
     long switches;
     int most_threads;
 
     need(threads > 0 && threads <= MOST_THREADS && milliseconds > 0, "run's numbers");
-    add_workers(is_tls, threads);
+    team = team_of(is_tls, threads);
     pthread_mutex_lock(&lock);
-    run_is_tls = is_tls;
-    run_threads = threads;
+    run_team = team;
     running = threads;
     run_number++;
     switches = context_switches();
@@ -267,23 +303,21 @@ static void run(int is_tls, int threads, int milliseconds)
     run_until = began + (int64_t)milliseconds * 1000000;
     pthread_cond_broadcast(&begin);
     pthread_mutex_unlock(&lock);
-    most_threads = threads_now();
+    most_threads = threads_now() - own_threads();
     pthread_mutex_lock(&lock);
     while (running > 0) {
         pthread_cond_wait(&finished, &lock);
     }
     pthread_mutex_unlock(&lock);
     cpu = cpu_ns() - cpu;
-    /* Beyond those that make the calls, and this one. */
-    most_threads -= worker_count[0] + worker_count[1] + 1;
-    report(workers[is_tls], threads, began, cpu, context_switches() - switches, most_threads);
+    report(team, began, cpu, context_switches() - switches, most_threads);
 }
 
 /* calls, idle, first ---------------------------------------------------------------------------- */
 
-static void *attach(int is_tls)
+static void *attach(void *shared)
 {
-    void *mine = subject->attach(shared_of(is_tls));
+    void *mine = subject->attach(shared);
 
     need(mine != NULL, "attach");
     return mine;
@@ -291,7 +325,7 @@ static void *attach(int is_tls)
 
 static void calls(int is_tls, int count)
 {
-    void *mine = attach(is_tls);
+    void *mine = attach(open_subject(is_tls));
     long long allocations;
     long errors = 0;
     int i;
@@ -320,14 +354,15 @@ static void idle(int is_tls, int count)
     void *mine[MOST_THREADS];
     long errors = 0;
     long long before;
+    void *shared;
     int i;
 
     need(count > 0 && count <= MOST_THREADS, "idle's number");
     targets[is_tls].token = SLOW_TOKEN;
-    shared_of(is_tls);
+    shared = open_subject(is_tls);
     before = counted("bench_bytes_in_use");
     for (i = 0; i < count; i++) {
-        mine[i] = attach(is_tls);
+        mine[i] = attach(shared);
         need(pthread_create(&threads[i], NULL, call_once, mine[i]) == 0, "pthread_create");
     }
     for (i = 0; i < count; i++) {
@@ -343,7 +378,7 @@ static void idle(int is_tls, int count)
 
 static void first(int is_tls)
 {
-    void *mine = attach(is_tls);
+    void *mine = attach(open_subject(is_tls));
     int right = subject->call(mine);
 
     printf("ok calls=1 errors=%d wall_ns=%lld\n", !right, (long long)(now_ns() - dlopen_began));

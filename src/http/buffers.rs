@@ -2,7 +2,8 @@
 //! that a request's headers and body leave in one write.
 
 use ureq::unversioned::transport::Buffers;
-use zeroize::Zeroize;
+
+use crate::secret::wipe;
 
 const INPUT: usize = 4 * 1024;
 const OUTPUT: usize = 2 * 1024;
@@ -57,7 +58,7 @@ impl WireBuffers {
 
     fn wipe_output_bytes(&mut self) {
         let held = self.held.min(self.output.len());
-        self.output[..held].zeroize();
+        wipe(&mut self.output[..held]);
     }
 
     pub(crate) fn is_input_empty(&self) -> bool {
@@ -70,7 +71,7 @@ impl WireBuffers {
         }
         self.input.copy_within(self.consumed..self.filled, 0);
         let left = self.filled - self.consumed;
-        self.input[left..self.filled].zeroize();
+        wipe(&mut self.input[left..self.filled]);
         self.consumed = 0;
         self.filled = left;
         if left == 0 && self.input.len() > INPUT {
@@ -82,7 +83,7 @@ impl WireBuffers {
 impl Drop for WireBuffers {
     fn drop(&mut self) {
         self.wipe_output_bytes();
-        self.input.zeroize();
+        wipe(&mut self.input);
     }
 }
 
@@ -102,7 +103,7 @@ impl Buffers for WireBuffers {
             // What ureq leaves unread is bounded by the transport.
             let mut grown = vec![0; (self.input.len() * 2).max(INPUT)];
             grown[..self.filled].copy_from_slice(&self.input[..self.filled]);
-            self.input.zeroize();
+            wipe(&mut self.input);
             self.input = grown;
         }
         &mut self.input[self.filled..]
@@ -115,7 +116,7 @@ impl Buffers for WireBuffers {
     fn input_consume(&mut self, amount: usize) {
         self.progress = amount > 0;
         let end = (self.consumed + amount).min(self.filled);
-        self.input[self.consumed..end].zeroize();
+        wipe(&mut self.input[self.consumed..end]);
         self.consumed = end;
         if self.is_input_empty() {
             self.compact();

@@ -4,14 +4,15 @@ use once_cell::sync::OnceCell;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
-use std::time::Duration;
+use ureq::Agent;
 use ureq::config::Config;
+use ureq::http::{Method, Request, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver as UreqResolver};
 use ureq::unversioned::transport::NextTimeout;
-use ureq::{Agent, http::Uri};
 
 use crate::error::Error;
 use crate::http::MAX_HEADER;
+use crate::http::idle::IdleWires;
 use crate::http::proxy::{self, Proxy};
 use crate::http::resolver::Resolver;
 use crate::http::tls;
@@ -20,8 +21,6 @@ use crate::http::url::{BaseUrl, Host};
 use crate::options::ClientOptions;
 use crate::sys::fork_generation;
 
-/// Shorter than the minute after which servers and middleboxes commonly drop idle connections.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(50);
 pub(super) const MAX_USER_AGENT: usize = 256;
 /// One server is talked to; it hands out a few tickets at a time.
 const MAX_SESSIONS: usize = 8;
@@ -48,6 +47,7 @@ impl Agents {
     pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
         let recipe = Recipe::new(base, options)?;
         let first = Link::new(fork_generation(), &recipe);
+        settle_statics(&first.agent, base);
         Ok(Agents { recipe, first })
     }
 
@@ -75,6 +75,7 @@ struct Recipe {
     tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     proxy: Option<(Proxy, String)>,
     config: Config,
+    max_idle: usize,
 }
 
 impl Recipe {
@@ -92,7 +93,8 @@ impl Recipe {
             port: base.port(),
             tls,
             proxy: proxy(base, options)?.map(|proxy| (proxy, base.authority())),
-            config: agent_config(&user_agent(options.user_agent.as_deref())?, options.max_idle_connections),
+            config: agent_config(),
+            max_idle: options.max_idle_connections,
         })
     }
 
@@ -109,6 +111,7 @@ impl Recipe {
             tls,
             proxy: self.proxy.clone(),
             resolver: Resolver::default(),
+            idle: Arc::new(IdleWires::new(self.max_idle)),
         };
         Agent::with_parts(self.config.clone(), connector, NoLookUp)
     }
@@ -116,21 +119,33 @@ impl Recipe {
 
 /// Made once, in `_new`: ureq's builder looks at the environment for a proxy before it is told of
 /// none, and has no other way in.
-fn agent_config(user_agent: &str, max_idle: usize) -> Config {
+fn agent_config() -> Config {
     Config::builder()
         .proxy(None)
         .http_status_as_error(false)
         // A redirect is an answer like any other, and never followed: the token stays here.
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .user_agent(user_agent)
-        .accept("application/json")
-        .accept_encoding("identity")
+        // Every header is prepared in `_new`; ureq would make these anew for each request.
+        .user_agent("")
+        .accept("")
+        .accept_encoding("")
         .max_response_header_size(MAX_HEADER)
-        .max_idle_connections(max_idle)
-        .max_idle_connections_per_host(max_idle)
-        .max_idle_age(MAX_IDLE_AGE)
+        // They are kept in `IdleWires`.
+        .max_idle_connections(0)
         .build()
+}
+
+/// ureq sets up statics of its own in a process's first request. A fork just then would leave them
+/// half made, and their lock taken, in the child for ever. So the first request is made here: one that
+/// cannot leave, because no exchange is under way.
+fn settle_statics(agent: &Agent, base: &BaseUrl) {
+    if let Ok(uri) = base.endpoint("/") {
+        let mut request = Request::new(&b"{}"[..]);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        let _ = agent.run(request);
+    }
 }
 
 /// The proxy that the options name, or, when they allow it, the environment. What goes in clear
@@ -144,7 +159,7 @@ fn proxy(base: &BaseUrl, options: &ClientOptions) -> Result<Option<Proxy>, Error
     Ok(proxy.filter(|_| base.is_tls()))
 }
 
-fn user_agent(appended: Option<&str>) -> Result<String, Error> {
+pub(super) fn user_agent(appended: Option<&str>) -> Result<String, Error> {
     let own = concat!("libmfa/", env!("CARGO_PKG_VERSION"));
     let Some(text) = appended.filter(|t| !t.is_empty()) else { return Ok(own.to_owned()) };
     if text.len() > MAX_USER_AGENT || !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {

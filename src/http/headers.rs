@@ -6,6 +6,7 @@ use ureq::http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::secret::Wiped;
 
 const MAX_HEADERS: usize = 32;
 const MAX_VALUE: usize = 16_384;
@@ -57,11 +58,11 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
             "the value of the header {name} is empty, longer than {MAX_VALUE} bytes or has one outside 0x20-0x7E"
         )));
     }
-    secret_value(Zeroizing::new(value.as_bytes().to_vec()))
+    secret_value(value.as_bytes().to_vec().into())
 }
 
 /// A header value over bytes that are zeroed when its last copy is dropped.
-pub(crate) fn secret_value(bytes: Zeroizing<Vec<u8>>) -> Result<HeaderValue, Error> {
+pub(crate) fn secret_value(bytes: Wiped) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))
         .map_err(|_| Error::argument("a value cannot stand in a header"))?;
     value.set_sensitive(true);

@@ -10,6 +10,7 @@ mod context;
 mod crypto;
 mod engine;
 mod headers;
+mod idle;
 mod proxy;
 mod resolver;
 mod tls;
@@ -24,10 +25,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ureq::Agent;
 use ureq::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
+    RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
 };
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
-use zeroize::Zeroizing;
+use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 
 use crate::error::{Code, Error};
 use crate::http::context::{Context, Record};
@@ -35,7 +36,7 @@ use crate::http::engine::{Agents, MAX_USER_AGENT};
 use crate::http::url::BaseUrl;
 use crate::log::Log;
 use crate::options::{ClientOptions, LogLevel};
-use crate::secret::Secret;
+use crate::secret::{Secret, Wiped};
 use crate::time::Cancel;
 
 /// Far above any genuine answer of either provider.
@@ -47,7 +48,8 @@ const MAX_HEADER: usize = 32 * 1024;
 pub(crate) struct Http {
     base: BaseUrl,
     agents: Agents,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Of every request, those that the caller adds included.
+    headers: HeaderMap,
     connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) log: Log,
@@ -77,7 +79,7 @@ pub(crate) struct Bounds<'a> {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Zeroizing<Vec<u8>>,
+    pub(crate) body: Wiped,
 }
 
 /// An exchange that failed without an answer.
@@ -108,7 +110,7 @@ impl Http {
         }
         Ok(Http {
             agents: Agents::new(&base, options)?,
-            headers: headers::checked(&options.headers, own_header)?,
+            headers: common_headers(&base, options, own_header)?,
             base,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
@@ -158,15 +160,12 @@ impl Http {
         bearer: Option<&Secret>,
         body: &'b [u8],
     ) -> Result<Request<&'b [u8]>, Error> {
-        let mut request = Request::post(endpoint.uri.clone())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .body(body)
-            .map_err(|e| Error::internal(format!("the request cannot be built: {e}")))?;
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.uri.clone();
+        *request.headers_mut() = self.headers.clone();
         if let Some(bearer) = bearer {
             request.headers_mut().insert(AUTHORIZATION, authorization(bearer)?);
-        }
-        for (name, value) in &self.headers {
-            request.headers_mut().append(name.clone(), value.clone());
         }
         Ok(request)
     }
@@ -207,8 +206,26 @@ impl Http {
     }
 }
 
+fn common_headers(
+    base: &BaseUrl,
+    options: &ClientOptions,
+    own_header: Option<&str>,
+) -> Result<HeaderMap, Error> {
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|e| Error::internal(e.to_string()));
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, value(&base.host_header())?);
+    headers.insert(USER_AGENT, value(&engine::user_agent(options.user_agent.as_deref())?)?);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in headers::checked(&options.headers, own_header)? {
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
 fn authorization(bearer: &Secret) -> Result<HeaderValue, Error> {
-    let mut text = Zeroizing::new(Vec::with_capacity(7 + bearer.expose().len()));
+    let mut text = Wiped::with_capacity(7 + bearer.expose().len());
     text.extend_from_slice(b"Bearer ");
     text.extend_from_slice(bearer.expose().as_bytes());
     headers::secret_value(text)
@@ -225,7 +242,7 @@ fn exchange(agent: &Agent, request: Request<&[u8]>) -> Result<Answer, Error> {
         // The status is the answer; a broken or endless error page does not change it. The
         // caller's cancel and deadline do.
         Err(error) if !is_success && !is_interruption(&error) => {
-            Ok(Answer { status, retry_after, body: Zeroizing::default() })
+            Ok(Answer { status, retry_after, body: Wiped::default() })
         }
         Err(error) => Err(Error { http_status: Some(status), ..error }),
     }
@@ -249,22 +266,29 @@ fn is_interruption(error: &Error) -> bool {
     matches!(error.code, Code::Cancelled | Code::Timeout | Code::RequestTimeout)
 }
 
-fn read_body(response: Response<ureq::Body>) -> Result<Zeroizing<Vec<u8>>, Error> {
+fn read_body(response: Response<ureq::Body>) -> Result<Wiped, Error> {
     let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
-    let mut body = Zeroizing::new(Vec::with_capacity(512));
-    let mut piece = Zeroizing::new([0u8; 2048]);
+    let mut body = Wiped::from(vec![0; 512]);
+    let mut filled = 0;
     loop {
-        let n = reader.read(&mut piece[..]).map_err(|e| translate(ureq::Error::from(e)))?;
+        let n = reader.read(&mut body[filled..]).map_err(|e| translate(ureq::Error::from(e)))?;
         if n == 0 {
+            body.truncate(filled);
             return Ok(body);
         }
-        if body.len() + n > MAX_BODY {
+        filled += n;
+        if filled > MAX_BODY {
             return Err(Error::new(
                 Code::AnswerTooLarge,
                 format!("the answer's body exceeds {MAX_BODY} bytes"),
             ));
         }
-        body.extend_from_slice(&piece[..n]);
+        if filled == body.len() {
+            // Growing in place could leave a copy behind in freed memory.
+            let mut grown = Wiped::from(vec![0; 4 * filled]);
+            grown[..filled].copy_from_slice(&body);
+            body = grown;
+        }
     }
 }
 

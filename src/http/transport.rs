@@ -15,6 +15,7 @@ use crate::error::{Code, Error};
 use crate::http::buffers::WireBuffers;
 use crate::http::connect::{ConnectError, connect};
 use crate::http::context::{Context, current, request_size};
+use crate::http::idle::IdleWires;
 use crate::http::proxy::Proxy;
 use crate::http::resolver::{ResolveError, Resolver};
 use crate::http::tls_session::TlsSession;
@@ -34,14 +35,19 @@ pub(crate) struct WireConnector {
     /// Present: every connection is TLS, to this name.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(crate) resolver: Resolver,
+    pub(crate) idle: Arc<IdleWires>,
 }
 
 impl Connector for WireConnector {
-    type Out = Wire;
+    type Out = Lease;
 
-    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
+    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Lease>, ureq::Error> {
+        let lease = |wire| Some(Lease { wire: Some(wire), is_finished: false, idle: self.idle.clone() });
+        if let Some(wire) = self.idle.take() {
+            return Ok(lease(wire));
+        }
         current(|context| match self.open(context) {
-            Ok(wire) => Ok(Some(wire)),
+            Ok(wire) => Ok(lease(Box::new(wire))),
             Err(error) => Err(context.fail(error)),
         })
     }
@@ -63,7 +69,6 @@ impl WireConnector {
             stream,
             tls,
             buffers: WireBuffers::default(),
-            idle: false,
             broken: false,
             generation: sys::fork_generation(),
         })
@@ -107,52 +112,73 @@ pub(crate) struct Wire {
     stream: TcpStream,
     tls: Option<TlsSession>,
     buffers: WireBuffers,
-    /// Back from a finished exchange; the next `is_open` decides whether it serves again.
-    idle: bool,
     /// An exchange failed on it.
     broken: bool,
     /// The process that made it: a forked child must not touch it.
     generation: u32,
 }
 
-impl Transport for Wire {
+/// A connection for one exchange; if that ends well, it is idle again.
+pub(crate) struct Lease {
+    /// There until it is dropped.
+    wire: Option<Box<Wire>>,
+    is_finished: bool,
+    idle: Arc<IdleWires>,
+}
+
+impl Lease {
+    fn wire(&mut self) -> &mut Wire {
+        self.wire.as_mut().expect("a lease holds its connection until it is dropped")
+    }
+}
+
+impl Transport for Lease {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.buffers.expect_output(request_size());
-        &mut self.buffers
+        let wire = self.wire();
+        wire.buffers.expect_output(request_size());
+        &mut wire.buffers
     }
 
     /// Only counts: headers and body leave together when the answer is waited for.
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        self.buffers.hold(amount);
+        self.wire().buffers.hold(amount);
         Ok(())
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        let wire = self.wire();
         current(|context| {
-            let result = self.flush(context).and_then(|()| self.fill(context));
+            let result = wire.flush(context).and_then(|()| wire.fill(context));
             result.map_err(|error| {
-                self.broken = true;
+                wire.broken = true;
                 context.fail(error)
             })
         })
     }
 
-    /// ureq asks twice: when a connection comes back, and before it is used again. Only the
-    /// second time costs a system call; coming back, an unread byte shows in the buffers.
+    /// ureq asks after an answer that it has read to its end and that does not close the
+    /// connection, and at no other time, as it keeps none.
     fn is_open(&mut self) -> bool {
-        if self.broken || !self.buffers.is_input_empty() || !self.buffers.held().is_empty() {
-            return false;
-        }
-        if !self.idle {
-            self.idle = true;
-            return self.tls.as_mut().is_none_or(TlsSession::is_quiet);
-        }
-        self.idle = false;
-        self.is_silent()
+        self.is_finished = self.wire().is_quiet();
+        self.is_finished
     }
 
     fn is_tls(&self) -> bool {
-        self.tls.is_some()
+        self.wire.as_ref().is_some_and(|wire| wire.tls.is_some())
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(wire) = self.wire.take().filter(|_| self.is_finished) {
+            self.idle.put(wire);
+        }
     }
 }
 
@@ -198,8 +224,14 @@ impl Wire {
         Ok(amount > 0)
     }
 
+    /// In its own buffers there is nothing that nobody asked for.
+    fn is_quiet(&mut self) -> bool {
+        let is_empty = self.buffers.is_input_empty() && self.buffers.held().is_empty();
+        !self.broken && is_empty && self.tls.as_mut().is_none_or(TlsSession::is_quiet)
+    }
+
     /// Nothing came in that nobody asked for, and the peer has not closed.
-    fn is_silent(&mut self) -> bool {
+    pub(super) fn is_silent(&mut self) -> bool {
         match &mut self.tls {
             Some(tls) => tls.is_silent(&self.stream),
             None => is_would_block(sys::peek(&self.stream, &mut [0])),

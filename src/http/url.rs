@@ -110,6 +110,13 @@ impl BaseUrl {
         self.port
     }
 
+    /// The `Host` header: with the port where it is not the scheme's own.
+    pub(crate) fn host_header(&self) -> String {
+        let authority = self.authority();
+        let default = if self.tls { ":443" } else { ":80" };
+        authority.strip_suffix(default).map_or(authority.clone(), str::to_owned)
+    }
+
     /// "host:port", as CONNECT names it.
     pub(crate) fn authority(&self) -> String {
         match &self.host {

@@ -46,7 +46,7 @@ static void decisions(const mfa::hyperid& client)
         {"approve", mfa::decision::approved},        {"deny", mfa::decision::denied},
         {"expire", mfa::decision::expired},          {"declined", mfa::decision::cancelled},
         {"failed", mfa::decision::failed},           {"approve-after-0", mfa::decision::approved},
-        {"deny-after-0+flaky-2@status", mfa::decision::denied},
+        {"deny-after-0+empty-500*2@status", mfa::decision::denied},
     };
     for (const auto& row : rows) {
         const auto answer = client.confirm(fresh(row.behaviours), question(), quick());
@@ -56,7 +56,7 @@ static void decisions(const mfa::hyperid& client)
                   answer.value().polls() > 0,
               std::string("confirm: ") + row.behaviours, in_words(answer.error()));
     }
-    const auto unknown = client.confirm(fresh("unknown-status"), question(), quick(), within(300ms));
+    const auto unknown = client.confirm(fresh("unknown-status-50"), question(), quick(), within(300ms));
     check_code("confirm: an unknown state", unknown, MFA_ERR_TIMEOUT);
     check(unknown.error().last_known()->decision() == mfa::decision::unknown, "confirm: an unknown state is kept");
 }
@@ -84,7 +84,7 @@ static void step_by_step(const mfa::hyperid& client)
 static void groups_of_errors(const mfa::hyperid& client)
 {
     const auto asked = [&](const char* behaviours) {
-        return client.confirm(fresh(behaviours), question(), quick(), within(2s));
+        return client.confirm(fresh(behaviours), question(), quick(), within(1s));
     };
     const struct {
         const char* behaviours;

@@ -40,7 +40,9 @@ int main()
 {
     check(!mfa::detail::find_misfit(), "this library fits");
     fake::abi = MFA_ABI_VERSION + 1;
-    check_misfit("another ABI does not", "does not fit this program: its ABI version is 2, not 1");
+    check_misfit("another ABI does not", "does not fit this program: its ABI version is " +
+                                             std::to_string(MFA_ABI_VERSION + 1) + ", not " +
+                                             std::to_string(MFA_ABI_VERSION));
     fake::abi = MFA_ABI_VERSION;
     for (const char* name :
          {"mfa_error", "mfa_client_options", "mfa_call_options", "mfa_availability", "mfa_two_factor_types",

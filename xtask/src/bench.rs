@@ -35,7 +35,7 @@ pub struct Plan {
 
 const FULL: Plan = Plan {
     threads: &[1, 2, 4, 8, 32],
-    rounds: 24,
+    rounds: 30,
     slot_ms: 250,
     python_every: 4,
     first_calls: 20,
@@ -70,11 +70,13 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     }
     let programs = Programs::build()?;
     let mut report = Report::new(&programs)?;
+    let mut all_ran = true;
     for (name, part) in PARTS {
         if wishes.only.is_empty() || wishes.only.iter().any(|only| only == name) {
             eprintln!("== {name}");
             if let Err(why) = part(&programs, wishes.plan, &mut report) {
                 report.skipped(name, &why);
+                all_ran = false;
             }
         }
     }
@@ -86,7 +88,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     files::write(&text, &markdown)?;
     files::write(&data, &format!("{}\n", report.into_json()))?;
     eprintln!("(kept in {} and {})", text.display(), data.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(if all_ran { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn read_wishes(words: &[String]) -> Result<Wishes> {

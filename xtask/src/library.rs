@@ -59,6 +59,13 @@ pub fn build_debug() -> Result<(Library, PathBuf)> {
     Ok((lay_out(&built, "debug")?, built.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)?))
 }
 
+/// The sandbox as the library that the bindings' tests load.
+pub fn build_sandbox_library() -> Result<PathBuf> {
+    let words = ["build", "--locked", "--package", SANDBOX_PACKAGE, "--lib", MESSAGES];
+    let name = names()?.built.replace("mfa", "mfa_sandbox");
+    cargo::build(&words)?.file(SANDBOX_PACKAGE, &name)
+}
+
 /// Without the `lib` that Rust programs use: cargo leaves link-time optimisation out of a build that
 /// makes one, and then both libraries are a good deal larger and slower.
 const RELEASE: &[&str] = &[
@@ -76,12 +83,6 @@ const RELEASE: &[&str] = &[
 /// Builds the library as its users get it.
 pub fn build_release() -> Result<Library> {
     lay_out(&cargo::build(RELEASE)?, "release")
-}
-
-/// Builds a sandbox that is fast enough to be measured against.
-pub fn build_release_sandbox() -> Result<PathBuf> {
-    let words = ["build", "--locked", "--package", SANDBOX_PACKAGE, "--release", MESSAGES];
-    cargo::build(&words)?.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)
 }
 
 /// Builds the library in release with panics planted in every export: see `src/ffi/guard.rs`.

@@ -46,7 +46,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[--only NAME]",
+        arguments: "[--setup] [--quick] [--only PART]...",
         about: "the benchmarks, against the release build",
         run: bench::run,
     },

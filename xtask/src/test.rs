@@ -3,7 +3,9 @@
 //! A step is data: a name, the area that it belongs to, and a function. Each file in `test/`
 //! brings the steps of one area; a new language is a new file and a line in `AREAS`.
 
+mod bindings;
 mod c_programs;
+mod cpp_programs;
 mod examples;
 mod headers;
 mod packaging;
@@ -30,9 +32,11 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     headers::steps,
     symbols::steps,
     c_programs::steps,
+    cpp_programs::steps,
     examples::steps,
     readme::steps,
     packaging::steps,
+    bindings::steps,
     rules::steps,
 ];
 
@@ -59,6 +63,8 @@ fn step(
 pub struct Context {
     release: OnceCell<Result<Library>>,
     sandbox: OnceCell<Result<PathBuf>>,
+    /// What is missing may be installed.
+    setup: bool,
 }
 
 impl Context {
@@ -94,7 +100,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     if wishes.setup {
         setup::install()?;
     }
-    let context = Context::default();
+    let context = Context { setup: wishes.setup, ..Context::default() };
     let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
     report::print(&rows);
     let failed = rows.iter().any(|row| !row.report.failures.is_empty());

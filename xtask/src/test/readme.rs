@@ -1,4 +1,4 @@
-//! The README's C programs: each block that has a `main` compiles without a warning and runs.
+//! The README's C and C++ programs: each block that has a `main` compiles without a warning and runs.
 
 use std::path::Path;
 
@@ -16,25 +16,46 @@ pub fn steps() -> Vec<Step> {
     vec![step("docs", "readme", blocks)]
 }
 
+/// A language whose blocks are compiled: as the fence names it, its compiler and its standard.
+struct Language {
+    fence: &'static str,
+    compiler: fn() -> Option<Compiler>,
+    standard: &'static str,
+}
+
+const LANGUAGES: &[Language] = &[
+    Language { fence: "c", compiler: Compiler::any, standard: "-std=c99" },
+    Language { fence: "cpp", compiler: || Compiler::find("g++"), standard: "-std=c++17" },
+];
+
 fn blocks(context: &Context, report: &mut Report) -> Result {
     let text = files::read(&workspace::root().join("README.md"))?;
-    let Some(compiler) = Compiler::any() else {
-        report.skip("README.md", "no C compiler is installed");
-        return Ok(());
-    };
     let folder = workspace::scratch("readme")?;
-    for (line, block) in c_blocks(&text).into_iter().filter(|(_, block)| block.contains("int main")) {
-        let what = format!("README.md, line {line}");
-        let source = folder.join(format!("line_{line}.c"));
-        files::write(&source, &block)?;
-        report.check(&what, compile_and_run(context, &compiler, &source, &block));
+    for language in LANGUAGES {
+        let Some(compiler) = (language.compiler)() else {
+            report.skip("README.md", &format!("no compiler for {} is installed", language.fence));
+            continue;
+        };
+        let programs = blocks_in(&text, language.fence);
+        for (line, block) in programs.into_iter().filter(|(_, block)| block.contains("int main")) {
+            let source = folder.join(format!("line_{line}.{}", language.fence));
+            files::write(&source, &block)?;
+            let outcome = compile_and_run(context, &compiler, language.standard, &source, &block);
+            report.check(&format!("README.md, line {line}"), outcome);
+        }
     }
     Ok(())
 }
 
-fn compile_and_run(context: &Context, compiler: &Compiler, source: &Path, block: &str) -> Result {
+fn compile_and_run(
+    context: &Context,
+    compiler: &Compiler,
+    standard: &str,
+    source: &Path,
+    block: &str,
+) -> Result {
     let output = source.with_extension("out");
-    let flags = ["-std=c99", "-Wall", "-Wextra", "-Werror"];
+    let flags = [standard, "-Wall", "-Wextra", "-Werror"];
     let link = Link::Shared(context.release()?);
     compiler.compile(&Program { source, output: &output, flags: &flags, link })?;
     // A program that names a server of its own would ask strangers.
@@ -47,13 +68,14 @@ fn compile_and_run(context: &Context, compiler: &Compiler, source: &Path, block:
     process::run(&mut command, Show::Nothing, process::LIMIT)?.expect_success("running it").map(drop)
 }
 
-/// The fenced blocks in C, each with the number of its first line.
-fn c_blocks(text: &str) -> Vec<(usize, String)> {
+/// The fenced blocks of a language, each with the number of its first line.
+fn blocks_in(text: &str, fence: &str) -> Vec<(usize, String)> {
+    let opening = format!("```{fence}");
     let mut blocks: Vec<(usize, String)> = Vec::new();
     let mut inside = false;
     for (at, line) in text.lines().enumerate() {
         match (inside, line.trim_end()) {
-            (false, "```c") => blocks.push((at + 2, String::new())),
+            (false, line) if line == opening => blocks.push((at + 2, String::new())),
             (true, "```") => {}
             (true, line) => {
                 if let Some((_, block)) = blocks.last_mut() {
@@ -74,6 +96,6 @@ mod tests {
     #[test]
     fn blocks_in_c_are_found() {
         let text = "a\n```c\nint x;\nint y;\n```\n```console\n$ b\n```\n```c\nz\n```\n";
-        assert_eq!(super::c_blocks(text), [(3, "int x;\nint y;\n".to_owned()), (10, "z\n".to_owned())]);
+        assert_eq!(super::blocks_in(text, "c"), [(3, "int x;\nint y;\n".to_owned()), (10, "z\n".to_owned())]);
     }
 }

@@ -26,10 +26,25 @@ const PACKAGES: &[Package] = &[
     Package { name: "cmake", is_there: || has("cmake") },
     Package { name: "make", is_there: || has("make") },
     Package { name: "python3", is_there: || has("python3") },
+    // For C#: the compiler comes from the npm registry, and Mono is the older of two runtimes.
+    Package { name: "npm", is_there: || has("npm") },
+    Package { name: "mono-runtime", is_there: || has("mono") },
+    Package {
+        name: "libmono-system-core4.0-cil",
+        is_there: || Path::new("/usr/lib/mono/4.5/System.Core.dll").exists(),
+    },
+    Package { name: "python3-venv", is_there: python_makes_environments },
 ];
 
 /// The components of the Rust toolchain that are not always there.
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];
+
+/// Debian keeps it, and the pip in it, apart from Python.
+fn python_makes_environments() -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", "import venv, ensurepip"]);
+    process::run(&mut python, Show::Nothing, process::LIMIT).is_ok_and(|run| run.success())
+}
 
 fn has(program: &str) -> bool {
     process::find(program).is_some()

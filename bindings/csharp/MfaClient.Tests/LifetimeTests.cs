@@ -1,0 +1,190 @@
+using System;
+using System.IO;
+using System.Linq;
+using System.Runtime.CompilerServices;
+using System.Threading;
+using System.Threading.Tasks;
+using MfaClient.Testing;
+
+namespace MfaClient.Tests
+{
+    public static class LifetimeTests
+    {
+        private static readonly MfaRequest Question = new MfaRequest("Sign in?");
+
+        [Case]
+        public static void UseAfterDispose()
+        {
+            using var sandbox = new Sandbox();
+            var client = new HyperIdClient(sandbox.ClientOptions());
+            client.Dispose();
+            client.Dispose();
+            foreach (var call in new Action[]
+            {
+                () => client.IsAvailable("sandbox-approve"),
+                () => client.GetTwoFactorTypes("sandbox-approve"),
+                () => client.Start("sandbox-approve", Question),
+                () => client.GetStatus("sandbox-approve", 1),
+                () => client.Cancel("sandbox-approve", 1),
+                () => client.Wait("sandbox-approve", 1),
+                () => client.Confirm("sandbox-approve", Question),
+                () => client.ConfirmAsync("sandbox-approve", Question).Wait(),
+            })
+            {
+                Expect.Throws<ObjectDisposedException>(call);
+            }
+            var capillary = new CapillaryClient(sandbox.ClientOptions());
+            capillary.Dispose();
+            Expect.Throws<ObjectDisposedException>(() => capillary.GetMfaRegistration("b", "d", "t"));
+            Expect.Equal(0L, sandbox.RequestCount(), "requests");
+        }
+
+        [Case]
+        public static void DisposeDuringACall()
+        {
+            using var sandbox = new Sandbox();
+            var client = new HyperIdClient(sandbox.ClientOptions());
+            var asking = client.ConfirmAsync("sandbox-phone", Question, CallTests.Quick);
+            long id = sandbox.WaitForTransaction(Expect.Soon);
+            client.Dispose();
+            Expect.Throws<ObjectDisposedException>(() => client.IsAvailable("sandbox-phone"));
+            sandbox.Decide(id, SandboxDecision.Approve);
+            Expect.True(asking.Result.IsApproved, "the call that runs ends well");
+        }
+
+        [Case]
+        public static void DisposeInACallback()
+        {
+            using var sandbox = new Sandbox();
+            var client = new HyperIdClient(sandbox.ClientOptions());
+            var progress = new Reports(_ => client.Dispose());
+            Expect.True(client.Confirm("sandbox-approve", Question, CallTests.Quick, progress).IsApproved, "it ends well");
+            Expect.Throws<ObjectDisposedException>(() => client.IsAvailable("sandbox-approve"));
+        }
+
+        [Case]
+        public static void CollectionsDuringACall()
+        {
+            using var sandbox = new Sandbox();
+            var stop = new ManualResetEventSlim();
+            var collector = new Thread(() =>
+            {
+                while (!stop.IsSet)
+                {
+                    GC.Collect();
+                    GC.WaitForPendingFinalizers();
+                }
+            });
+            collector.Start();
+            try
+            {
+                for (int round = 0; round < 5; round++)
+                {
+                    Expect.True(AskWithWhatNobodyElseHolds(sandbox, round).Result.IsApproved, "approved");
+                }
+            }
+            finally
+            {
+                stop.Set();
+                collector.Join();
+            }
+        }
+
+        /// <summary>Client, log, progress and token provider are held by the call alone.</summary>
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static Task<Transaction> AskWithWhatNobodyElseHolds(Sandbox sandbox, int round)
+        {
+            var options = sandbox.ClientOptions();
+            options.LogLevel = MfaLogLevel.Debug;
+            int lines = 0;
+            options.Log = (_, text) => lines += text.Length;
+            var wait = new WaitOptions
+            {
+                MinInterval = TimeSpan.FromMilliseconds(20),
+                AccessTokenProvider = () => "sandbox-phone#gc" + round,
+            };
+            var progress = new Reports(seen =>
+            {
+                GC.Collect();
+                if (seen.Polls == 6)
+                {
+                    sandbox.Decide(seen.Id, SandboxDecision.Approve);
+                }
+            });
+            return new HyperIdClient(options).ConfirmAsync(
+                "sandbox-token-expires-after-2+phone#gc" + round, Question, wait, progress);
+        }
+
+        [Case]
+        public static void AForgottenClientIsFreed()
+        {
+            var log = Forget();
+            Expect.Becomes(
+                () =>
+                {
+                    GC.Collect();
+                    GC.WaitForPendingFinalizers();
+                    return !log.IsAlive;
+                },
+                "the log's delegate is let go");
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static WeakReference Forget()
+        {
+            var lines = new object();
+            var options = new MfaClientOptions { Log = (_, _) => lines.GetHashCode() };
+            GC.KeepAlive(new HyperIdClient(options));
+            return new WeakReference(lines);
+        }
+
+        [Case]
+        public static void ThousandsOfRounds()
+        {
+            using var sandbox = new Sandbox();
+            void Rounds(int count, int calling)
+            {
+                for (int round = 0; round < count; round++)
+                {
+                    var options = sandbox.ClientOptions();
+                    options.Log = (_, _) => { };
+                    using var client = new HyperIdClient(options);
+                    if (round < calling)
+                    {
+                        using var cancel = new CancellationTokenSource();
+                        client.IsAvailable("sandbox-approve", cancellationToken: cancel.Token);
+                        Expect.Throws<MfaException>(() => client.IsAvailable("sandbox-token-expired"));
+                    }
+                    Expect.Throws<MfaException>(() => new HyperIdClient(new MfaClientOptions { BaseUrl = "?", Log = options.Log }));
+                }
+            }
+            Rounds(2000, 100);
+            int files = OpenFiles();
+            // What leaks grows every time; the collector's own heap does not.
+            long least = long.MaxValue;
+            for (int batch = 0; batch < 4; batch++)
+            {
+                long before = ResidentBytes();
+                Rounds(1500, 50);
+                least = Math.Min(least, ResidentBytes() - before);
+            }
+            Console.WriteLine($"# 1500 rounds grow by {least / 1024} KiB at least");
+            Expect.True(least < 512 << 10, "memory does not grow");
+            Expect.Becomes(() => OpenFiles() <= files + 4, "no file stays open");
+        }
+
+        private static long ResidentBytes()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            GC.Collect();
+            if (!File.Exists("/proc/self/statm"))
+            {
+                throw new SkippedException("there is no /proc");
+            }
+            return long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * Environment.SystemPageSize;
+        }
+
+        private static int OpenFiles() => Directory.GetFiles("/proc/self/fd").Length;
+    }
+}

@@ -1,0 +1,4 @@
+using System.Runtime.CompilerServices;
+
+[assembly: InternalsVisibleTo("MfaClient.Testing")]
+[assembly: InternalsVisibleTo("MfaClient.Tests")]

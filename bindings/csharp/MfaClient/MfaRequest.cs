@@ -1,0 +1,78 @@
+using System;
+
+namespace MfaClient
+{
+    /// <summary>What to ask the person. What is left alone is not told.</summary>
+    public sealed class MfaRequest
+    {
+        /// <summary>A request whose properties are still to be set.</summary>
+        public MfaRequest()
+        {
+        }
+
+        /// <summary>The plain question.</summary>
+        public MfaRequest(string question)
+        {
+            Question = question;
+        }
+
+        /// <summary>Template 4: the text shown to the person.</summary>
+        public string? Question { get; set; }
+
+        /// <summary>Which screen the app shows. 0: template 4, and <see cref="Question"/> is required.</summary>
+        public int TemplateId { get; set; }
+
+        /// <summary>Any template: its parameters as a JSON object; together with <see cref="Question"/>: refused.</summary>
+        public string? ValuesJson { get; set; }
+
+        /// <summary>The control code that your program shows and the app shows too: see <see cref="MfaLibrary.NewControlCode"/>.</summary>
+        public string? Code { get; set; }
+
+        /// <summary><see cref="Code"/> may be any text, not only two digits.</summary>
+        public bool AllowAnyCode { get; set; }
+
+        /// <summary>Identifies the device that the person acts from.</summary>
+        public string? DeviceId { get; set; }
+
+        /// <summary>Describes that device to the person.</summary>
+        public string? DeviceDescription { get; set; }
+
+        /// <summary>That device's address.</summary>
+        public string? Ip { get; set; }
+
+        internal unsafe Native.mfa_request ToNative(Texts texts) => new Native.mfa_request
+        {
+            struct_size = (uint)sizeof(Native.mfa_request),
+            flags = AllowAnyCode ? (uint)Native.MFA_REQUEST_ANY_CODE : 0,
+            template_id = TemplateId,
+            question = texts.Pointer(Question, nameof(Question)),
+            values_json = texts.Pointer(ValuesJson, nameof(ValuesJson)),
+            code = texts.Pointer(Code, nameof(Code)),
+            device_id = texts.Pointer(DeviceId, nameof(DeviceId)),
+            device_desc = texts.Pointer(DeviceDescription, nameof(DeviceDescription)),
+            ip = texts.Pointer(Ip, nameof(Ip)),
+        };
+    }
+
+    /// <summary>How to wait for the answer. What is left alone has its default.</summary>
+    public sealed class WaitOptions
+    {
+        /// <summary>The time before the first poll. Null or zero: at once.</summary>
+        public TimeSpan? FirstPoll { get; set; }
+
+        /// <summary>The least time between two polls. Null: 2 seconds.</summary>
+        public TimeSpan? MinInterval { get; set; }
+
+        /// <summary>The time between polls to which the wait backs off. Null: 10 seconds, or the minimum if that is more.</summary>
+        public TimeSpan? MaxInterval { get; set; }
+
+        /// <summary>Before the deadline, cancel the transaction and read its state once more.</summary>
+        public bool CancelOnTimeout { get; set; }
+
+        /// <summary>
+        /// Called when the server refused the token as expired or invalid: returns a fresh one, or null to give up. On
+        /// the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
+        /// </summary>
+        public Func<string?>? AccessTokenProvider { get; set; }
+    }
+}

@@ -1,0 +1,80 @@
+using System;
+
+namespace MfaClient
+{
+    /// <summary>What is known of a transaction at one moment. It has no truth value: ask <see cref="IsApproved"/>.</summary>
+    public sealed unsafe class Transaction
+    {
+        private Transaction(bool isApproved, Native.mfa_transaction* native)
+        {
+            IsApproved = isApproved;
+            Decision = (Decision)native->decision;
+            Id = native->transaction_id;
+            RawStatus = native->raw_status < 0 ? null : native->raw_status;
+            RawCompleteResult = native->raw_complete_result < 0 ? null : native->raw_complete_result;
+            Polls = native->polls;
+            Elapsed = TimeSpan.FromMilliseconds(native->elapsed_ms);
+        }
+
+        /// <summary>
+        /// Whether the person approved, by the library's own test. The only property that should open a door, and true
+        /// only on what a call returned: not in a progress report, nor in an exception.
+        /// </summary>
+        public bool IsApproved { get; }
+
+        /// <summary>What the person decided.</summary>
+        public Decision Decision { get; }
+
+        /// <summary>The transaction's id; 0: none is known.</summary>
+        public long Id { get; }
+
+        /// <summary>The server's transaction_status; null: it sent none.</summary>
+        public int? RawStatus { get; }
+
+        /// <summary>The server's transaction_complete_result; null: it sent none. It has meaning only beside status 1: never decide by it.</summary>
+        public int? RawCompleteResult { get; }
+
+        /// <summary>How often the call asked for the state.</summary>
+        public long Polls { get; }
+
+        /// <summary>How long after the call began this was known.</summary>
+        public TimeSpan Elapsed { get; }
+
+        /// <summary>For logs and developers.</summary>
+        public override string ToString() => $"transaction {Id}: {Decision}";
+
+        internal static Transaction OfCall(int code, Native.mfa_transaction* native) =>
+            new Transaction(Native.mfa_is_approved(code, native) == 1, native);
+
+        /// <summary>As a callback sees it: the call has not returned a code yet, so there is no approval either.</summary>
+        internal static Transaction SoFar(Native.mfa_transaction* native) => new Transaction(false, native);
+    }
+
+    /// <summary>What a person decided.</summary>
+    public enum Decision
+    {
+        /// <summary>No answer has been read.</summary>
+        None = Native.MFA_DECISION_NONE,
+
+        /// <summary>The person approved. Test it with <see cref="Transaction.IsApproved"/>.</summary>
+        Approved = Native.MFA_DECISION_APPROVED,
+
+        /// <summary>The person refused.</summary>
+        Denied = Native.MFA_DECISION_DENIED,
+
+        /// <summary>The request expired before the person answered.</summary>
+        Expired = Native.MFA_DECISION_EXPIRED,
+
+        /// <summary>The request was cancelled, or declined without an answer.</summary>
+        Cancelled = Native.MFA_DECISION_CANCELLED,
+
+        /// <summary>The request failed.</summary>
+        Failed = Native.MFA_DECISION_FAILED,
+
+        /// <summary>The person has not answered yet.</summary>
+        Pending = Native.MFA_DECISION_PENDING,
+
+        /// <summary>The server sent a state that this version does not know. Not an approval.</summary>
+        Unknown = Native.MFA_DECISION_UNKNOWN,
+    }
+}

@@ -1,0 +1,74 @@
+"""Ask a person for a second factor, and trust the answer: libmfa for Python.
+
+    with HyperId() as client:
+        if client.confirm(access_token, "Pay 12.00?").approved:
+            pay()
+
+`exceptions` has a class for each thing that can go wrong, `sandbox` a provider for your tests.
+"""
+
+from __future__ import annotations
+
+from . import exceptions
+from ._abi import MFA_VERSION_MAJOR, MFA_VERSION_MINOR, MFA_VERSION_PATCH
+from ._client import ClosedError
+from ._error import MfaError, Provider
+from ._library import LibraryError, load, version
+from .answers import (
+    Availability,
+    Decision,
+    Method,
+    Registration,
+    RegistrationState,
+    Transaction,
+    TransactionState,
+    TwoFactorTypes,
+)
+from .cancel import CancelToken
+from .capillary import Capillary
+from .exceptions import (
+    AnswerError,
+    CallerError,
+    Cancelled,
+    CredentialError,
+    InternalError,
+    NetworkError,
+    ProviderError,
+    Timeout,
+)
+from .hyperid import HyperId, Request, WaitOptions, control_code
+
+__version__ = f"{MFA_VERSION_MAJOR}.{MFA_VERSION_MINOR}.{MFA_VERSION_PATCH}"
+
+__all__ = [
+    "AnswerError",
+    "Availability",
+    "CallerError",
+    "CancelToken",
+    "Cancelled",
+    "Capillary",
+    "ClosedError",
+    "CredentialError",
+    "Decision",
+    "HyperId",
+    "InternalError",
+    "LibraryError",
+    "Method",
+    "MfaError",
+    "NetworkError",
+    "Provider",
+    "ProviderError",
+    "Registration",
+    "RegistrationState",
+    "Request",
+    "Timeout",
+    "Transaction",
+    "TransactionState",
+    "TwoFactorTypes",
+    "WaitOptions",
+    "__version__",
+    "control_code",
+    "exceptions",
+    "load",
+    "version",
+]

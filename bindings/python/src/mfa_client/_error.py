@@ -1,0 +1,55 @@
+"""The root of the exceptions. Each code has a class of its own, in `exceptions`."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Optional
+
+if TYPE_CHECKING:
+    from .answers import TransactionState
+
+
+class Provider(enum.Enum):
+    """Whose call it was."""
+
+    HYPERID = 1
+    CAPILLARY = 2
+
+
+class MfaError(Exception):
+    """A call went wrong. What a person decided is never an exception; it is in the answer.
+
+    The class says what happened and its base who must act. The text says what happened this
+    time; it holds no secrets.
+    """
+
+    code: int = 0
+    """libmfa's number; never reused from one release to the next."""
+    name: str = ""
+    """libmfa's name for it, for example "MFA_ERR_TIMEOUT"."""
+    provider: Optional[Provider] = None
+    provider_code: Optional[int] = None
+    """The provider's own number, if it gave one."""
+    http_status: Optional[int] = None
+    """The status of the answer that failed the call, if one arrived."""
+    retry_after: Optional[float] = None
+    """Seconds that the server asked to wait before the next request, if it told."""
+    attempts: int = 0
+    """Requests that this call began."""
+    os_error: Optional[int] = None
+    """The system's error number (errno), where one was the cause."""
+    retryable: bool = False
+    """The same call may succeed later, and repeating it does no harm."""
+    outcome_unknown: bool = False
+    """A request that asks a person was sent, and no valid refusal came back: it may have been
+    carried out. Do not repeat it blindly, or the person is asked twice."""
+    transaction: Optional[TransactionState] = None
+    """The id and what was known last, where a wait failed after the id was known."""
+
+    @property
+    def message(self) -> str:
+        """What happened this time."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.name else self.message

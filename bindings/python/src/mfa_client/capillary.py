@@ -1,0 +1,54 @@
+"""Capillary: whether MFA is registered for a user."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from . import _abi
+from ._call import Call
+from ._client import Client
+from ._library import library
+from ._values import struct, text
+from .answers import Registration, RegistrationState
+from .cancel import CancelToken
+
+
+class Capillary(Client):
+    """A client for Capillary. `base_url` is required: each region has a host of its own."""
+
+    _prefix = "mfa_capillary"
+
+    def is_mfa_registered(
+        self,
+        brand: str,
+        device_id: str,
+        authorized_token: str,
+        *,
+        timeout: Optional[float] = None,
+        cancel: Optional[CancelToken] = None,
+    ) -> Registration:
+        """Asks whether MFA is registered for the user whom `authorized_token` belongs to."""
+        return self._is_mfa_registered(brand, device_id, authorized_token, timeout).run(cancel)
+
+    async def is_mfa_registered_async(
+        self,
+        brand: str,
+        device_id: str,
+        authorized_token: str,
+        *,
+        timeout: Optional[float] = None,
+        cancel: Optional[CancelToken] = None,
+    ) -> Registration:
+        return await self._is_mfa_registered(brand, device_id, authorized_token, timeout).run_async(cancel)
+
+    def _is_mfa_registered(
+        self, brand: str, device_id: str, token: str, timeout: Optional[float]
+    ) -> Call[Registration]:
+        return Call(
+            self._open(),
+            library().mfa_capillary_is_mfa_registered,
+            (text("brand", brand), text("device_id", device_id), text("authorized_token", token)),
+            struct(_abi.mfa_registration),
+            lambda _, out: Registration(RegistrationState(out.state), out.raw_code, out.http_status),
+            timeout,
+        )

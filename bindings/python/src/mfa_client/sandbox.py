@@ -1,0 +1,289 @@
+"""A local server that plays HyperID and Capillary, so that you test your program without a network.
+
+    with Sandbox() as sandbox, sandbox.hyperid() as client:
+        assert client.confirm("sandbox-approve", "Sign in?").approved
+
+The token chooses what happens: `sandbox-deny`, `sandbox-phone` (decided on `phone_url`, or by
+`decide`), `sandbox-token-expired`, `sandbox-silent`... `behaviours()` lists them all. For pytest
+there is a fixture, `mfa_sandbox`. Not for production, and nothing in production loads it.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import enum
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ._client import ClosedError
+from ._error import MfaError
+from ._library import Handle, Loader, PathLike, check_sizes
+from ._values import integer, milliseconds, struct, text
+from .capillary import Capillary
+from .hyperid import HyperId
+
+
+class SandboxError(MfaError):
+    """The sandbox was used wrongly, or could not start."""
+
+
+class Person(enum.Enum):
+    """What the person does with a request."""
+
+    APPROVES = 1
+    DENIES = 2
+    DECLINES = 3
+    FAILS = 4
+    LETS_EXPIRE = 5
+
+
+_TLS, _LAN, _CAPILLARY_HTTP_STATUS = 1, 2, 4
+_NOT_FOUND = 2
+
+
+class _Options(c.Structure):
+    _fields_ = [
+        (name, c.c_uint32)
+        for name in ("struct_size", "flags", "port", "life_ms", "idle_timeout_ms", "reserved")
+    ]
+
+
+# The last members, as in SandboxTransaction.
+_TEXTS = {
+    "user": 128,
+    "question": 1024,
+    "values": 2048,
+    "code": 64,
+    "device_id": 128,
+    "device_desc": 256,
+    "ip": 64,
+}
+
+
+class _Info(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_uint32),
+        ("status", c.c_int32),
+        ("id", c.c_int64),
+        ("complete_result", c.c_int32),
+        ("template_id", c.c_int32),
+        ("remaining_ms", c.c_uint32),
+        ("polls", c.c_uint32),
+        *((name, c.c_char * size) for name, size in _TEXTS.items()),
+    ]
+
+
+_STRUCTS = {"mfa_sandbox_options": _Options, "mfa_sandbox_transaction_info": _Info}
+
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "mfa_sandbox_new": (c.c_void_p, [c.c_void_p]),
+    "mfa_sandbox_free": (None, [c.c_void_p]),
+    "mfa_sandbox_version": (c.c_char_p, []),
+    "mfa_sandbox_behaviours": (c.c_char_p, []),
+    "mfa_sandbox_struct_size": (c.c_uint32, [c.c_char_p]),
+    "mfa_sandbox_hyperid_url": (c.c_char_p, [c.c_void_p]),
+    "mfa_sandbox_capillary_url": (c.c_char_p, [c.c_void_p]),
+    "mfa_sandbox_phone_url": (c.c_char_p, [c.c_void_p]),
+    "mfa_sandbox_ca_pem": (c.c_char_p, [c.c_void_p]),
+    "mfa_sandbox_add_token": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_char_p]),
+    "mfa_sandbox_expire_token": (c.c_int32, [c.c_void_p, c.c_char_p]),
+    "mfa_sandbox_revoke_token": (c.c_int32, [c.c_void_p, c.c_char_p]),
+    "mfa_sandbox_add_brand": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_int32]),
+    "mfa_sandbox_decide": (c.c_int32, [c.c_void_p, c.c_int64, c.c_int32]),
+    "mfa_sandbox_wait_for_transaction": (c.c_int64, [c.c_void_p, c.c_uint32]),
+    "mfa_sandbox_transaction": (c.c_int32, [c.c_void_p, c.c_int64, c.c_void_p]),
+    "mfa_sandbox_push_count": (c.c_uint64, [c.c_void_p]),
+    "mfa_sandbox_request_count": (c.c_uint64, [c.c_void_p, c.c_char_p]),
+    "mfa_sandbox_wait_for_requests": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_uint64, c.c_uint32]),
+    "mfa_sandbox_connection_count": (c.c_uint64, [c.c_void_p]),
+    "mfa_sandbox_last_request": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_char_p, c.c_uint32]),
+}
+
+_library = Loader(
+    "mfa_sandbox",
+    _FUNCTIONS,
+    lambda library, file: check_sizes(library, file, "mfa_sandbox_struct_size", _STRUCTS),
+)
+
+
+def load(path: PathLike) -> None:
+    """Uses the sandbox's library in this file in place of the packaged one."""
+    _library.load(path)
+
+
+def behaviours() -> str:
+    """Every behaviour that a token can name, one a line."""
+    return str(_library().mfa_sandbox_behaviours().decode())
+
+
+@dataclass(frozen=True)
+class SandboxTransaction:
+    """A transaction as the server has it. A text that was not sent is empty."""
+
+    id: int
+    status: int
+    """0 pending, 1 completed, 2 expired, 3 failed, 4 cancelled or declined."""
+    complete_result: int
+    template_id: int
+    remaining: float
+    """Seconds that it still lives."""
+    polls: int
+    user: str
+    question: str
+    values: str
+    code: str
+    device_id: str
+    device_desc: str
+    ip: str
+
+
+class Sandbox:
+    """A running sandbox. Any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        tls: bool = False,
+        lan: bool = False,
+        capillary_http_status: bool = False,
+        life: Optional[float] = None,
+        idle_timeout: Optional[float] = None,
+    ) -> None:
+        """
+        port: 0 is any free one.
+        tls: https with an authority of its own; see `ca_pem`.
+        lan: every interface, to use a real phone; the phone page's address then holds a secret.
+        capillary_http_status: Capillary's codes under the HTTP status as well.
+        life: seconds that a request waits for the person. idle_timeout: seconds.
+        """
+        lib = _library()
+        options = struct(
+            _Options,
+            flags=_TLS * tls | _LAN * lan | _CAPILLARY_HTTP_STATUS * capillary_http_status,
+            port=integer("port", port, 17, 0),
+            life_ms=milliseconds("life", life),
+            idle_timeout_ms=milliseconds("idle_timeout", idle_timeout),
+        )
+        self._handle: Optional[Handle] = None
+        pointer = lib.mfa_sandbox_new(c.byref(options))
+        if not pointer:
+            raise SandboxError("the sandbox did not start: an option is wrong, or the port is taken")
+        self._handle = Handle(pointer, lib.mfa_sandbox_free)
+        self.url: str = lib.mfa_sandbox_hyperid_url(pointer).decode()
+        """The base URL for HyperID's calls."""
+        self.capillary_url: str = lib.mfa_sandbox_capillary_url(pointer).decode()
+        self.phone_url: str = lib.mfa_sandbox_phone_url(pointer).decode()
+        """A web page that plays the person's phone."""
+        ca_pem = lib.mfa_sandbox_ca_pem(pointer)
+        self.ca_pem: Optional[str] = ca_pem.decode() if ca_pem else None
+        """With `tls`, the certificate of this run's authority."""
+
+    def hyperid(self, **options: Any) -> HyperId:
+        """A client for this sandbox; `options` are those of `HyperId`."""
+        return HyperId(self.url, **self._reachable(options))
+
+    def capillary(self, **options: Any) -> Capillary:
+        """A client for this sandbox; `options` are those of `Capillary`."""
+        return Capillary(self.capillary_url, **self._reachable(options))
+
+    def _reachable(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"allow_loopback_http": True, "ca_pem": self.ca_pem, **options}
+
+    def add_token(self, token: str, behaviour: str) -> None:
+        """Makes any text a token; `behaviour` is what would follow "sandbox-", as in "deny"."""
+        self._do("add_token", text("token", token), text("behaviour", behaviour))
+
+    def expire_token(self, token: str) -> None:
+        self._do("expire_token", text("token", token))
+
+    def revoke_token(self, token: str) -> None:
+        self._do("revoke_token", text("token", token))
+
+    def add_brand(self, brand: str, has_mfa: bool) -> None:
+        self._do("add_brand", text("brand", brand), int(has_mfa))
+
+    def decide(self, transaction_id: int, person: Person) -> None:
+        """Ends a pending transaction as the person would."""
+        self._do("decide", integer("transaction_id", transaction_id, 64), person.value)
+
+    def wait_for_transaction(self, timeout: float = 5.0) -> Optional[int]:
+        """The id of the newest pending transaction that was not returned before; None: in vain."""
+        milli = milliseconds("timeout", timeout)
+        return int(self._call("wait_for_transaction", milli)) or None
+
+    def transaction(self, transaction_id: int) -> Optional[SandboxTransaction]:
+        """A transaction as it is now; None: there is none."""
+        info = struct(_Info)
+        number = integer("transaction_id", transaction_id, 64)
+        result = self._call("transaction", number, c.byref(info))
+        if result == _NOT_FOUND:
+            return None
+        _expect_success("transaction", result)
+        return SandboxTransaction(
+            info.id,
+            info.status,
+            info.complete_result,
+            info.template_id,
+            info.remaining_ms / 1000,
+            info.polls,
+            *(getattr(info, name).decode() for name in _TEXTS),
+        )
+
+    def push_count(self) -> int:
+        """How many pushes went to phones: one for each transaction ever started."""
+        return int(self._call("push_count"))
+
+    def request_count(self, path: Optional[str] = None) -> int:
+        """How many provider requests have arrived on a path, or on any."""
+        return int(self._call("request_count", text("path", path)))
+
+    def wait_for_requests(self, count: int, path: Optional[str] = None, timeout: float = 5.0) -> bool:
+        """Waits until so many have arrived; False: not in time."""
+        number, milli = integer("count", count, 64, 0), milliseconds("timeout", timeout)
+        return bool(self._call("wait_for_requests", text("path", path), number, milli))
+
+    def connection_count(self) -> int:
+        return int(self._call("connection_count"))
+
+    def last_request(self, path: Optional[str] = None) -> Optional[str]:
+        """The last provider request as text: request line, headers, an empty line, the body."""
+        size, encoded = 1, text("path", path)
+        while True:
+            buffer = c.create_string_buffer(size)
+            length = self._call("last_request", encoded, buffer, size)
+            if length < size:
+                return None if length < 0 else buffer.value.decode()
+            size = length + 1
+
+    def close(self) -> None:
+        """Stops the server. Again does nothing."""
+        self._handle = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, function: str, *arguments: object) -> Any:
+        handle = self._handle
+        if handle is None:
+            raise ClosedError("this Sandbox is closed")
+        try:
+            return getattr(_library(), f"mfa_sandbox_{function}")(handle.pointer, *arguments)
+        finally:
+            del handle
+
+    def _do(self, function: str, *arguments: object) -> None:
+        _expect_success(function, self._call(function, *arguments))
+
+
+def _expect_success(function: str, result: int) -> None:
+    reasons = {
+        1: "an argument is not allowed",
+        2: "there is no such transaction or token",
+        3: "the transaction has ended already",
+    }
+    if result != 0:
+        raise SandboxError(f"{function}: {reasons.get(result, 'the sandbox itself failed')}")

@@ -1,0 +1,86 @@
+"""The sandbox's own surface."""
+
+from __future__ import annotations
+
+import pytest
+from support import AVAILABILITY, CANCEL
+
+from mfa_client import ClosedError, Decision
+from mfa_client.exceptions import TokenExpired, TokenInvalid
+from mfa_client.sandbox import Person, Sandbox, SandboxError, behaviours
+
+
+def test_a_person_decides(mfa_sandbox: Sandbox) -> None:
+    ends = {
+        Person.APPROVES: Decision.APPROVED,
+        Person.DENIES: Decision.DENIED,
+        Person.DECLINES: Decision.CANCELLED,
+        Person.FAILS: Decision.FAILED,
+        Person.LETS_EXPIRE: Decision.EXPIRED,
+    }
+    with mfa_sandbox.hyperid() as client:
+        for person, decision in ends.items():
+            started = client.start("sandbox-phone", "Sign in?")
+            assert mfa_sandbox.wait_for_transaction() == started
+            mfa_sandbox.decide(started, person)
+            assert client.status("sandbox-phone", started).decision is decision
+    assert mfa_sandbox.push_count() == len(ends)
+    with pytest.raises(SandboxError, match="ended already"):
+        mfa_sandbox.decide(started, Person.APPROVES)
+    with pytest.raises(SandboxError, match="no such transaction"):
+        mfa_sandbox.decide(1, Person.APPROVES)
+
+
+def test_transactions(mfa_sandbox: Sandbox) -> None:
+    assert mfa_sandbox.transaction(1) is None
+    assert mfa_sandbox.wait_for_transaction(0.01) is None
+    with Sandbox(life=30) as sandbox, sandbox.hyperid() as client:
+        found = sandbox.transaction(client.start("sandbox-phone#ann", "Sign in?"))
+        assert found is not None
+        assert (found.status, found.question, found.polls) == (0, "Sign in?", 0)
+        assert 0 < found.remaining <= 30
+
+
+def test_tokens_and_brands(mfa_sandbox: Sandbox) -> None:
+    with mfa_sandbox.hyperid() as client:
+        mfa_sandbox.add_token("any-text", "no-app")
+        assert not client.availability("any-text").available
+        mfa_sandbox.expire_token("any-text")
+        with pytest.raises(TokenExpired):
+            client.availability("any-text")
+        mfa_sandbox.revoke_token("any-text")
+        with pytest.raises(TokenInvalid):
+            client.availability("any-text")
+    with pytest.raises(SandboxError, match="not allowed"):
+        mfa_sandbox.add_token("any-text", "no-such-behaviour")
+    mfa_sandbox.add_brand("my-brand", True)
+    with mfa_sandbox.capillary() as capillary:
+        assert capillary.is_mfa_registered("my-brand", "my-device", "sandbox-registered").raw_code == 200
+
+
+def test_what_arrived(mfa_sandbox: Sandbox) -> None:
+    assert mfa_sandbox.last_request() is None
+    with mfa_sandbox.hyperid() as client:
+        client.availability("sandbox-approve")
+    assert mfa_sandbox.wait_for_requests(1, AVAILABILITY)
+    assert not mfa_sandbox.wait_for_requests(2, AVAILABILITY, timeout=0.01)
+    assert (mfa_sandbox.request_count(), mfa_sandbox.request_count(CANCEL)) == (1, 0)
+    assert mfa_sandbox.connection_count() == 1
+    text = mfa_sandbox.last_request(AVAILABILITY) or ""
+    assert text.startswith(f"POST {AVAILABILITY} HTTP/1.1\r\n") and text.endswith("{}")
+
+
+def test_closed(mfa_sandbox: Sandbox) -> None:
+    sandbox = Sandbox()
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(ClosedError, match="this Sandbox is closed"):
+        sandbox.push_count()
+    port = int(mfa_sandbox.url.rpartition(":")[2])
+    with pytest.raises(SandboxError, match="port is taken"):
+        Sandbox(port=port)
+    assert mfa_sandbox.phone_url.startswith("http://127.0.0.1:")
+
+
+def test_behaviours() -> None:
+    assert "approve" in behaviours()
