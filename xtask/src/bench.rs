@@ -5,6 +5,7 @@
 //! said about a subject is the median of its ratios within the rounds.
 
 mod aims;
+mod bindings;
 mod counts;
 mod delays;
 mod driver;
@@ -55,6 +56,7 @@ const PARTS: &[(&str, Part)] = &[
     ("memory", footprint::idle_connections),
     ("size", footprint::size_on_disk),
     ("delays", delays::measure),
+    ("bindings", bindings::measure),
 ];
 
 struct Wishes {
