@@ -1,18 +1,16 @@
-// Says which library it runs with.
+// Says which library it runs with, by the C++ binding.
 #include <iostream>
 
-#include <mfa.h>
+#include <mfa.hpp>
 
 int main()
 {
-    mfa_hyperid *client = nullptr;
-    mfa_error err = MFA_ERROR_INIT;
+    const auto client = mfa::hyperid::create({});
 
-    if (mfa_hyperid_new(nullptr, &client, &err) != MFA_OK) {
-        std::cerr << err.message << '\n';
+    if (!client.ok()) {
+        std::cerr << client.error().message() << '\n';
         return 1;
     }
-    mfa_hyperid_free(client);
     std::cout << "libmfa " << mfa_version() << '\n';
     return mfa_abi_version() == MFA_ABI_VERSION ? 0 : 1;
 }
