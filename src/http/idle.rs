@@ -1,4 +1,4 @@
-//! The idle connections of one client, the one that was used last on top.
+//! The idle connections of one client. A thread gets its own last one, else the one used last.
 //!
 //! ureq's own pool hands out the one that was used longest ago, so that a client that was busy once
 //! goes round all of its connections for ever, each cold and none ever old enough to be closed; and

@@ -1,8 +1,8 @@
 //! One HTTP exchange at a time: the only place that knows ureq.
 //!
-//! ureq's agent does HTTP/1.1 and keeps the pool; the resolver, the connector and the transport
-//! under it are ours (`WireConnector`, `Wire`), because every wait must obey the call's deadline
-//! and cancel, and a request must never be sent twice.
+//! ureq's agent does HTTP/1.1. The resolver, the connector, the transport and the idle connections
+//! under it are ours (`Resolver`, `WireConnector`, `Wire`, `IdleWires`), because every wait must obey
+//! the call's deadline and cancel, and a request must never be sent twice.
 
 mod buffers;
 mod connect;
