@@ -2,19 +2,30 @@
 //! after the value makes the whole answer malformed. Nothing has a default.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::error::{Code, Error};
 
 /// Deeper than any genuine answer.
 const MAX_DEPTH: usize = 16;
+/// More than any genuine object has. Keeps the search for repeated keys short, whatever a server sends.
+const MAX_FIELDS: usize = 256;
 
-/// The fields of one JSON object, each kept as it was written until it is asked for.
-pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The fields of one JSON object.
+pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+/// A JSON value, as far as some answer needs it.
+enum Value<'a> {
+    Boolean(bool),
+    Integer(i64),
+    Text(Cow<'a, str>),
+    List(Vec<Value<'a>>),
+    Object(Fields<'a>),
+    /// `null`, and numbers that no field may have: refused wherever a field is asked for.
+    Other,
+}
 
 impl<'a> Fields<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
@@ -24,8 +35,11 @@ impl<'a> Fields<'a> {
                 format!("the answer's JSON is nested deeper than {MAX_DEPTH}"),
             ));
         }
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            Error::malformed(format!("the answer is not UTF-8 from byte {} on", e.valid_up_to()))
+        })?;
         // serde's own text quotes the answer, which may echo a token.
-        serde_json::from_slice(bytes).map_err(|e| {
+        serde_json::from_str(text).map_err(|e| {
             let (kind, line, column) = (e.classify(), e.line(), e.column());
             Error::malformed(format!(
                 "the answer is no proper JSON object: {kind:?} error at {line}:{column}"
@@ -34,44 +48,62 @@ impl<'a> Fields<'a> {
     }
 
     /// The field as an integer; `None` when the key is absent. `null` is not absent.
-    pub(crate) fn integer<T>(&self, key: &str) -> Result<Option<T>, Error>
-    where
-        T: for<'de> Deserialize<'de>,
-    {
-        self.read(key, "an integer in range")
+    pub(crate) fn integer<T: TryFrom<i64>>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.read(key, "an integer in range", |value| match value {
+            Value::Integer(number) => T::try_from(*number).ok(),
+            _ => None,
+        })
     }
 
     pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
-        self.read(key, "a boolean")
+        self.read(key, "a boolean", |value| match value {
+            Value::Boolean(is_so) => Some(*is_so),
+            _ => None,
+        })
     }
 
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i32>>, Error> {
-        self.read(key, "an array of integers")
+        self.read(key, "an array of integers", |value| match value {
+            Value::List(items) => items.iter().map(Value::as_i32).collect(),
+            _ => None,
+        })
     }
 
-    pub(crate) fn object(&self, key: &str) -> Result<Option<Fields<'a>>, Error> {
-        self.read(key, "an object")
+    pub(crate) fn object(&self, key: &str) -> Result<Option<&Fields<'a>>, Error> {
+        self.read(key, "an object", |value| match value {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        })
     }
 
     /// An integer, or one written as a string of digits: for the few fields where both occur.
     pub(crate) fn integer_or_digits(&self, key: &str) -> Result<Option<i64>, Error> {
-        let Some(raw) = self.get(key) else { return Ok(None) };
-        if !raw.get().starts_with('"') {
-            return self.integer(key);
+        self.read(key, "an integer or a string of digits", |value| match value {
+            Value::Integer(number) => Some(*number),
+            Value::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            _ => None,
+        })
+    }
+
+    /// `as_expected` gives nothing for a value that is not what is `expected`.
+    fn read<'f, T>(
+        &'f self,
+        key: &str,
+        expected: &str,
+        as_expected: impl FnOnce(&'f Value<'a>) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some((_, value)) = self.0.iter().find(|(name, _)| name == key) else { return Ok(None) };
+        let wrong = || Error::malformed(format!("the answer's \"{key}\" is not {expected}"));
+        as_expected(value).map(Some).ok_or_else(wrong)
+    }
+}
+
+impl Value<'_> {
+    fn as_i32(&self) -> Option<i32> {
+        match self {
+            Value::Integer(number) => i32::try_from(*number).ok(),
+            _ => None,
         }
-        let text: Cow<'_, str> = serde_json::from_str(raw.get()).map_err(|_| wrong(key, "an integer"))?;
-        let all_digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let number = all_digits.then(|| text.parse().ok()).flatten();
-        number.map(Some).ok_or_else(|| wrong(key, "an integer or a string of digits"))
-    }
-
-    fn read<T: Deserialize<'a>>(&self, key: &str, expected: &str) -> Result<Option<T>, Error> {
-        let Some(raw) = self.get(key) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map(Some).map_err(|_| wrong(key, expected))
-    }
-
-    fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, raw)| *raw)
     }
 }
 
@@ -80,101 +112,91 @@ pub(crate) fn required<T>(field: Option<T>, key: &str) -> Result<T, Error> {
     field.ok_or_else(|| Error::malformed(format!("the answer lacks \"{key}\"")))
 }
 
-fn wrong(key: &str, expected: &str) -> Error {
-    Error::malformed(format!("the answer's \"{key}\" is not {expected}"))
-}
-
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+            type Value = Fields<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut fields: Self::Value = Vec::with_capacity(8);
-                while let Some(Key(key)) = map.next_key()? {
-                    if fields.iter().any(|(seen, _)| *seen == key) {
-                        return Err(M::Error::custom("a key is repeated"));
-                    }
-                    if fields.len() == MAX_FIELDS {
-                        return Err(M::Error::custom("too many keys"));
-                    }
-                    let value: &RawValue = map.next_value()?;
-                    if value.get().starts_with(['{', '[']) {
-                        serde_json::from_str::<NoRepeats>(value.get()).map_err(M::Error::custom)?;
-                    }
-                    fields.push((key, value));
-                }
-                Ok(fields)
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Fields<'de>, M::Error> {
+                fields(map)
             }
         }
-        deserializer.deserialize_map(Object).map(Fields)
+        deserializer.deserialize_map(Object)
     }
 }
 
-/// Any value in which no object repeats a key; read for that alone.
-struct NoRepeats;
+fn fields<'de, M: MapAccess<'de>>(mut map: M) -> Result<Fields<'de>, M::Error> {
+    let mut fields = Vec::with_capacity(8);
+    while let Some(Key(key)) = map.next_key()? {
+        if fields.iter().any(|(seen, _)| *seen == key) {
+            return Err(M::Error::custom("a key is repeated"));
+        }
+        if fields.len() == MAX_FIELDS {
+            return Err(M::Error::custom("too many keys"));
+        }
+        fields.push((key, map.next_value()?));
+    }
+    Ok(Fields(fields))
+}
 
-impl<'de> Deserialize<'de> for NoRepeats {
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Anything;
         impl<'de> Visitor<'de> for Anything {
-            type Value = NoRepeats;
+            type Value = Value<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a value")
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_bool<E>(self, is_so: bool) -> Result<Value<'de>, E> {
+                Ok(Value::Boolean(is_so))
             }
 
-            fn visit_i64<E>(self, _: i64) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
+                Ok(Value::Integer(number))
             }
 
-            fn visit_u64<E>(self, _: u64) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
+                Ok(i64::try_from(number).map_or(Value::Other, Value::Integer))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+                Ok(Value::Other)
             }
 
-            fn visit_str<E>(self, _: &str) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+                Ok(Value::Text(Cow::Borrowed(text)))
             }
 
-            fn visit_unit<E>(self) -> Result<NoRepeats, E> {
-                Ok(NoRepeats)
+            fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+                Ok(Value::Text(Cow::Owned(text.to_owned())))
             }
 
-            fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<NoRepeats, S::Error> {
-                while items.next_element::<NoRepeats>()?.is_some() {}
-                Ok(NoRepeats)
+            fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+                Ok(Value::Other)
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<NoRepeats, M::Error> {
-                let mut seen = HashSet::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    if !seen.insert(key) {
-                        return Err(M::Error::custom("a key is repeated"));
-                    }
-                    map.next_value::<NoRepeats>()?;
+            fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value<'de>, S::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
                 }
-                Ok(NoRepeats)
+                Ok(Value::List(list))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Value<'de>, M::Error> {
+                fields(map).map(Value::Object)
             }
         }
         deserializer.deserialize_any(Anything)
     }
 }
-
-/// Keeps the search for repeated keys short, whatever a server sends.
-const MAX_FIELDS: usize = 256;
 
 /// A key, borrowed unless it is written with escapes.
 struct Key<'a>(Cow<'a, str>);
@@ -203,6 +225,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
 
 /// Counts brackets outside of strings; whether they match is for the parser to say.
 fn is_too_deep(bytes: &[u8]) -> bool {
+    // What opens no more often than that is not deeper, and nearly every answer is of this kind.
+    let opening = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    if opening <= MAX_DEPTH {
+        return false;
+    }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for byte in bytes {
         match byte {
