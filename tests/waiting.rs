@@ -4,7 +4,7 @@ mod support;
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mfa::{CallOptions, Cancel, Code, Decision, Request, Transaction, WaitEnd, WaitOptions};
@@ -244,14 +244,22 @@ fn a_final_answer_wins_over_on_update_and_over_a_cancel() {
 fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
     let peer = Peer::scripted(json(&[PENDING]));
     let cancel = Cancel::new();
+    let polled = AtomicBool::new(false);
     let end = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
-            let mut options =
-                WaitOptions { min_interval: Some(Duration::from_secs(60)), ..WaitOptions::default() };
+            let mut on_update = |_: &Transaction| {
+                polled.store(true, Ordering::SeqCst);
+                ControlFlow::Continue(())
+            };
+            let mut options = WaitOptions {
+                min_interval: Some(Duration::from_secs(60)),
+                on_update: Some(&mut on_update),
+                ..WaitOptions::default()
+            };
             let call = CallOptions { cancel: Some(&cancel), timeout: Some(Duration::from_secs(300)) };
             peer.hyperid().wait("t", 3, &mut options, &call)
         });
-        peer.wait_for_requests(1);
+        support::wait_until("the first poll has ended", || polled.load(Ordering::SeqCst));
         cancel.trigger();
         waiting.join().unwrap()
     });
