@@ -3,8 +3,8 @@
 //! The library behind `include/mfa.h`, usable from Rust too. Two providers: [`HyperId`] (MFA
 //! requests, 2FA methods) and [`Capillary`] (is MFA registered).
 //!
-//! In a Rust program that installs a logger at trace level, ureq logs the bytes of each request,
-//! tokens included: keep `ureq` and `ureq_proto` below trace there. The C library has no logger.
+//! In a Rust program that installs a logger at trace level, `ureq_proto` logs the bytes of answers; what
+//! requests hold that is secret never passes through it. The C library has no logger.
 //!
 //! Dependencies point one way: `ffi` → the providers → `call`, `http`, `json` → `time`, `error`,
 //! `secret`, `sys`. The core knows no C, the C ABI no JSON or HTTP, the providers no ureq.

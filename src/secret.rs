@@ -15,8 +15,8 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     zeroize::optimization_barrier(bytes);
 }
 
-/// Bytes that are wiped when dropped, with the spare room behind them.
-#[derive(Debug, Default)]
+/// Bytes that are wiped when dropped, with the spare room behind them, and never printed.
+#[derive(Default)]
 pub(crate) struct Wiped(Vec<u8>);
 
 impl Wiped {
@@ -45,10 +45,9 @@ impl DerefMut for Wiped {
     }
 }
 
-/// What `Bytes::from_owner` needs.
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+impl fmt::Debug for Wiped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wiped(..)")
     }
 }
 
@@ -121,6 +120,7 @@ mod tests {
     fn is_never_printed() {
         let secret = Secret::header_material("token", "hush").unwrap();
         assert!(!format!("{secret:?}").contains("hush"));
+        assert_eq!(format!("{:?}", Wiped::from(b"hush".to_vec())), "Wiped(..)");
         let error = Secret::header_material("token", "hu sh").unwrap_err();
         assert!(!format!("{error:?}").contains("hu sh"));
     }

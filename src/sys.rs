@@ -1,7 +1,8 @@
 //! The few system calls that std does not offer, behind safe functions.
 //!
-//! This is the one exception to `deny(unsafe_code)` outside `ffi`. Every socket is non-blocking
-//! and close-on-exec, sends never raise SIGPIPE, and EINTR is retried.
+//! This is the one exception to `deny(unsafe_code)` outside `ffi`. Every socket is close-on-exec,
+//! nothing waits in a call that cannot be ended (but see `recv`), sends never raise SIGPIPE, and EINTR
+//! is retried.
 
 #![allow(unsafe_code)]
 
@@ -145,45 +146,66 @@ fn raw_address(addr: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
     }
 }
 
+/// The longest that a receive waits which is allowed to.
+pub(crate) const RECEIVE_SLICE: Duration = Duration::from_secs(1);
+
+/// Prepares a socket that has connected: small writes leave at once, and a receive may wait.
+pub(crate) fn settle(stream: &TcpStream) -> io::Result<()> {
+    // Requests are single small writes; waiting for an acknowledgement would only delay them.
+    stream.set_nodelay(true)?;
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(RECEIVE_SLICE))
+}
+
 #[cfg(target_vendor = "apple")]
-const SEND_FLAGS: libc::c_int = 0;
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 #[cfg(not(target_vendor = "apple"))]
-const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Sends what the socket takes at once; `WouldBlock` when that is nothing.
 pub(crate) fn send(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     retry_interrupted(|| {
         // SAFETY: the descriptor is open, and `bytes` is readable for its length.
-        unsafe { libc::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) }
+        amount(unsafe { libc::send(stream.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), SEND_FLAGS) })
     })
 }
 
 /// Receives what is there; 0 at the end of file, `WouldBlock` when nothing is.
-pub(crate) fn recv(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    receive(stream, buffer, 0)
+///
+/// `may_wait`: where nothing is there yet, waits for it, until a signal comes or a `RECEIVE_SLICE` has
+/// passed. That saves the poll(2) before it.
+pub(crate) fn recv(stream: &TcpStream, buffer: &mut [u8], may_wait: bool) -> io::Result<usize> {
+    if !may_wait {
+        return retry_interrupted(|| receive(stream, buffer, libc::MSG_DONTWAIT));
+    }
+    // Not begun anew after a signal: many of them could keep it waiting for ever.
+    match receive(stream, buffer, 0) {
+        Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(io::ErrorKind::WouldBlock.into()),
+        received => received,
+    }
 }
 
 /// Looks at what is there without taking it.
 pub(crate) fn peek(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    receive(stream, buffer, libc::MSG_PEEK)
+    retry_interrupted(|| receive(stream, buffer, libc::MSG_PEEK | libc::MSG_DONTWAIT))
 }
 
 fn receive(stream: &TcpStream, buffer: &mut [u8], flags: libc::c_int) -> io::Result<usize> {
-    retry_interrupted(|| {
-        // SAFETY: the descriptor is open, and `buffer` is writable for its length.
-        unsafe { libc::recv(stream.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) }
-    })
+    // SAFETY: the descriptor is open, and `buffer` is writable for its length.
+    let n = unsafe { libc::recv(stream.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), flags) };
+    amount(n)
 }
 
-fn retry_interrupted(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+/// What a call returned that gives an amount, or −1 and errno.
+fn amount(n: isize) -> io::Result<usize> {
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
+
+fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
-        let n = call();
-        if n >= 0 {
-            return Ok(n as usize);
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
         }
     }
 }

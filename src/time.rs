@@ -90,6 +90,12 @@ impl Limit<'_> {
         Ok(())
     }
 
+    /// Whether something may take `time` without being watched: nothing can end it before, and the
+    /// limit is well behind it.
+    pub(crate) fn leaves_alone(&self, time: Duration) -> bool {
+        self.cancel.is_none() && self.until.saturating_duration_since(Instant::now()) > 2 * time
+    }
+
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
     pub(crate) fn wait_for(&self, fds: &[(RawFd, Interest)]) -> std::io::Result<Result<u32, Interrupted>> {
         self.wait(fds, self.until, Err(Interrupted::Elapsed))

@@ -106,6 +106,17 @@ fn in_a_child(work: impl FnOnce() -> bool) -> Option<bool> {
 /// One after the other: a fork copies whatever the other one's threads are at.
 #[test]
 fn forked_children() {
+    if std::env::var_os("MFA_TEST_CHILD").is_some() {
+        return a_child_of_a_first_exchange_is_not_stuck();
+    }
+    for run in 0..40 {
+        let first = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "forked_children"])
+            .env("MFA_TEST_CHILD", "1")
+            .output()
+            .unwrap();
+        assert!(first.status.success(), "run {run}: {}", String::from_utf8_lossy(&first.stdout));
+    }
     a_child_leaves_its_parents_connection_alone();
     a_child_of_a_busy_parent_waits_for_none_of_its_locks();
 }
@@ -129,6 +140,23 @@ fn a_child_leaves_its_parents_connection_alone() {
     assert_eq!(in_a_child(|| ask(&inherited) && ask(&inherited)), Some(true));
     assert!(ask(&inherited));
     assert_eq!(server.connections.load(Ordering::SeqCst), 2, "one for the child, one for the parent");
+}
+
+/// In a process of its own: nothing that is set up once has been set up yet.
+fn a_child_of_a_first_exchange_is_not_stuck() {
+    let server = Server::new(usize::MAX);
+    let client = server.client();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| ask(&client));
+        let start = Instant::now();
+        // The child is forked at another point of the first exchange each time.
+        let delay = Duration::from_micros(u64::from(std::process::id() % 40) * 50);
+        while start.elapsed() < delay {
+            std::hint::spin_loop();
+        }
+        assert_eq!(in_a_child(|| ask(&client)), Some(true));
+        assert!(first.join().unwrap());
+    });
 }
 
 fn a_child_of_a_busy_parent_waits_for_none_of_its_locks() {

@@ -88,3 +88,55 @@ fn a_sink_may_call_the_library() {
     assert!(client.availability("t", &CallOptions::default()).unwrap());
     assert_eq!(*answers.lock().unwrap(), [false, false]);
 }
+
+/// What a host's own logger hears at its loudest. Bytes are logged in rows of sixteen, in hexadecimal;
+/// joined again, what is cut between two rows is found as well.
+struct Loudest(Mutex<String>);
+
+impl log::Log for Loudest {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = record.args().to_string();
+        let mut heard = self.0.lock().unwrap();
+        match bytes_of(&line) {
+            Some(bytes) => heard.push_str(&bytes),
+            None => heard.push_str(&line),
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// "504f 5354 20-- ...  POST .": the bytes of such a row.
+fn bytes_of(row: &str) -> Option<String> {
+    let hexadecimal = row.get(..40)?.replace([' ', '-'], "");
+    let pairs = hexadecimal.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().map(char::from)).collect()
+}
+
+static LOUDEST: Loudest = Loudest(Mutex::new(String::new()));
+
+#[test]
+fn nothing_secret_reaches_a_host_s_own_logger() {
+    log::set_logger(&LOUDEST).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    let peer = Peer::scripted(vec![
+        Reply::json(r#"{"result":0,"transaction_id":3}"#),
+        Reply::json(r#"{"status":{"success":true,"code":200}}"#),
+    ]);
+    let header = ("X-Own".to_owned(), zeroize::Zeroizing::new("very-secret-header".to_owned()));
+    let options = ClientOptions { headers: vec![header], ..peer.options() };
+    let call = CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None };
+    let request = Request { question: Some("very-secret-question"), ..Request::default() };
+    HyperId::new(&options).unwrap().start(TOKEN, &request, &call).unwrap();
+    mfa::Capillary::new(&options).unwrap().is_mfa_registered("b", "d", TOKEN, &call).unwrap();
+    let heard = LOUDEST.0.lock().unwrap().clone();
+    assert!(heard.contains("/mfa-client/transaction/start/v2"), "nothing was heard: {heard}");
+    // Answers are another matter (src/lib.rs): the other tests' may be among what was heard.
+    for secret in [TOKEN, "very-secret-question", "very-secret-header"] {
+        assert!(!heard.contains(secret), "{secret} was logged");
+    }
+}

@@ -1,8 +1,6 @@
 //! A connection's buffers: small while idle, wiped after use, and able to hold back output so
 //! that a request's headers and body leave in one write.
 
-use ureq::unversioned::transport::Buffers;
-
 use crate::secret::wipe;
 
 const INPUT: usize = 4 * 1024;
@@ -15,7 +13,6 @@ pub(crate) struct WireBuffers {
     input: Vec<u8>,
     consumed: usize,
     filled: usize,
-    progress: bool,
     output: Vec<u8>,
     held: usize,
     /// How large the request will be, as far as is known.
@@ -28,8 +25,8 @@ impl WireBuffers {
         self.expected = size;
     }
 
-    fn reserve_output(&mut self) {
-        let wanted = (self.held + ROOM).max(self.expected).max(OUTPUT);
+    fn reserve_output(&mut self, room: usize) {
+        let wanted = (self.held + room).max(self.expected).max(OUTPUT);
         if self.output.len() < wanted {
             // A plain resize could leave a copy of the held bytes behind in freed memory.
             let mut grown = vec![0; wanted];
@@ -41,6 +38,17 @@ impl WireBuffers {
 
     pub(crate) fn hold(&mut self, amount: usize) {
         self.held += amount;
+    }
+
+    /// Lets go of the last bytes that are held.
+    pub(crate) fn take_back(&mut self, amount: usize) {
+        self.held -= amount;
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.reserve_output(bytes.len());
+        self.output[self.held..self.held + bytes.len()].copy_from_slice(bytes);
+        self.held += bytes.len();
     }
 
     pub(crate) fn held(&self) -> &[u8] {
@@ -87,20 +95,20 @@ impl Drop for WireBuffers {
     }
 }
 
-impl Buffers for WireBuffers {
-    fn output(&mut self) -> &mut [u8] {
-        self.reserve_output();
+impl WireBuffers {
+    pub(crate) fn output(&mut self) -> &mut [u8] {
+        self.reserve_output(ROOM);
         &mut self.output[self.held..]
     }
 
-    fn input(&self) -> &[u8] {
+    pub(crate) fn input(&self) -> &[u8] {
         &self.input[self.consumed..self.filled]
     }
 
-    fn input_append_buf(&mut self) -> &mut [u8] {
+    pub(crate) fn input_append_buf(&mut self) -> &mut [u8] {
         self.compact();
         if self.filled == self.input.len() {
-            // What ureq leaves unread is bounded by the transport.
+            // What stays unread is bounded by the transport.
             let mut grown = vec![0; (self.input.len() * 2).max(INPUT)];
             grown[..self.filled].copy_from_slice(&self.input[..self.filled]);
             wipe(&mut self.input);
@@ -109,28 +117,17 @@ impl Buffers for WireBuffers {
         &mut self.input[self.filled..]
     }
 
-    fn input_appended(&mut self, amount: usize) {
+    pub(crate) fn input_appended(&mut self, amount: usize) {
         self.filled += amount;
     }
 
-    fn input_consume(&mut self, amount: usize) {
-        self.progress = amount > 0;
+    pub(crate) fn input_consume(&mut self, amount: usize) {
         let end = (self.consumed + amount).min(self.filled);
         wipe(&mut self.input[self.consumed..end]);
         self.consumed = end;
         if self.is_input_empty() {
             self.compact();
         }
-    }
-
-    fn tmp_and_output(&mut self) -> (&mut [u8], &mut [u8]) {
-        self.reserve_output();
-        // The scratch space serves chunked request bodies alone, which libmfa never sends.
-        (&mut [], &mut self.output[self.held..])
-    }
-
-    fn can_use_input(&self) -> bool {
-        !self.is_input_empty() && self.progress
     }
 }
 
@@ -145,6 +142,8 @@ mod tests {
             buffers.output()[..4].copy_from_slice(chunk);
             buffers.hold(4);
         }
+        buffers.take_back(4);
+        buffers.append(b"body");
         assert_eq!(buffers.held(), b"headbody");
         buffers.clear_output();
         assert!(buffers.held().is_empty());
@@ -164,7 +163,7 @@ mod tests {
         assert_eq!(buffers.input(), [(total - 1) as u8]);
         assert!(buffers.input[..total - 1].iter().all(|b| *b == 0));
         buffers.input_consume(1);
-        assert!(buffers.is_input_empty() && !buffers.can_use_input());
+        assert!(buffers.is_input_empty());
         assert!(buffers.input.len() <= INPUT, "what has grown shrinks again");
     }
 }

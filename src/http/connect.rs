@@ -45,9 +45,8 @@ pub(crate) fn connect(addresses: &[SocketAddr], limit: &Limit<'_>) -> Result<Tcp
     }
 }
 
-/// Requests are single small writes; waiting for an acknowledgement would only delay them.
 fn ready(stream: TcpStream) -> Result<TcpStream, ConnectError> {
-    stream.set_nodelay(true).map_err(ConnectError::Failed)?;
+    sys::settle(&stream).map_err(ConnectError::Failed)?;
     Ok(stream)
 }
 

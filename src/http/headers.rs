@@ -1,8 +1,9 @@
-//! Headers that the caller adds to every request: some of Capillary's installations want an
-//! `Authorization` that its documentation leaves open.
+//! The header lines that all requests of a client have in common, written once, in `_new`.
+//!
+//! The caller may add some: Capillary's installations want an `Authorization` that its documentation
+//! leaves open.
 
-use bytes::Bytes;
-use ureq::http::{HeaderName, HeaderValue};
+use ureq::http::HeaderName;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -10,6 +11,7 @@ use crate::secret::Wiped;
 
 const MAX_HEADERS: usize = 32;
 const MAX_VALUE: usize = 16_384;
+const MAX_USER_AGENT: usize = 256;
 
 /// What libmfa itself sends or relies on.
 const OWN: [&str; 13] = [
@@ -28,29 +30,60 @@ const OWN: [&str; 13] = [
     "user-agent",
 ];
 
-/// Checks the caller's headers; `reserved` is one more name that this provider's client sends.
-pub(crate) fn checked(
+/// `user_agent` is appended to libmfa's own. `reserved` is one more name that is not for the caller,
+/// because this provider's requests have it.
+pub(crate) fn lines(
+    user_agent: Option<&str>,
     given: &[(String, Zeroizing<String>)],
     reserved: Option<&str>,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Error> {
+) -> Result<Wiped, Error> {
     if given.len() > MAX_HEADERS {
         return Err(Error::argument(format!("there are more than {MAX_HEADERS} headers")));
     }
-    given.iter().map(|(name, value)| Ok((header_name(name, reserved)?, header_value(name, value)?))).collect()
+    let user_agent = self::user_agent(user_agent)?;
+    let own = [
+        ("user-agent", user_agent.as_str()),
+        ("accept", "application/json"),
+        ("accept-encoding", "identity"),
+        ("content-type", "application/json"),
+    ];
+    for (name, value) in given {
+        check_name(name, reserved)?;
+        check_value(name, value)?;
+    }
+    let all = || own.into_iter().chain(given.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    // Whole from the start, so that growing leaves no copy of a secret behind.
+    let mut lines = Wiped::with_capacity(all().map(|(name, value)| name.len() + value.len() + 4).sum());
+    for (name, value) in all() {
+        for part in [name, ": ", value, "\r\n"] {
+            lines.extend_from_slice(part.as_bytes());
+        }
+    }
+    Ok(lines)
 }
 
-fn header_name(name: &str, reserved: Option<&str>) -> Result<HeaderName, Error> {
+fn user_agent(appended: Option<&str>) -> Result<String, Error> {
+    let own = concat!("libmfa/", env!("CARGO_PKG_VERSION"));
+    let Some(text) = appended.filter(|t| !t.is_empty()) else { return Ok(own.to_owned()) };
+    if text.len() > MAX_USER_AGENT || !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
+        return Err(Error::argument(format!(
+            "user_agent is longer than {MAX_USER_AGENT} bytes or has one outside 0x20-0x7E"
+        )));
+    }
+    Ok(format!("{own} {text}"))
+}
+
+fn check_name(name: &str, reserved: Option<&str>) -> Result<(), Error> {
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Error::argument("a header's name is empty or has a character that is not allowed"))?;
     let is_own = OWN.contains(&parsed.as_str()) || reserved == Some(parsed.as_str());
     if is_own || parsed.as_str().starts_with("proxy-") {
         return Err(Error::argument(format!("the header {parsed} is libmfa's own")));
     }
-    Ok(parsed)
+    Ok(())
 }
 
-/// A value that is never printed, and zeroed when its last copy is dropped.
-fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
+fn check_value(name: &str, value: &str) -> Result<(), Error> {
     let is_sound =
         (1..=MAX_VALUE).contains(&value.len()) && value.bytes().all(|b| (0x20..=0x7e).contains(&b));
     if !is_sound {
@@ -58,15 +91,7 @@ fn header_value(name: &str, value: &str) -> Result<HeaderValue, Error> {
             "the value of the header {name} is empty, longer than {MAX_VALUE} bytes or has one outside 0x20-0x7E"
         )));
     }
-    secret_value(value.as_bytes().to_vec().into())
-}
-
-/// A header value over bytes that are zeroed when its last copy is dropped.
-pub(crate) fn secret_value(bytes: Wiped) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_maybe_shared(Bytes::from_owner(bytes))
-        .map_err(|_| Error::argument("a value cannot stand in a header"))?;
-    value.set_sensitive(true);
-    Ok(value)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -74,7 +99,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, value: &str) -> Result<(), Error> {
-        checked(&[(name.into(), Zeroizing::new(value.into()))], Some("authorization")).map(|_| ())
+        lines(None, &[(name.into(), Zeroizing::new(value.into()))], Some("authorization")).map(|_| ())
     }
 
     #[test]
@@ -92,7 +117,7 @@ mod tests {
         let error = check("X-A", "hush\n").unwrap_err();
         assert!(!error.message.contains("hush"));
         let many = vec![("X-A".to_owned(), Zeroizing::new("b".to_owned())); MAX_HEADERS + 1];
-        assert!(checked(&many, None).is_err());
-        assert!(checked(&many[1..], None).is_ok());
+        assert!(lines(None, &many, None).is_err());
+        assert!(lines(None, &many[1..], None).is_ok());
     }
 }

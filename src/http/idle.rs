@@ -1,8 +1,8 @@
 //! The idle connections of one client. A thread gets its own last one, else the one used last.
 //!
-//! ureq's own pool hands out the one that was used longest ago, so that a client that was busy once
-//! goes round all of its connections for ever, each cold and none ever old enough to be closed; and
-//! it looks through all of them, and probes one, behind its lock. So ureq is told to keep none.
+//! A pool that hands out the one used longest ago keeps a client that was busy once going round all
+//! of its connections for ever, each cold and none ever old enough to be closed. Nothing is probed
+//! behind the lock.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -1,14 +1,16 @@
 //! One HTTP exchange at a time: the only place that knows ureq.
 //!
-//! ureq's agent does HTTP/1.1. The resolver, the connector, the transport and the idle connections
-//! under it are ours (`Resolver`, `WireConnector`, `Wire`, `IdleWires`), because every wait must obey
-//! the call's deadline and cancel, and a request must never be sent twice.
+//! ureq's protocol engine does HTTP/1.1 (`exchange`). The resolver, the connections and the pool of
+//! idle ones are ours (`Resolver`, `Connector`, `Wire`, `IdleWires`), because every wait must obey the
+//! call's deadline and cancel, and a request must never be sent twice.
 
 mod buffers;
 mod connect;
+mod connectors;
 mod context;
 mod crypto;
-mod engine;
+mod exchange;
+mod head;
 mod headers;
 mod idle;
 mod proxy;
@@ -20,19 +22,14 @@ mod url;
 
 pub(crate) use crypto::random;
 
-use std::io::Read;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use ureq::Agent;
-use ureq::http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST,
-    RETRY_AFTER, TRANSFER_ENCODING, USER_AGENT,
-};
-use ureq::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use ureq::http::{HeaderValue, Uri};
 
-use crate::error::{Code, Error};
+use crate::error::Error;
+use crate::http::connectors::Connectors;
 use crate::http::context::{Context, Record};
-use crate::http::engine::{Agents, MAX_USER_AGENT};
+use crate::http::exchange::{Exchange, Outgoing};
 use crate::http::url::BaseUrl;
 use crate::log::Log;
 use crate::options::{ClientOptions, LogLevel};
@@ -47,9 +44,10 @@ const MAX_HEADER: usize = 32 * 1024;
 #[derive(Debug)]
 pub(crate) struct Http {
     base: BaseUrl,
-    agents: Agents,
+    connectors: Connectors,
+    host: HeaderValue,
     /// Of every request, those that the caller adds included.
-    headers: HeaderMap,
+    lines: Wiped,
     connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) log: Log,
@@ -109,8 +107,9 @@ impl Http {
             );
         }
         Ok(Http {
-            agents: Agents::new(&base, options)?,
-            headers: common_headers(&base, options, own_header)?,
+            connectors: Connectors::new(&base, options)?,
+            host: base.host_header()?,
+            lines: headers::lines(options.user_agent.as_deref(), &options.headers, own_header)?,
             base,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
@@ -131,49 +130,33 @@ impl Http {
         bounds: &Bounds<'_>,
     ) -> Result<Answer, Failure> {
         let start = Instant::now();
-        let request = self.build(endpoint, bearer, body).map_err(|error| Failure { error, sent: false })?;
-        let context = Context {
+        let request = Outgoing { uri: &endpoint.uri, host: &self.host, lines: &self.lines, bearer, body };
+        let mut context = Context {
             call_until: bounds.call_until,
             exchange_until: bounds.exchange_until.min(bounds.call_until),
             connect_timeout: self.connect_timeout,
-            cancel: bounds.cancel.cloned(),
-            request_size: self.request_size(endpoint, bearer, body),
+            cancel: bounds.cancel,
             record: Record::default(),
         };
-        let (result, mut record) =
-            self.agents.with_current(|agent| context::scope(context, || exchange(agent, request)));
-        // The transport's own account is more exact than what ureq made of it.
-        let result = result.map_err(|error| Failure {
-            error: match record.failure.take() {
-                Some(exact) => Error { http_status: error.http_status, ..exact },
-                None => error,
-            },
-            sent: record.sent > 0,
-        });
+        let result = self.exchange(&request, &mut context);
+        let record = context.record;
+        let result = result.map_err(|error| Failure { error, sent: record.sent > 0 });
         self.log_exchange(endpoint, bounds.attempt, &record, start.elapsed(), &result);
         result
     }
 
-    fn build<'b>(
-        &self,
-        endpoint: &Endpoint,
-        bearer: Option<&Secret>,
-        body: &'b [u8],
-    ) -> Result<Request<&'b [u8]>, Error> {
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        if let Some(bearer) = bearer {
-            request.headers_mut().insert(AUTHORIZATION, authorization(bearer)?);
+    fn exchange(&self, request: &Outgoing<'_>, context: &mut Context<'_>) -> Result<Answer, Error> {
+        let connector = self.connectors.current();
+        let mut wire = match connector.idle.take() {
+            Some(wire) => wire,
+            None => Box::new(connector.open(context)?),
+        };
+        let mut exchange = Exchange::new(&mut wire, context);
+        let answer = exchange.run(request)?;
+        if exchange.may_go_on && wire.is_quiet() {
+            connector.idle.put(wire);
         }
-        Ok(request)
-    }
-
-    fn request_size(&self, endpoint: &Endpoint, bearer: Option<&Secret>, body: &[u8]) -> usize {
-        let token = bearer.map_or(0, |b| b.expose().len());
-        let headers: usize = self.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 4).sum();
-        1024 + MAX_USER_AGENT + self.base.as_str().len() + endpoint.path.len() + token + headers + body.len()
+        Ok(answer)
     }
 
     fn log_exchange(
@@ -203,149 +186,5 @@ impl Http {
                 record.tls_time.as_micros()
             ),
         );
-    }
-}
-
-fn common_headers(
-    base: &BaseUrl,
-    options: &ClientOptions,
-    own_header: Option<&str>,
-) -> Result<HeaderMap, Error> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|e| Error::internal(e.to_string()));
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, value(&base.host_header())?);
-    headers.insert(USER_AGENT, value(&engine::user_agent(options.user_agent.as_deref())?)?);
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in headers::checked(&options.headers, own_header)? {
-        headers.append(name, value);
-    }
-    Ok(headers)
-}
-
-fn authorization(bearer: &Secret) -> Result<HeaderValue, Error> {
-    let mut text = Wiped::with_capacity(7 + bearer.expose().len());
-    text.extend_from_slice(b"Bearer ");
-    text.extend_from_slice(bearer.expose().as_bytes());
-    headers::secret_value(text)
-}
-
-fn exchange(agent: &Agent, request: Request<&[u8]>) -> Result<Answer, Error> {
-    let response = agent.run(request).map_err(translate)?;
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), SystemTime::now());
-    let is_success = (200..300).contains(&status);
-    let body = check_framing(response.headers()).and_then(|()| read_body(response));
-    match body {
-        Ok(body) => Ok(Answer { status, retry_after, body }),
-        // The status is the answer; a broken or endless error page does not change it. The
-        // caller's cancel and deadline do.
-        Err(error) if !is_success && !is_interruption(&error) => {
-            Ok(Answer { status, retry_after, body: Wiped::default() })
-        }
-        Err(error) => Err(Error { http_status: Some(status), ..error }),
-    }
-}
-
-/// Refuses a body whose end or meaning is in doubt. It stays unread, so the connection is dropped.
-fn check_framing(headers: &HeaderMap) -> Result<(), Error> {
-    if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING) {
-        // RFC 9112, 6.3: a sign of an attempt to smuggle a second answer.
-        return Err(Error::malformed("the answer has a length and is chunked too"));
-    }
-    match headers.get(CONTENT_ENCODING) {
-        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Error::malformed("the answer has a content coding that was not asked for"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn is_interruption(error: &Error) -> bool {
-    matches!(error.code, Code::Cancelled | Code::Timeout | Code::RequestTimeout)
-}
-
-fn read_body(response: Response<ureq::Body>) -> Result<Wiped, Error> {
-    let mut reader = response.into_body().into_with_config().limit(u64::MAX).reader();
-    let mut body = Wiped::from(vec![0; 512]);
-    let mut filled = 0;
-    loop {
-        let n = reader.read(&mut body[filled..]).map_err(|e| translate(ureq::Error::from(e)))?;
-        if n == 0 {
-            body.truncate(filled);
-            return Ok(body);
-        }
-        filled += n;
-        if filled > MAX_BODY {
-            return Err(Error::new(
-                Code::AnswerTooLarge,
-                format!("the answer's body exceeds {MAX_BODY} bytes"),
-            ));
-        }
-        if filled == body.len() {
-            // Growing in place could leave a copy behind in freed memory.
-            let mut grown = Wiped::from(vec![0; 4 * filled]);
-            grown[..filled].copy_from_slice(&body);
-            body = grown;
-        }
-    }
-}
-
-/// What ureq's own errors mean; the transport's are recorded in the context.
-fn translate(error: ureq::Error) -> Error {
-    if let Ok(Some(recorded)) = context::recorded() {
-        return recorded;
-    }
-    match error {
-        ureq::Error::LargeResponseHeader(..) => too_large(),
-        ureq::Error::Protocol(e) if e.to_string().contains("too many headers") => too_large(),
-        ureq::Error::Protocol(e) => Error::malformed(format!("the answer is not valid HTTP: {e}")),
-        ureq::Error::Http(e) => Error::malformed(format!("the answer is not valid HTTP: {e}")),
-        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Error::new(Code::ConnectionLost, "the connection ended before a whole answer had arrived")
-        }
-        ureq::Error::BodyStalled => Error::new(Code::ConnectionLost, "the answer's body ended early"),
-        other => Error::internal(format!("the HTTP client failed: {other}")),
-    }
-}
-
-fn too_large() -> Error {
-    Error::new(Code::AnswerTooLarge, format!("the answer's header exceeds {MAX_HEADER} bytes or 128 lines"))
-}
-
-/// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), at most a day.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    const MAX: Duration = Duration::from_secs(24 * 60 * 60);
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(text.parse().map_or(MAX, Duration::from_secs).min(MAX));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(value: &str, now: SystemTime) -> Option<Duration> {
-        let mut headers = HeaderMap::new();
-        headers.insert(RETRY_AFTER, value.parse().unwrap());
-        retry_after(&headers, now)
-    }
-
-    #[test]
-    fn retry_after_is_read_in_both_forms() {
-        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
-        let then = httpdate::parse_http_date(date).unwrap();
-        let before = then - Duration::from_secs(5);
-        assert_eq!(told("7", before), Some(Duration::from_secs(7)));
-        assert_eq!(told(date, before), Some(Duration::from_secs(5)));
-        assert_eq!(told(date, then + Duration::from_secs(1)), Some(Duration::ZERO));
-        assert_eq!(told("99999999999999999999999", before), Some(Duration::from_secs(86_400)));
-        for garbage in ["-1", "1.5", "soon", ""] {
-            assert_eq!(told(garbage, before), None, "{garbage}");
-        }
     }
 }

@@ -61,7 +61,7 @@ impl Proxy {
         &self,
         stream: &TcpStream,
         target: &str,
-        context: &Context,
+        context: &Context<'_>,
         until: Instant,
     ) -> Result<(), Error> {
         let authorization = match &self.authorization {
@@ -116,7 +116,7 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn read_head(stream: &TcpStream, context: &Context, until: Instant) -> Result<Vec<u8>, Error> {
+fn read_head(stream: &TcpStream, context: &Context<'_>, until: Instant) -> Result<Vec<u8>, Error> {
     let mut head = Vec::new();
     let mut piece = [0; 1024];
     loop {

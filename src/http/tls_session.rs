@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 use crate::error::{Code, Error};
 use crate::http::context::Context;
 use crate::http::tls;
-use crate::http::transport::{lost, wait};
+use crate::http::transport::{await_input, lost, wait};
 use crate::sys::{self, Interest};
 
 /// More than any server sends unasked; a connection that has more to say is not idle.
@@ -28,7 +28,7 @@ impl TlsSession {
         config: &Arc<ClientConfig>,
         name: &ServerName<'static>,
         stream: &TcpStream,
-        context: &mut Context,
+        context: &mut Context<'_>,
         until: Instant,
     ) -> Result<Self, Error> {
         let start = Instant::now();
@@ -40,8 +40,8 @@ impl TlsSession {
                 session.flush(stream, context, Some(until))?;
                 continue;
             }
-            wait(stream, Interest::Read, context, Some(until), "in the TLS handshake")?;
-            if session.receive(stream)? == Received::End {
+            let may_wait = await_input(stream, context, Some(until), "in the TLS handshake")?;
+            if session.receive(stream, may_wait)? == Received::End {
                 let text = "the server closed the connection in the TLS handshake";
                 return Err(Error::new(Code::ConnectionLost, text));
             }
@@ -51,7 +51,12 @@ impl TlsSession {
     }
 
     /// Sends all of `bytes`.
-    pub(super) fn send(&mut self, bytes: &[u8], stream: &TcpStream, context: &Context) -> Result<(), Error> {
+    pub(super) fn send(
+        &mut self,
+        bytes: &[u8],
+        stream: &TcpStream,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
             // rustls takes as much as its own bounded buffer holds.
@@ -68,7 +73,7 @@ impl TlsSession {
         &mut self,
         buffer: &mut [u8],
         stream: &TcpStream,
-        context: &Context,
+        context: &Context<'_>,
     ) -> Result<usize, Error> {
         loop {
             match self.connection.reader().read(buffer) {
@@ -82,8 +87,8 @@ impl TlsSession {
                 Err(e) => return Err(lost("waiting for the answer", &e)),
             }
             self.flush(stream, context, None)?;
-            wait(stream, Interest::Read, context, None, "waiting for the answer")?;
-            self.receive(stream)?;
+            let may_wait = await_input(stream, context, None, "waiting for the answer")?;
+            self.receive(stream, may_wait)?;
         }
     }
 
@@ -99,7 +104,7 @@ impl TlsSession {
             if !self.is_quiet() {
                 return false;
             }
-            match self.receive(stream) {
+            match self.receive(stream, false) {
                 Ok(Received::Nothing) => return true,
                 Ok(Received::Some) => {}
                 Ok(Received::End) | Err(_) => return false,
@@ -111,17 +116,21 @@ impl TlsSession {
     /// Tells the peer that this end is deliberate, if that needs no waiting.
     pub(super) fn close(&mut self, stream: &TcpStream) {
         self.connection.send_close_notify();
-        let _ = self.connection.write_tls(&mut Socket { stream, records: &mut self.records });
+        let _ = self.write(stream);
+    }
+
+    fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        self.connection.write_tls(&mut Socket { stream, records: &mut self.records, may_wait: false })
     }
 
     fn flush(
         &mut self,
         stream: &TcpStream,
-        context: &Context,
+        context: &Context<'_>,
         connect_until: Option<Instant>,
     ) -> Result<(), Error> {
         while self.connection.wants_write() {
-            match self.connection.write_tls(&mut Socket { stream, records: &mut self.records }) {
+            match self.write(stream) {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     wait(stream, Interest::Write, context, connect_until, "sending")?;
@@ -132,9 +141,9 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Takes in what lies in the socket and decrypts it.
-    fn receive(&mut self, stream: &TcpStream) -> Result<Received, Error> {
-        let mut socket = Socket { stream, records: &mut self.records };
+    /// Takes in what lies in the socket, or `may_wait` for, and decrypts it.
+    fn receive(&mut self, stream: &TcpStream, may_wait: bool) -> Result<Received, Error> {
+        let mut socket = Socket { stream, records: &mut self.records, may_wait };
         let received = match self.connection.read_tls(&mut socket) {
             Ok(0) => Received::End,
             Ok(_) => Received::Some,
@@ -143,7 +152,7 @@ impl TlsSession {
         };
         if let Err(e) = self.connection.process_new_packets() {
             // The peer should learn why; it need not be waited for.
-            let _ = self.connection.write_tls(&mut Socket { stream, records: &mut self.records });
+            let _ = self.write(stream);
             return Err(Error::new(Code::Tls, tls::explain(&e)));
         }
         Ok(received)
@@ -196,11 +205,12 @@ impl Records {
 struct Socket<'a> {
     stream: &'a TcpStream,
     records: &'a mut Records,
+    may_wait: bool,
 }
 
 impl Read for Socket<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = sys::recv(self.stream, buffer)?;
+        let n = sys::recv(self.stream, buffer, self.may_wait)?;
         self.records.follow(&buffer[..n]);
         Ok(n)
     }

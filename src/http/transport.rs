@@ -1,4 +1,4 @@
-//! The connector and transport under ureq's agent: TCP, TLS, the deadline and the cancel.
+//! Connections: TCP, TLS, the deadline and the cancel.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -9,12 +9,11 @@ use std::time::Instant;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 use crate::error::{Code, Error};
 use crate::http::buffers::WireBuffers;
 use crate::http::connect::{ConnectError, connect};
-use crate::http::context::{Context, current, request_size};
+use crate::http::context::Context;
 use crate::http::idle::IdleWires;
 use crate::http::proxy::Proxy;
 use crate::http::resolver::{ResolveError, Resolver};
@@ -22,12 +21,12 @@ use crate::http::tls_session::TlsSession;
 use crate::http::url::Host;
 use crate::sys::{self, Interest};
 
-/// What ureq may leave unread while it waits for the end of a header or of a chunk's line.
+/// What may stay unread while the end of a header or of a chunk's line is waited for.
 const MAX_UNREAD: usize = 64 * 1024;
 
 /// Makes connections to one client's provider.
 #[derive(Debug)]
-pub(crate) struct WireConnector {
+pub(crate) struct Connector {
     pub(crate) host: Host,
     pub(crate) port: u16,
     /// Present: connections go to the proxy, and through a tunnel to this "host:port".
@@ -35,26 +34,11 @@ pub(crate) struct WireConnector {
     /// Present: every connection is TLS, to this name.
     pub(crate) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(crate) resolver: Resolver,
-    pub(crate) idle: Arc<IdleWires>,
+    pub(crate) idle: IdleWires,
 }
 
-impl Connector for WireConnector {
-    type Out = Lease;
-
-    fn connect(&self, _: &ConnectionDetails, _: Option<()>) -> Result<Option<Lease>, ureq::Error> {
-        let lease = |wire| Some(Lease { wire: Some(wire), is_finished: false, idle: self.idle.clone() });
-        if let Some(wire) = self.idle.take() {
-            return Ok(lease(wire));
-        }
-        current(|context| match self.open(context) {
-            Ok(wire) => Ok(lease(Box::new(wire))),
-            Err(error) => Err(context.fail(error)),
-        })
-    }
-}
-
-impl WireConnector {
-    fn open(&self, context: &mut Context) -> Result<Wire, Error> {
+impl Connector {
+    pub(crate) fn open(&self, context: &mut Context<'_>) -> Result<Wire, Error> {
         context.record.connected = true;
         let until = sys::instant_after(Instant::now(), context.connect_timeout);
         let stream = self.open_tcp(context, until)?;
@@ -74,7 +58,7 @@ impl WireConnector {
         })
     }
 
-    fn open_tcp(&self, context: &mut Context, until: Instant) -> Result<TcpStream, Error> {
+    fn open_tcp(&self, context: &mut Context<'_>, until: Instant) -> Result<TcpStream, Error> {
         let (host, port) = match &self.proxy {
             Some((proxy, _)) => (&proxy.host, proxy.port),
             None => (&self.host, self.port),
@@ -111,79 +95,29 @@ impl WireConnector {
 pub(crate) struct Wire {
     stream: TcpStream,
     tls: Option<TlsSession>,
-    buffers: WireBuffers,
+    pub(crate) buffers: WireBuffers,
     /// An exchange failed on it.
     broken: bool,
     /// The process that made it: a forked child must not touch it.
     generation: u32,
 }
 
-/// A connection for one exchange; if that ends well, it is idle again.
-pub(crate) struct Lease {
-    /// There until it is dropped.
-    wire: Option<Box<Wire>>,
-    is_finished: bool,
-    idle: Arc<IdleWires>,
-}
-
-impl Lease {
-    fn wire(&mut self) -> &mut Wire {
-        self.wire.as_mut().expect("a lease holds its connection until it is dropped")
-    }
-}
-
-impl Transport for Lease {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        let wire = self.wire();
-        wire.buffers.expect_output(request_size());
-        &mut wire.buffers
-    }
-
-    /// Only counts: headers and body leave together when the answer is waited for.
-    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        self.wire().buffers.hold(amount);
-        Ok(())
-    }
-
-    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let wire = self.wire();
-        current(|context| {
-            let result = wire.flush(context).and_then(|()| wire.fill(context));
-            result.map_err(|error| {
-                wire.broken = true;
-                context.fail(error)
-            })
-        })
-    }
-
-    /// ureq asks after an answer that it has read to its end and that does not close the
-    /// connection, and at no other time, as it keeps none.
-    fn is_open(&mut self) -> bool {
-        self.is_finished = self.wire().is_quiet();
-        self.is_finished
-    }
-
-    fn is_tls(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| wire.tls.is_some())
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").finish_non_exhaustive()
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some(wire) = self.wire.take().filter(|_| self.is_finished) {
-            self.idle.put(wire);
-        }
-    }
-}
-
 impl Wire {
-    fn flush(&mut self, context: &mut Context) -> Result<(), Error> {
+    /// Sends what its buffer holds.
+    pub(crate) fn flush(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let result = self.send_held(context);
+        self.broken |= result.is_err();
+        result
+    }
+
+    /// Reads at least one byte into the input buffer; `false` at the end of the stream.
+    pub(crate) fn fill(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
+        let result = self.receive(context);
+        self.broken |= result.is_err();
+        result
+    }
+
+    fn send_held(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
         if self.buffers.held().is_empty() {
             return Ok(());
         }
@@ -208,8 +142,7 @@ impl Wire {
         result
     }
 
-    /// Reads at least one byte into the input buffer; `false` at the end of the stream.
-    fn fill(&mut self, context: &mut Context) -> Result<bool, Error> {
+    fn receive(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
         if self.buffers.input().len() > MAX_UNREAD {
             return Err(Error::new(Code::AnswerTooLarge, "the answer has a line without end"));
         }
@@ -225,7 +158,7 @@ impl Wire {
     }
 
     /// In its own buffers there is nothing that nobody asked for.
-    fn is_quiet(&mut self) -> bool {
+    pub(crate) fn is_quiet(&mut self) -> bool {
         let is_empty = self.buffers.is_input_empty() && self.buffers.held().is_empty();
         !self.broken && is_empty && self.tls.as_mut().is_none_or(TlsSession::is_quiet)
     }
@@ -260,7 +193,7 @@ impl Drop for Wire {
 pub(super) fn wait(
     stream: &TcpStream,
     interest: Interest,
-    context: &Context,
+    context: &Context<'_>,
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<(), Error> {
@@ -273,11 +206,25 @@ pub(super) fn wait(
     }
 }
 
+/// Waits for input, within the same bounds, or finds that receiving may wait for it: `true`.
+pub(super) fn await_input(
+    stream: &TcpStream,
+    context: &Context<'_>,
+    connect_until: Option<Instant>,
+    doing: &str,
+) -> Result<bool, Error> {
+    let limit = context.exchange_limit();
+    if connect_until.map_or(limit, |until| limit.no_later_than(until)).leaves_alone(sys::RECEIVE_SLICE) {
+        return Ok(true);
+    }
+    wait(stream, Interest::Read, context, connect_until, doing).map(|()| false)
+}
+
 /// Sends all of `bytes`, and counts in `sent` what the system has taken.
 pub(super) fn send_all(
     stream: &TcpStream,
     mut bytes: &[u8],
-    context: &Context,
+    context: &Context<'_>,
     connect_until: Option<Instant>,
     sent: &mut usize,
 ) -> Result<(), Error> {
@@ -300,13 +247,13 @@ pub(super) fn send_all(
 pub(super) fn read_some(
     stream: &TcpStream,
     buffer: &mut [u8],
-    context: &Context,
+    context: &Context<'_>,
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<usize, Error> {
     loop {
-        wait(stream, Interest::Read, context, connect_until, doing)?;
-        match sys::recv(stream, buffer) {
+        let may_wait = await_input(stream, context, connect_until, doing)?;
+        match sys::recv(stream, buffer, may_wait) {
             Err(e) if e.kind() == ErrorKind::WouldBlock => {}
             Err(e) => return Err(lost(doing, &e)),
             Ok(n) => return Ok(n),

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ureq::http::Uri;
+use ureq::http::{HeaderValue, Uri};
 
 use crate::error::{Code, Error};
 
@@ -111,10 +111,11 @@ impl BaseUrl {
     }
 
     /// The `Host` header: with the port where it is not the scheme's own.
-    pub(crate) fn host_header(&self) -> String {
+    pub(crate) fn host_header(&self) -> Result<HeaderValue, Error> {
         let authority = self.authority();
         let default = if self.tls { ":443" } else { ":80" };
-        authority.strip_suffix(default).map_or(authority.clone(), str::to_owned)
+        let text = authority.strip_suffix(default).unwrap_or(&authority);
+        HeaderValue::from_str(text).map_err(|e| invalid(format!("{e}")))
     }
 
     /// "host:port", as CONNECT names it.

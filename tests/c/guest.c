@@ -144,6 +144,26 @@ static void a_rain_of_signals(const char *url)
     mfa_hyperid_free(client);
 }
 
+/* A receive that waits begins anew after each signal, and still ends in time. */
+static void a_deadline_under_a_rain_of_signals(void)
+{
+    struct peer peer;
+    mfa_hyperid *client;
+    int64_t began;
+    mfa_code code;
+
+    peer_start(&peer, PEER_IS_SILENT, "");
+    client = hyperid_at(peer.listener.url);
+    set_timer(1000);
+    began = now_ms();
+    code = ask(client, "token", 2300);
+    set_timer(0);
+    check_int("a deadline under a rain of signals", code, MFA_ERR_TIMEOUT);
+    check(now_ms() - began >= 2300, "it was not cut short", "%ld ms", (long)(now_ms() - began));
+    mfa_hyperid_free(client);
+    peer_stop(&peer);
+}
+
 /* fork ------------------------------------------------------------------------------------------ */
 
 /*
@@ -470,6 +490,46 @@ static void no_key_log(void)
     unlink(path);
 }
 
+extern char **environ;
+
+static int environment_reads;
+
+/* In place of libc's, for the library too: it counts. */
+char *getenv(const char *name)
+{
+    size_t length = strlen(name);
+    char **entry;
+
+    environment_reads++;
+    for (entry = environ; *entry != NULL; entry++) {
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') {
+            return *entry + length + 1;
+        }
+    }
+    return NULL;
+}
+
+/* A host may change its environment from another thread: it is read only when a flag asks. */
+static void the_environment_is_not_read(void)
+{
+    struct peer peer;
+    mfa_client_options options = MFA_CLIENT_OPTIONS_INIT;
+    mfa_hyperid *client;
+
+    peer_start(&peer, PEER_ANSWERS, AVAILABLE);
+    environment_reads = 0;
+    client = hyperid_at(peer.listener.url);
+    check_int("a call that reads no environment", ask(client, "token", 5000), MFA_OK);
+    mfa_hyperid_free(client);
+    options.base_url = "https://api.example.com";
+    mfa_hyperid_free(hyperid_with(&options));
+    check_int("reads of the environment, unasked", environment_reads, 0);
+    options.flags = MFA_CLIENT_PROXY_FROM_ENV;
+    mfa_hyperid_free(hyperid_with(&options));
+    check(environment_reads > 0, "reads of the environment, asked for", "none was seen");
+    peer_stop(&peer);
+}
+
 /* Proxies are taken from the environment only when a flag asks. */
 static void no_proxy_from_the_environment(void)
 {
@@ -543,6 +603,7 @@ int main(void)
 
     no_sigpipe();
     a_rain_of_signals(url);
+    a_deadline_under_a_rain_of_signals();
     forked_children();
     forked_while_busy();
     a_child_triggers();
@@ -550,6 +611,7 @@ int main(void)
     idle_connections();
     errno_is_not_used();
     no_key_log();
+    the_environment_is_not_read();
     no_proxy_from_the_environment();
     stays_loaded();
     return check_finish();

@@ -1,0 +1,221 @@
+//! One request and its answer on one connection.
+//!
+//! The rules of HTTP/1.1 are ureq's: its protocol engine, `ureq-proto`, writes and reads messages in
+//! buffers and does no I/O, so that all that waits is in `transport`. ureq's own agent above it is
+//! not used: it reads the environment when it is set up, keeps statics that a fork can leave half
+//! made, hands out pooled connections without a word about deadlines, and costs a call as much as all
+//! else in it together (benches/README.md).
+
+use std::time::SystemTime;
+
+use ureq::http::header::{CONTENT_LENGTH, HOST};
+use ureq::http::{HeaderValue, Method, Request, Response, Uri};
+use ureq_proto::BodyMode;
+use ureq_proto::client::state::{Prepare, RecvBody, RecvResponse};
+use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
+
+use crate::error::{Code, Error};
+use crate::http::context::Context;
+use crate::http::head::Head;
+use crate::http::transport::Wire;
+use crate::http::{Answer, MAX_BODY, MAX_HEADER};
+use crate::secret::{Secret, Wiped};
+
+/// A request: always a POST, always with a body.
+pub(super) struct Outgoing<'a> {
+    pub(super) uri: &'a Uri,
+    pub(super) host: &'a HeaderValue,
+    /// The header lines that all requests of a client have, each with its end.
+    pub(super) lines: &'a [u8],
+    pub(super) bearer: Option<&'a Secret>,
+    pub(super) body: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    fn prepare(&self) -> Result<Call<Prepare>, ureq_proto::Error> {
+        let mut request = Request::new(());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri.clone();
+        let mut call = Call::new(request)?;
+        call.header(HOST, self.host.clone())?;
+        call.header(CONTENT_LENGTH, HeaderValue::from(self.body.len()))?;
+        Ok(call)
+    }
+
+    /// At least what it takes.
+    fn size(&self) -> usize {
+        let path = self.uri.path().len();
+        let token = self.bearer.map_or(0, |bearer| bearer.expose().len());
+        256 + path + self.host.len() + self.lines.len() + token + self.body.len()
+    }
+}
+
+/// An exchange under way.
+pub(super) struct Exchange<'a, 'c> {
+    wire: &'a mut Wire,
+    context: &'a mut Context<'c>,
+    /// The answer was read to its end, and the connection may serve another request.
+    pub(super) may_go_on: bool,
+}
+
+impl<'a, 'c> Exchange<'a, 'c> {
+    pub(super) fn new(wire: &'a mut Wire, context: &'a mut Context<'c>) -> Self {
+        Exchange { wire, context, may_go_on: false }
+    }
+
+    /// Sends the request in one write, and reads its answer.
+    pub(super) fn run(&mut self, request: &Outgoing<'_>) -> Result<Answer, Error> {
+        let mut call = self.write(request).map_err(|e| Error::internal(format!("bad request: {e}")))?;
+        self.wire.flush(self.context)?;
+        let response = self.read_head(&mut call)?;
+        let status = response.status().as_u16();
+        let head = Head::read(response.headers());
+        let retry_after = head.retry_after(SystemTime::now());
+        match head.check().and_then(|()| self.read_body(call)) {
+            Ok(body) => Ok(Answer { status, retry_after, body }),
+            // The status is the answer; a broken or endless error page does not change it. The
+            // caller's cancel and deadline do.
+            Err(error) if !(200..300).contains(&status) && !is_interruption(&error) => {
+                Ok(Answer { status, retry_after, body: Wiped::default() })
+            }
+            Err(error) => Err(Error { http_status: Some(status), ..error }),
+        }
+    }
+
+    /// Writes the whole request to the connection's buffer.
+    ///
+    /// The engine writes the lines that its rules are about. The others are put in behind them, as
+    /// they are: they have been checked, and the engine logs what it writes, secrets and all.
+    fn write(&mut self, request: &Outgoing<'_>) -> Result<Call<RecvResponse>, ureq_proto::Error> {
+        const END_OF_LINE: &[u8] = b"\r\n";
+        let buffers = &mut self.wire.buffers;
+        buffers.expect_output(request.size());
+        let mut call = request.prepare()?.proceed();
+        while !call.can_proceed() {
+            let amount = call.write(buffers.output())?;
+            buffers.hold(amount);
+        }
+        buffers.take_back(END_OF_LINE.len());
+        buffers.append(request.lines);
+        if let Some(bearer) = request.bearer {
+            for part in [b"authorization: Bearer ", bearer.expose().as_bytes(), END_OF_LINE] {
+                buffers.append(part);
+            }
+        }
+        buffers.append(END_OF_LINE);
+        buffers.append(request.body);
+        let mut call = match call.proceed()? {
+            Some(SendRequestResult::SendBody(call)) => call,
+            // There is always a body, and no request says "Expect".
+            _ => return Err(ureq_proto::Error::BodyNotAllowed),
+        };
+        call.consume_direct_write(request.body.len())?;
+        call.proceed().ok_or(ureq_proto::Error::BodyNotAllowed)
+    }
+
+    fn read_head(&mut self, call: &mut Call<RecvResponse>) -> Result<Response<()>, Error> {
+        loop {
+            let input = self.wire.buffers.input();
+            // Takes in a 1xx without returning it.
+            let (amount, response) = call.try_response(input, false).map_err(not_http)?;
+            let size = if response.is_some() { amount } else { input.len() };
+            if size > MAX_HEADER {
+                return Err(header_too_large());
+            }
+            self.wire.buffers.input_consume(amount);
+            if let Some(response) = response {
+                return Ok(response);
+            }
+            if amount == 0 && !self.wire.fill(self.context)? {
+                return Err(cut_short());
+            }
+        }
+    }
+
+    fn read_body(&mut self, call: Call<RecvResponse>) -> Result<Wiped, Error> {
+        self.may_go_on = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(call)) => return self.read_until_its_end(call),
+            Some(RecvResponseResult::Cleanup(call)) => !call.must_close_connection(),
+            Some(RecvResponseResult::Redirect(call)) => !call.must_close_connection(),
+            None => false,
+        };
+        Ok(Wiped::default())
+    }
+
+    fn read_until_its_end(&mut self, mut call: Call<RecvBody>) -> Result<Wiped, Error> {
+        // Without a length and in one piece: it ends with the connection.
+        let is_open_ended = call.body_mode() == BodyMode::CloseDelimited;
+        let mut body = Body::new();
+        while is_open_ended || !call.can_proceed() {
+            let (used, amount) = call.read(self.wire.buffers.input(), body.room()).map_err(not_http)?;
+            self.wire.buffers.input_consume(used);
+            body.add(amount)?;
+            if used == 0 && amount == 0 && !self.wire.fill(self.context)? {
+                // Some servers leave the last line end out.
+                let is_whole = is_open_ended || call.is_ended_chunked();
+                return if is_whole { Ok(body.finish()) } else { Err(cut_short()) };
+            }
+        }
+        self.may_go_on = match call.proceed() {
+            Some(RecvBodyResult::Cleanup(call)) => !call.must_close_connection(),
+            Some(RecvBodyResult::Redirect(call)) => !call.must_close_connection(),
+            None => false,
+        };
+        Ok(body.finish())
+    }
+}
+
+/// A body as it comes in.
+struct Body {
+    bytes: Wiped,
+    filled: usize,
+}
+
+impl Body {
+    fn new() -> Self {
+        Body { bytes: Wiped::from(vec![0; 512]), filled: 0 }
+    }
+
+    /// Where more of it may be put; never empty.
+    fn room(&mut self) -> &mut [u8] {
+        if self.filled == self.bytes.len() {
+            // Growing in place could leave a copy behind in freed memory.
+            let mut grown = Wiped::from(vec![0; 4 * self.filled]);
+            grown[..self.filled].copy_from_slice(&self.bytes);
+            self.bytes = grown;
+        }
+        &mut self.bytes[self.filled..]
+    }
+
+    fn add(&mut self, amount: usize) -> Result<(), Error> {
+        self.filled += amount;
+        if self.filled <= MAX_BODY {
+            return Ok(());
+        }
+        Err(Error::new(Code::AnswerTooLarge, format!("the answer's body exceeds {MAX_BODY} bytes")))
+    }
+
+    fn finish(mut self) -> Wiped {
+        self.bytes.truncate(self.filled);
+        self.bytes
+    }
+}
+
+fn is_interruption(error: &Error) -> bool {
+    matches!(error.code, Code::Cancelled | Code::Timeout | Code::RequestTimeout)
+}
+
+fn not_http(error: ureq_proto::Error) -> Error {
+    match error {
+        ureq_proto::Error::HttpParseTooManyHeaders => header_too_large(),
+        other => Error::malformed(format!("the answer is not valid HTTP: {other}")),
+    }
+}
+
+fn header_too_large() -> Error {
+    Error::new(Code::AnswerTooLarge, format!("the answer's header exceeds {MAX_HEADER} bytes or 128 lines"))
+}
+
+fn cut_short() -> Error {
+    Error::new(Code::ConnectionLost, "the connection ended before a whole answer had arrived")
+}
