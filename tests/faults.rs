@@ -4,61 +4,20 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use mfa::{CallOptions, Capillary, ClientOptions, Code, Error, HyperId, Request};
+use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, Request};
+use support::alone::{Census, alone};
+use support::calls::Call;
 use support::{Peer, Reply, Then};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
 /// Room for one or two repeats, and for a noisy machine after the last.
 const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Call {
-    Availability,
-    Types,
-    Start,
-    Status,
-    Cancel,
-    Registered,
-}
-
-impl Call {
-    const ALL: [Call; 6] =
-        [Call::Availability, Call::Types, Call::Start, Call::Status, Call::Cancel, Call::Registered];
-
-    fn run(self, options: &ClientOptions) -> Result<(), Error> {
-        let call = CallOptions { timeout: Some(CALL_TIMEOUT), cancel: None };
-        if self == Call::Registered {
-            return Capillary::new(options)?.is_mfa_registered("b", "d", "t", &call).map(|_| ());
-        }
-        let client = HyperId::new(options)?;
-        match self {
-            Call::Availability => client.availability("t", &call).map(|_| ()),
-            Call::Types => client.two_factor_types("t", &call).map(|_| ()),
-            Call::Start => {
-                client.start("t", &Request { question: Some("?"), ..Request::default() }, &call).map(|_| ())
-            }
-            Call::Status => client.status("t", 3, &call).map(|_| ()),
-            _ => client.cancel("t", 3, &call),
-        }
-    }
-
-    fn is_repeatable(self) -> bool {
-        !matches!(self, Call::Start | Call::Cancel)
-    }
-
-    fn success(self) -> &'static str {
-        match self {
-            Call::Availability => r#"{"result":0,"is_available":true}"#,
-            Call::Types => r#"{"result":0,"auth_types":[]}"#,
-            Call::Start => r#"{"result":0,"transaction_id":3}"#,
-            Call::Status => r#"{"result":0,"transaction_status":0}"#,
-            Call::Cancel => r#"{"result":0}"#,
-            Call::Registered => r#"{"status":{"success":true,"code":200}}"#,
-        }
-    }
+fn call_options() -> CallOptions<'static> {
+    CallOptions { timeout: Some(CALL_TIMEOUT), cancel: None }
 }
 
 fn options(url: String) -> ClientOptions {
@@ -74,7 +33,7 @@ fn options(url: String) -> ClientOptions {
 fn outcome(call: Call, reply: Reply) -> (Option<Error>, Peer) {
     let peer = Peer::new(move |_| reply.clone());
     let start = Instant::now();
-    let result = call.run(&options(peer.url()));
+    let result = call.run(&options(peer.url()), &call_options());
     assert!(start.elapsed() < CALL_TIMEOUT + Duration::from_secs(2), "{call:?} took {:?}", start.elapsed());
     (result.err(), peer)
 }
@@ -222,6 +181,7 @@ fn faults(call: Call) -> Vec<(&'static str, Reply, Code)> {
 
 fn check_faults(call: Call) {
     for (name, reply, expected) in faults(call) {
+        let before = Census::take();
         let (error, peer) = outcome(call, reply);
         let error = error.unwrap_or_else(|| panic!("{call:?}: {name} was taken for an answer"));
         assert_eq!(error.code, expected, "{call:?}: {name}: {error}");
@@ -232,6 +192,8 @@ fn check_faults(call: Call) {
         }
         assert_eq!(error.outcome_unknown, call == Call::Start, "{call:?}: {name}");
         assert_eq!(peer.connections(), requests.len(), "{call:?}: {name}: a failed connection served again");
+        drop(peer);
+        before.wait_for(name);
     }
 }
 
@@ -267,166 +229,290 @@ fn a_server_that_never_stops_sending_is_bounded() {
     for (name, first, piece, expected) in cases {
         let (url, server) = flood(first, piece);
         let start = Instant::now();
-        let error = Call::Cancel.run(&options(url)).unwrap_err();
+        let error = Call::Cancel.run(&options(url), &call_options()).unwrap_err();
         assert_eq!(error.code, expected, "{name}: {error}");
         assert!(start.elapsed() < Duration::from_secs(3), "{name} took {:?}", start.elapsed());
         server.join().unwrap();
     }
 }
 
-// One test each, so that they wait side by side.
+// One test each, so that they wait side by side; and a process each, so that what they leave can be
+// counted.
 #[test]
 fn faults_of_availability() {
-    check_faults(Call::Availability);
+    alone("faults_of_availability", || check_faults(Call::Availability));
 }
 
 #[test]
 fn faults_of_two_factor_types() {
-    check_faults(Call::Types);
+    alone("faults_of_two_factor_types", || check_faults(Call::Types));
 }
 
 #[test]
 fn faults_of_start() {
-    check_faults(Call::Start);
+    alone("faults_of_start", || check_faults(Call::Start));
 }
 
 #[test]
 fn faults_of_status() {
-    check_faults(Call::Status);
+    alone("faults_of_status", || check_faults(Call::Status));
 }
 
 #[test]
 fn faults_of_cancel() {
-    check_faults(Call::Cancel);
+    alone("faults_of_cancel", || check_faults(Call::Cancel));
 }
 
 #[test]
 fn faults_of_is_mfa_registered() {
-    check_faults(Call::Registered);
+    alone("faults_of_is_mfa_registered", || check_faults(Call::Registered));
 }
 
 #[test]
 fn unusual_but_valid_answers_are_read() {
-    for call in Call::ALL {
-        let ok = call.success();
-        let (first, rest) = ok.split_at(5);
-        let chunked =
-            format!("5;ext=\"v\"\r\n{first}\r\n{:x}; a\r\n{rest}\r\n0\r\nTrailer: x\r\n\r\n", rest.len());
-        let one_by_one = sized(ok).into_bytes().iter().map(|b| vec![*b]).collect();
-        let answers = [
-            (
-                "chunks with extensions and trailers",
-                Reply::raw(head("Transfer-Encoding: chunked\r\n") + &chunked),
-            ),
-            ("one byte at a time", Reply { pieces: one_by_one, then: Then::KeepOpen }),
-            ("a 100 before it", Reply::raw("HTTP/1.1 100 Continue\r\n\r\n".to_owned() + &sized(ok))),
-            (
-                "a 103 before it",
-                Reply::raw("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_owned() + &sized(ok)),
-            ),
-            (
-                "HTTP/1.0 without a length",
-                Reply::raw(format!("HTTP/1.0 200 OK\r\n\r\n{ok}")).then(Then::Close),
-            ),
-            ("no length, closed", Reply::raw(head("") + ok).then(Then::Close)),
-            ("no reason", Reply::raw(format!("HTTP/1.1 200\r\nContent-Length: {}\r\n\r\n{ok}", ok.len()))),
-            ("identity", Reply::with_headers(200, "Content-Encoding: identity\r\n", ok)),
-        ];
-        for (name, reply) in answers {
-            let (error, _peer) = outcome(call, reply);
-            assert!(error.is_none(), "{call:?}: {name}: {error:?}");
+    alone("unusual_but_valid_answers_are_read", || {
+        let before = Census::take();
+        for call in Call::ALL {
+            let ok = call.success();
+            let (first, rest) = ok.split_at(5);
+            let chunked =
+                format!("5;ext=\"v\"\r\n{first}\r\n{:x}; a\r\n{rest}\r\n0\r\nTrailer: x\r\n\r\n", rest.len());
+            let one_by_one = sized(ok).into_bytes().iter().map(|b| vec![*b]).collect();
+            let answers = [
+                (
+                    "chunks with extensions and trailers",
+                    Reply::raw(head("Transfer-Encoding: chunked\r\n") + &chunked),
+                ),
+                ("one byte at a time", Reply { pieces: one_by_one, then: Then::KeepOpen }),
+                ("a 100 before it", Reply::raw("HTTP/1.1 100 Continue\r\n\r\n".to_owned() + &sized(ok))),
+                (
+                    "a 103 before it",
+                    Reply::raw("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_owned() + &sized(ok)),
+                ),
+                (
+                    "HTTP/1.0 without a length",
+                    Reply::raw(format!("HTTP/1.0 200 OK\r\n\r\n{ok}")).then(Then::Close),
+                ),
+                ("no length, closed", Reply::raw(head("") + ok).then(Then::Close)),
+                (
+                    "no reason",
+                    Reply::raw(format!("HTTP/1.1 200\r\nContent-Length: {}\r\n\r\n{ok}", ok.len())),
+                ),
+                ("identity", Reply::with_headers(200, "Content-Encoding: identity\r\n", ok)),
+            ];
+            for (name, reply) in answers {
+                let (error, _peer) = outcome(call, reply);
+                assert!(error.is_none(), "{call:?}: {name}: {error:?}");
+            }
         }
-    }
+
+        before.wait_for("unusual_but_valid_answers_are_read");
+    });
 }
 
 #[test]
 fn a_refused_connection_is_told() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    for call in Call::ALL {
-        let error = call.run(&options(url.clone())).unwrap_err();
-        assert_eq!(error.code, Code::Connect, "{call:?}");
-        assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
-        assert!(!error.outcome_unknown && error.retryable);
-        assert_eq!(error.attempts > 1, call.is_repeatable());
-    }
+    alone("a_refused_connection_is_told", || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        let before = Census::take();
+        for call in Call::ALL {
+            let error = call.run(&options(url.clone()), &call_options()).unwrap_err();
+            assert_eq!(error.code, Code::Connect, "{call:?}");
+            assert_eq!(error.os_error, Some(libc::ECONNREFUSED));
+            assert!(!error.outcome_unknown && error.retryable);
+            assert_eq!(error.attempts > 1, call.is_repeatable());
+        }
+        before.wait_for("refused");
+    });
 }
 
 #[test]
 fn an_unreachable_address_is_told() {
-    // No packet leaves the machine: TCP cannot be sent to a multicast address.
-    for call in Call::ALL {
-        let error = call.run(&options("https://224.0.0.1".into())).unwrap_err();
-        assert_eq!(error.code, Code::Connect, "{call:?}: {error}");
-        assert!(error.os_error.is_some());
-    }
+    alone("an_unreachable_address_is_told", || {
+        let before = Census::take();
+        // No packet leaves the machine: TCP cannot be sent to a multicast address.
+        for call in Call::ALL {
+            let error = call.run(&options("https://224.0.0.1".into()), &call_options()).unwrap_err();
+            assert_eq!(error.code, Code::Connect, "{call:?}: {error}");
+            assert!(error.os_error.is_some() && !error.outcome_unknown);
+        }
+        before.wait_for("unreachable");
+    });
 }
 
 #[test]
 fn a_name_that_does_not_exist_is_told() {
-    // RFC 6761: "invalid" never resolves. Where no resolver answers, the deadline ends the call.
-    let error = Call::Start.run(&options("https://nowhere.invalid".into())).unwrap_err();
-    let expected = [Code::Dns, Code::RequestTimeout];
-    assert!(expected.contains(&error.code), "{error}");
-    assert!(!error.outcome_unknown);
-}
-
-#[test]
-fn a_server_that_never_accepts_is_silent() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    // RFC 6761: "invalid" never resolves. Where no resolver answers, the deadline ends the call, and
+    // the threads that still ask, four at the most, are the one thing that outlives it.
     for call in Call::ALL {
-        let error = call.run(&options(url.clone())).unwrap_err();
-        assert_eq!(error.code, Code::RequestTimeout, "{call:?}");
-        assert_eq!(error.outcome_unknown, call == Call::Start);
+        let error = call.run(&options("https://nowhere.invalid".into()), &call_options()).unwrap_err();
+        let expected = [Code::Dns, Code::RequestTimeout, Code::Timeout];
+        assert!(expected.contains(&error.code), "{call:?}: {error}");
+        assert!(!error.outcome_unknown && error.retryable);
     }
 }
 
 #[test]
+fn a_server_that_never_accepts_is_silent() {
+    alone("a_server_that_never_accepts_is_silent", || {
+        let before = Census::take();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        for call in Call::ALL {
+            let error = call.run(&options(url.clone()), &call_options()).unwrap_err();
+            assert_eq!(error.code, Code::RequestTimeout, "{call:?}");
+            assert_eq!(error.outcome_unknown, call == Call::Start);
+        }
+        drop(listener);
+        before.wait_for("never accepted");
+    });
+}
+
+/// A listener whose queue is full: the system drops whatever else wants to connect, as a dead host
+/// would. It stays so as long as what is returned lives.
+fn dead_listener() -> (TcpListener, Vec<TcpStream>) {
+    use std::os::fd::AsRawFd;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // SAFETY: the descriptor is open; listening again only changes the length of the queue.
+    unsafe { libc::listen(listener.as_raw_fd(), 0) };
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        waiting.push(stream);
+        assert!(waiting.len() < 100, "the queue is never full");
+    }
+    (listener, waiting)
+}
+
+#[test]
+fn a_dead_address_does_not_keep_the_other_family_from_being_tried() {
+    alone("a_dead_address_does_not_keep_the_other_family_from_being_tried", || {
+        let before = Census::take();
+        let (dead, waiting) = dead_listener();
+        let port = dead.local_addr().unwrap().port();
+        let Ok(live) = TcpListener::bind(("::1", port)) else {
+            println!("not tried: no IPv6 here, or the port is taken");
+            return;
+        };
+        for call in Call::ALL {
+            let server = live.try_clone().unwrap();
+            let answer = sized(call.success());
+            let thread = std::thread::spawn(move || {
+                let (mut stream, _) = server.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            // "localhost" is 127.0.0.1 and then ::1.
+            let result = call.run(
+                &ClientOptions {
+                    request_timeout: Duration::from_secs(10),
+                    ..options(format!("http://localhost:{port}"))
+                },
+                &CallOptions { timeout: Some(Duration::from_secs(10)), cancel: None },
+            );
+            assert!(result.is_ok(), "{call:?}: {result:?}");
+            thread.join().unwrap();
+        }
+        drop((dead, waiting, live));
+        before.wait_for("a dead address");
+    });
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_read_as_http_reads_it() {
+    alone("an_answer_that_comes_before_the_request_is_read_as_http_reads_it", || {
+        let before = Census::take();
+        for call in Call::ALL {
+            for (answer, expected) in [
+                (sized(call.success()), None),
+                ("HTTP/1.1 413 X\r\nContent-Length: 0\r\n\r\n".to_owned(), Some(Code::HttpStatus)),
+            ] {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let url = format!("http://{}", listener.local_addr().unwrap());
+                let server = std::thread::spawn(move || {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    let _ = stream.read(&mut [0; 4096]);
+                });
+                let result = call.run(&options(url), &call_options());
+                assert_eq!(result.as_ref().err().map(|e| e.code), expected, "{call:?}: {result:?}");
+                server.join().unwrap();
+            }
+        }
+        before.wait_for("an early answer");
+    });
+}
+
+#[test]
 fn an_unasked_answer_is_never_taken_for_an_answer() {
-    let denied = r#"{"result":0,"transaction_status":1,"transaction_complete_result":1}"#;
-    let approved = r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#;
-    let second = sized(approved);
+    alone("an_unasked_answer_is_never_taken_for_an_answer", || {
+        let before = Census::take();
+        for call in Call::ALL {
+            check_unasked_answers(call);
+        }
+        before.wait_for("unasked answers");
+    });
+}
+
+fn check_unasked_answers(call: Call) {
+    let (asked, unasked) = (sized(call.success()), sized(call.unasked()));
     // As large as the client's first buffer, exactly: the unasked answer lies just behind it.
-    let padding = 4096 - sized(denied).len() - "X: \r\n".len();
-    let filling =
-        head(&format!("Content-Length: {}\r\nX: {}\r\n", denied.len(), "p".repeat(padding))) + denied;
+    let padding = 4096 - asked.len() - "X: \r\n".len();
+    let filling = asked.replacen("\r\n\r\n", &format!("\r\nX: {}\r\n\r\n", "p".repeat(padding)), 1);
     assert_eq!(filling.len(), 4096);
-    let half = second.len() / 2;
     let replies = [
-        ("in the same packet", Reply::raw(sized(denied) + &second)),
-        ("half of it", Reply::raw(sized(denied) + &second[..half])),
-        ("behind a full buffer", Reply::raw(filling.clone() + &second)),
+        ("in the same packet", Reply::raw(asked.clone() + &unasked)),
+        ("half of it", Reply::raw(asked.clone() + &unasked[..unasked.len() / 2])),
+        ("behind a full buffer", Reply::raw(filling + &unasked)),
         (
             "in a packet of its own",
-            Reply { pieces: vec![sized(denied).into(), second.clone().into()], then: Then::KeepOpen },
+            Reply { pieces: vec![asked.clone().into(), unasked.into()], then: Then::KeepOpen },
         ),
-        ("one byte", Reply::raw(sized(denied) + "H")),
+        ("one byte", Reply::raw(asked + "H")),
     ];
     for (name, reply) in replies {
         let peer = Peer::new(move |_| reply.clone());
-        let client = peer.hyperid();
-        for round in 0..3 {
-            let read = client.status("t", 3, &CallOptions::default()).unwrap();
-            assert_eq!(read.raw_complete_result, Some(1), "{name}, round {round}");
-            peer.wait_until_done(round + 1);
+        let ask = call.of(&peer.options());
+        for round in 1..=3 {
+            let result = ask(&CallOptions::default());
+            assert!(result.is_ok(), "{call:?}: {name}, round {round}: {result:?}");
+            peer.wait_until_done(round);
         }
-        assert_eq!(peer.connections(), 3, "{name}");
+        assert_eq!(peer.connections(), 3, "{call:?}: {name}");
+    }
+}
+
+#[test]
+fn an_unasked_approval_is_never_taken_for_an_answer() {
+    let denied = r#"{"result":0,"transaction_status":1,"transaction_complete_result":1}"#;
+    let reply = Reply::raw(sized(denied) + &sized(Call::Status.unasked()));
+    let peer = Peer::new(move |_| reply.clone());
+    let client = peer.hyperid();
+    for _ in 0..3 {
+        let read = client.status("t", 3, &CallOptions::default()).unwrap();
+        assert_eq!(read.raw_complete_result, Some(1));
     }
 }
 
 #[test]
 fn a_redirect_is_never_followed() {
-    let elsewhere = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
-    for status in [301, 302, 303, 307, 308] {
-        let location = format!("Location: {}/mfa-client/availability-check\r\n", elsewhere.url());
-        for call in Call::ALL {
-            let (error, _) = outcome(call, Reply::with_headers(status, &location, ""));
-            assert_eq!(error.unwrap().code, Code::HttpStatus, "{call:?} {status}");
+    alone("a_redirect_is_never_followed", || {
+        let before = Census::take();
+        let elsewhere = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
+        for status in [301, 302, 303, 307, 308] {
+            let location = format!("Location: {}/mfa-client/availability-check\r\n", elsewhere.url());
+            for call in Call::ALL {
+                let (error, _) = outcome(call, Reply::with_headers(status, &location, ""));
+                assert_eq!(error.unwrap().code, Code::HttpStatus, "{call:?} {status}");
+            }
         }
-    }
-    assert_eq!(elsewhere.connections(), 0);
+        assert_eq!(elsewhere.connections(), 0);
+        drop(elsewhere);
+
+        before.wait_for("a_redirect_is_never_followed");
+    });
 }
 
 #[test]

@@ -7,8 +7,9 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, Request};
+use mfa::{CallOptions, ClientOptions, Code, HyperId};
 use mfa_sandbox::{Options, Sandbox};
+use support::calls::Call;
 use zeroize::Zeroizing;
 
 fn call() -> CallOptions<'static> {
@@ -113,15 +114,19 @@ fn tls_goes_through_a_tunnel() {
     assert!(log.iter().all(|r| r.header("proxy-authorization").is_none()));
 }
 
-fn refusal(answer: &'static str) -> Error {
+/// What each call says of a proxy that answers so, and that none of it has reached the server.
+fn check_refusals(answer: &'static str, expected: Code, status: Option<u16>) {
     let sandbox = tls_sandbox();
     let proxy = Tunnels::new(answer, None);
-    let client = HyperId::new(&options(&sandbox, "https://localhost:4443", proxy.url(""))).unwrap();
-    let request = Request { question: Some("?"), ..Request::default() };
-    let error = client.start("sandbox-approve", &request, &call()).unwrap_err();
-    assert!(!error.outcome_unknown, "{error}");
+    let options = options(&sandbox, "https://localhost:4443", proxy.url(""));
+    // After one attempt that timed out there is no room for another.
+    let call_options = CallOptions { timeout: Some(Duration::from_millis(640)), cancel: None };
+    for call in Call::ALL {
+        let error = call.run(&options, &call_options).unwrap_err();
+        assert_eq!((error.code, error.http_status), (expected, status), "{call:?}: {answer}: {error}");
+        assert!(!error.outcome_unknown, "{call:?}: {error}");
+    }
     assert_eq!(sandbox.connection_count(), 0);
-    error
 }
 
 #[test]
@@ -134,11 +139,10 @@ fn a_proxy_that_refuses_is_told() {
         ("SSH-2.0-OpenSSH\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\n\r\nand more", None),
     ] {
-        let error = refusal(answer);
-        assert_eq!((error.code, error.http_status), (Code::Proxy, status), "{answer}");
+        check_refusals(answer, Code::Proxy, status);
     }
-    let error = refusal("HTTP/1.1 200");
-    assert_eq!(error.code, Code::RequestTimeout, "a silent proxy is bounded: {error}");
+    // Half an answer: a silent proxy is bounded.
+    check_refusals("HTTP/1.1 200", Code::RequestTimeout, None);
 }
 
 #[test]
@@ -147,9 +151,11 @@ fn a_proxy_that_is_not_there_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Some(Zeroizing::new(format!("http://{}", listener.local_addr().unwrap())));
     drop(listener);
-    let client = HyperId::new(&options(&sandbox, "https://localhost:4443", url)).unwrap();
-    let error = client.cancel("t", 3, &call()).unwrap_err();
-    assert_eq!(error.code, Code::Connect, "{error}");
+    let options = options(&sandbox, "https://localhost:4443", url);
+    for call in Call::ALL {
+        let error = call.run(&options, &self::call()).unwrap_err();
+        assert_eq!(error.code, Code::Connect, "{call:?}: {error}");
+    }
 }
 
 #[test]

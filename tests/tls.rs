@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, WaitOptions};
@@ -13,6 +13,8 @@ use mfa_sandbox::{Options, Sandbox};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use support::alone::{Census, alone};
+use support::calls::Call;
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
 
@@ -107,12 +109,12 @@ fn answer_all(mut tls: Tls) {
     }
 }
 
+fn options(url: &str, ca: &str) -> ClientOptions {
+    ClientOptions { base_url: Some(url.into()), ca_pem: Some(ca.into()), ..ClientOptions::default() }
+}
+
 fn client(url: &str, ca: &str) -> Result<HyperId, Error> {
-    HyperId::new(&ClientOptions {
-        base_url: Some(url.into()),
-        ca_pem: Some(ca.into()),
-        ..ClientOptions::default()
-    })
+    HyperId::new(&options(url, ca))
 }
 
 #[test]
@@ -143,56 +145,65 @@ fn both_versions_are_spoken_and_connections_kept() {
     }
 }
 
-fn refusal(identity: Identity, trusted: &str, host: Option<&str>) -> Error {
-    let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), 1, |mut tls| {
+/// What each call says of a server that shows this certificate.
+fn check_refusals(identity: Identity, trusted: &str, host: Option<&str>, expected: &str) {
+    let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), Call::ALL.len(), |mut tls| {
         let _ = tls.read(&mut [0; 16]);
     });
     let url = host.map_or(url.clone(), |host| url.replace("127.0.0.1", host));
-    let error = client(&url, trusted).unwrap().availability("t", &call()).unwrap_err();
+    for call in Call::ALL {
+        let error = call.run(&options(&url, trusted), &self::call()).unwrap_err();
+        assert_eq!(error.code, Code::Tls, "{call:?}: {error}");
+        assert!(error.message.contains(expected), "{call:?}: {expected}: {}", error.message);
+        assert_eq!(error.attempts, 1, "a bad certificate is no passing trouble");
+        assert!(!error.retryable && !error.outcome_unknown);
+    }
     server.join().unwrap();
-    assert_eq!(error.code, Code::Tls, "{error}");
-    assert_eq!(error.attempts, 1, "a bad certificate is no passing trouble");
-    error
 }
 
 #[test]
 fn what_a_certificate_lacks_is_told_apart() {
-    let ca = Ca::new("own");
-    let other = Ca::new("other");
-    let long_ago = |p: &mut CertificateParams| {
-        p.not_before = rcgen::date_time_ymd(2001, 1, 1);
-        p.not_after = rcgen::date_time_ymd(2002, 1, 1);
-    };
-    let to_come = |p: &mut CertificateParams| {
-        p.not_before = rcgen::date_time_ymd(2090, 1, 1);
-        p.not_after = rcgen::date_time_ymd(2091, 1, 1);
-    };
-    let cases = [
-        (ca.leaf("127.0.0.1", long_ago), "has expired", None),
-        (ca.leaf("127.0.0.1", to_come), "is not valid yet", None),
-        (ca.leaf("elsewhere.example", |_| {}), "is for another host", None),
-        (ca.leaf("127.0.0.1", |_| {}), "is for another host", Some("localhost")),
-        (other.leaf("127.0.0.1", |_| {}), "unknown issuer", None),
-    ];
-    for (identity, text, host) in cases {
-        let error = refusal(identity, &ca.pem(), host);
-        assert!(error.message.contains(text), "{text}: {}", error.message);
-    }
+    alone("what_a_certificate_lacks_is_told_apart", || {
+        let before = Census::take();
+        let ca = Ca::new("own");
+        let other = Ca::new("other");
+        let long_ago = |p: &mut CertificateParams| {
+            p.not_before = rcgen::date_time_ymd(2001, 1, 1);
+            p.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        };
+        let to_come = |p: &mut CertificateParams| {
+            p.not_before = rcgen::date_time_ymd(2090, 1, 1);
+            p.not_after = rcgen::date_time_ymd(2091, 1, 1);
+        };
+        let cases = [
+            (ca.leaf("127.0.0.1", long_ago), "has expired", None),
+            (ca.leaf("127.0.0.1", to_come), "is not valid yet", None),
+            (ca.leaf("elsewhere.example", |_| {}), "is for another host", None),
+            (ca.leaf("127.0.0.1", |_| {}), "is for another host", Some("localhost")),
+            (other.leaf("127.0.0.1", |_| {}), "unknown issuer", None),
+            (self_signed(), "unknown issuer", None),
+        ];
+        for (identity, expected, host) in cases {
+            check_refusals(identity, &ca.pem(), host, expected);
+        }
+        before.wait_for("refused certificates");
+    });
 }
 
-#[test]
-fn a_self_signed_certificate_and_the_built_in_roots_do_not_fit() {
+fn self_signed() -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let identity = Identity { certificate: certificate.der().clone(), key: key.serialize_der() };
-    let error = refusal(identity, &Ca::new("own").pem(), None);
-    assert!(error.message.contains("unknown issuer"), "{}", error.message);
+    Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
+}
 
+#[test]
+fn the_built_in_roots_do_not_trust_anybody() {
     let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
     let options = ClientOptions { base_url: Some(sandbox.hyperid_url().into()), ..ClientOptions::default() };
-    let error = HyperId::new(&options).unwrap().availability("t", &call()).unwrap_err();
-    assert_eq!(error.code, Code::Tls);
+    for call in Call::ALL {
+        assert_eq!(call.run(&options, &self::call()).unwrap_err().code, Code::Tls);
+    }
 }
 
 #[test]
@@ -234,26 +245,66 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
 
 #[test]
 fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() {
-    let ca = Ca::new("own");
-    let cut = |mut tls: Tls| {
-        read_request(&mut tls);
-        // No length: the end of the connection is the end of the answer.
-        tls.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{AVAILABLE}").as_bytes()).unwrap();
-        tls.sock.shutdown(std::net::Shutdown::Write).unwrap();
-    };
-    let (url, _server) = serve(server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS), 4, cut);
-    let error = client(&url, &ca.pem()).unwrap().availability("t", &call()).unwrap_err();
-    assert_eq!(error.code, Code::ConnectionLost, "{error}");
+    alone("an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed", || {
+        let before = Census::take();
+        let ca = Ca::new("own");
+        let once = CallOptions { timeout: Some(Duration::from_millis(500)), cancel: None };
+        for call in Call::ALL {
+            // No length: the end of the connection is the end of the answer.
+            let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}", call.success());
+            let (url, server) = serve_open_ended(&ca, answer.clone(), false);
+            let error = call.run(&options(&url, &ca.pem()), &once).unwrap_err();
+            assert_eq!(error.code, Code::ConnectionLost, "{call:?}: {error}");
+            assert_eq!(error.outcome_unknown, call == Call::Start);
+            server.stop();
 
-    let proper = |mut tls: Tls| {
-        read_request(&mut tls);
-        tls.write_all(format!("HTTP/1.1 200 OK\r\n\r\n{AVAILABLE}").as_bytes()).unwrap();
-        tls.conn.send_close_notify();
-        tls.flush().unwrap();
-    };
-    let (url, server) = serve(server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS), 1, proper);
-    assert!(client(&url, &ca.pem()).unwrap().availability("t", &call()).unwrap());
-    server.join().unwrap();
+            let (url, server) = serve_open_ended(&ca, answer, true);
+            let result = call.run(&options(&url, &ca.pem()), &self::call());
+            assert!(result.is_ok(), "{call:?}: {result:?}");
+            server.stop();
+        }
+        before.wait_for("answers without an end");
+    });
+}
+
+/// A server for as many connections as come.
+struct Endless {
+    address: std::net::SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Endless {
+    fn stop(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address));
+        self.thread.join().unwrap();
+    }
+}
+
+/// Answers each connection's first request and closes it, with or without the closing alert.
+fn serve_open_ended(ca: &Ca, answer: String, with_alert: bool) -> (String, Endless) {
+    let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let theirs = stop.clone();
+    let thread = std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if theirs.load(Ordering::SeqCst) {
+                return;
+            }
+            let mut tls = StreamOwned::new(ServerConnection::new(config.clone()).unwrap(), stream);
+            read_request(&mut tls);
+            let _ = tls.write_all(answer.as_bytes());
+            if with_alert {
+                tls.conn.send_close_notify();
+                let _ = tls.flush();
+            }
+            let _ = tls.sock.shutdown(std::net::Shutdown::Write);
+        }
+    });
+    (format!("https://{address}"), Endless { address, stop, thread })
 }
 
 /// Wants a certificate of the same CA from the client.
@@ -342,23 +393,30 @@ fn a_wait_rides_out_a_server_that_hangs_up_in_the_handshake() {
     server.join().unwrap();
 }
 
-const UNASKED: &str = r#"{"result":0,"is_available":false}"#;
-
 /// Two answers in one record.
-fn one_record(tls: &mut Tls) {
-    tls.write_all((sized(AVAILABLE) + &sized(UNASKED)).as_bytes()).unwrap();
+fn one_record(tls: &mut Tls, call: Call) {
+    tls.write_all((sized(call.success()) + &sized(call.unasked())).as_bytes()).unwrap();
 }
 
 /// Each in a record, and a packet, of its own.
-fn two_records(tls: &mut Tls) {
-    tls.write_all(sized(AVAILABLE).as_bytes()).unwrap();
-    tls.write_all(sized(UNASKED).as_bytes()).unwrap();
+fn two_records(tls: &mut Tls, call: Call) {
+    tls.write_all(sized(call.success()).as_bytes()).unwrap();
+    tls.write_all(sized(call.unasked()).as_bytes()).unwrap();
+}
+
+/// As large as the client's first buffer, exactly: the unasked answer lies just behind it.
+fn behind_a_full_buffer(tls: &mut Tls, call: Call) {
+    let asked = sized(call.success());
+    let padding = "p".repeat(4096 - asked.len() - "X: \r\n".len());
+    let filling = asked.replacen("\r\n\r\n", &format!("\r\nX: {padding}\r\n\r\n"), 1);
+    assert_eq!(filling.len(), 4096);
+    tls.write_all((filling + &sized(call.unasked())).as_bytes()).unwrap();
 }
 
 /// The second record arrives in half: neither plaintext nor, once read, a byte in the socket.
-fn half_a_record(tls: &mut Tls) {
+fn half_a_record(tls: &mut Tls, call: Call) {
     let mut wire = Vec::new();
-    for body in [AVAILABLE, UNASKED] {
+    for body in [call.success(), call.unasked()] {
         tls.conn.writer().write_all(sized(body).as_bytes()).unwrap();
         tls.conn.write_tls(&mut wire).unwrap();
     }
@@ -374,31 +432,43 @@ std::thread_local! {
 
 #[test]
 fn an_unasked_answer_over_tls_is_never_taken_for_an_answer() {
-    let ca = Ca::new("own");
-    let cases = [
-        ("one record", one_record as fn(&mut Tls)),
-        ("two records", two_records),
-        ("half a record", half_a_record),
-    ];
-    for (name, answer) in cases {
-        let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
-        let done = Arc::new(AtomicUsize::new(0));
-        let theirs = done.clone();
-        let (url, thread) = serve(config, 3, move |mut tls| {
-            read_request(&mut tls);
-            answer(&mut tls);
-            theirs.fetch_add(1, Ordering::SeqCst);
-            if tls.sock.read(&mut [0; 1]).is_ok_and(|n| n > 0) {
-                let _ = tls.sock.write_all(&LATER.take());
-                let _ = tls.sock.read(&mut [0; 1]);
+    alone("an_unasked_answer_over_tls_is_never_taken_for_an_answer", || {
+        let before = Census::take();
+        let ca = Ca::new("own");
+        let cases = [
+            ("one record", one_record as fn(&mut Tls, Call)),
+            ("two records", two_records),
+            ("behind a full buffer", behind_a_full_buffer),
+            ("half a record", half_a_record),
+        ];
+        for (name, answer) in cases {
+            for call in Call::ALL {
+                check_unasked_answer(&ca, call, name, answer);
             }
-        });
-        let client = client(&url, &ca.pem()).unwrap();
-        for round in 1..=3 {
-            assert!(client.availability("t", &call()).unwrap(), "{name}, round {round}");
-            support::wait_until("the unasked answer is out", || done.load(Ordering::SeqCst) == round);
         }
-        drop(client);
-        thread.join().unwrap();
+        before.wait_for("unasked answers");
+    });
+}
+
+fn check_unasked_answer(ca: &Ca, call: Call, name: &str, answer: fn(&mut Tls, Call)) {
+    let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+    let done = Arc::new(AtomicUsize::new(0));
+    let theirs = done.clone();
+    let (url, thread) = serve(config, 3, move |mut tls| {
+        read_request(&mut tls);
+        answer(&mut tls, call);
+        theirs.fetch_add(1, Ordering::SeqCst);
+        if tls.sock.read(&mut [0; 1]).is_ok_and(|n| n > 0) {
+            let _ = tls.sock.write_all(&LATER.take());
+            let _ = tls.sock.read(&mut [0; 1]);
+        }
+    });
+    let ask = call.of(&options(&url, &ca.pem()));
+    for round in 1..=3 {
+        let result = ask(&self::call());
+        assert!(result.is_ok(), "{call:?}: {name}, round {round}: {result:?}");
+        support::wait_until("the unasked answer is out", || done.load(Ordering::SeqCst) == round);
     }
+    drop(ask);
+    thread.join().unwrap();
 }

@@ -5,6 +5,9 @@
 
 #![allow(dead_code)] // Each test program uses its own part.
 
+pub mod alone;
+pub mod calls;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

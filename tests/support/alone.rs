@@ -1,0 +1,43 @@
+//! Tests in processes of their own, where what is left behind can be counted.
+
+use std::process::Command;
+
+use super::wait_until;
+
+const NAME: &str = "MFA_TEST_ALONE";
+
+/// Runs the test of this `name` in a process in which nothing else happens.
+pub fn alone(name: &str, test: impl FnOnce()) {
+    if std::env::var_os(NAME).is_some() {
+        return test();
+    }
+    let program = std::env::current_exe().unwrap();
+    let run = Command::new(program).args(["--exact", name, "--nocapture"]).env(NAME, name).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    // Without the count, a name that fits no test would pass.
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// The process's descriptors and threads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Census {
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Census {
+    pub fn take() -> Self {
+        let count = |folder: &str| std::fs::read_dir(folder).map_or(0, Iterator::count);
+        Census { descriptors: count("/proc/self/fd"), threads: count("/proc/self/task") }
+    }
+
+    /// Waits until nothing is left of what came since. Threads of the tests' own servers may end a
+    /// little later than what they served.
+    pub fn wait_for(self, what: &str) {
+        let is_as_before = || {
+            let now = Census::take();
+            now.descriptors <= self.descriptors && now.threads <= self.threads
+        };
+        wait_until(&format!("{what}: nothing is left behind"), is_as_before);
+    }
+}
