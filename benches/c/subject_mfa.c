@@ -1,4 +1,4 @@
-/* libmfa: one client, which all threads share. */
+/* libmfa: one client, which all threads share. (With a cancel object: subject_mfa_cancel.c) */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +8,7 @@
 
 struct shared {
     mfa_hyperid *client;
+    mfa_call_options call;
     char token[64];
 };
 
@@ -44,6 +45,10 @@ static void *open_client(const struct bench_target *target)
         return NULL;
     }
     snprintf(shared->token, sizeof shared->token, "%s", target->token);
+    shared->call.struct_size = sizeof shared->call;
+#ifdef BENCH_WITH_CANCEL
+    shared->call.cancel = mfa_cancel_new();
+#endif
     snprintf(url, sizeof url, "%s://" BENCH_HOST ":%d", target->is_tls ? "https" : "http",
              target->port);
     options.base_url = url;
@@ -72,7 +77,7 @@ static int call(void *mine)
     mfa_transaction transaction = MFA_TRANSACTION_INIT;
     mfa_error err = MFA_ERROR_INIT;
     mfa_code code =
-        mfa_hyperid_status(shared->client, shared->token, BENCH_ID, NULL, &transaction, &err);
+        mfa_hyperid_status(shared->client, shared->token, BENCH_ID, &shared->call, &transaction, &err);
 
     if (code != MFA_OK) {
         fprintf(stderr, "%s\n", err.message);
@@ -90,6 +95,7 @@ static void close_client(void *mine)
     struct shared *shared = mine;
 
     mfa_hyperid_free(shared->client);
+    mfa_cancel_free(shared->call.cancel);
     free(shared);
 }
 

@@ -32,6 +32,7 @@ const PROGRAMS: &[Source] =
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Subject {
     Mfa,
+    MfaCancel,
     Curl,
     Bare,
     HttpClient,
@@ -42,6 +43,7 @@ impl Subject {
     pub fn name(self) -> &'static str {
         match self {
             Subject::Mfa => "libmfa",
+            Subject::MfaCancel => "libmfa with a cancel",
             Subject::Curl => "libcurl + cJSON",
             Subject::Bare => "bare socket",
             Subject::HttpClient => "Python http.client",
@@ -61,6 +63,7 @@ impl Subject {
     fn source(self) -> &'static str {
         match self {
             Subject::Mfa => "subject_mfa",
+            Subject::MfaCancel => "subject_mfa_cancel",
             Subject::Curl => "subject_curl",
             Subject::Bare => "subject_bare",
             Subject::HttpClient => "http.client",
@@ -92,7 +95,7 @@ impl Programs {
         let binaries = workspace::scratch("bench")?;
         let server = Sandbox::start(&build_server()?)?;
         let python = setup::python();
-        let (subjects, missing) = (vec![Subject::Mfa, Subject::Bare], Vec::new());
+        let (subjects, missing) = (vec![Subject::Mfa, Subject::MfaCancel, Subject::Bare], Vec::new());
         let mut programs = Self { library, subjects, missing, compiler, server, binaries, python };
         PROGRAMS.iter().try_for_each(|source| programs.compile(source.name, source.flags))?;
         for subject in &programs.subjects {
