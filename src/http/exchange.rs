@@ -114,7 +114,11 @@ impl<'a, 'c> Exchange<'a, 'c> {
     }
 
     fn read_head(&mut self, call: &mut Call<RecvResponse>) -> Result<Response<()>, Error> {
+        let mut taken = 0;
         loop {
+            if taken == 0 && !self.wire.fill(self.context)? {
+                return Err(cut_short());
+            }
             let input = self.wire.buffers.input();
             // Takes in a 1xx without returning it.
             let (amount, response) = call.try_response(input, false).map_err(not_http)?;
@@ -122,12 +126,10 @@ impl<'a, 'c> Exchange<'a, 'c> {
             if size > MAX_HEADER {
                 return Err(header_too_large());
             }
-            self.wire.buffers.input_consume(amount);
+            taken = amount;
+            self.wire.buffers.input_consume(taken);
             if let Some(response) = response {
                 return Ok(response);
-            }
-            if amount == 0 && !self.wire.fill(self.context)? {
-                return Err(cut_short());
             }
         }
     }
