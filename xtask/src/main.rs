@@ -14,6 +14,7 @@ mod dist;
 mod files;
 mod header;
 mod library;
+mod packages;
 mod process;
 mod sandbox;
 mod test;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::process::{self, Show};
-use crate::{Result, workspace};
+use crate::{Result, packages, workspace};
 
 const PACKAGES: &[&str] = &[
     "gcc",
@@ -19,16 +19,9 @@ const PACKAGES: &[&str] = &[
 const REQUESTS: &str = "requests==2.34.2";
 
 pub fn install() -> Result {
-    let mut line = if is_root()? { Vec::new() } else { vec!["sudo", "-n"] };
-    line.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
     let missing: Vec<_> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
     if !missing.is_empty() {
-        let install = [&["install", "--yes", "--no-install-recommends"][..], &missing].concat();
-        for words in [&["update"][..], &install] {
-            let mut command = Command::new(line[0]);
-            command.args(&line[1..]).args(words);
-            process::run(&mut command, Show::Live, process::LIMIT * 4)?.expect_success("apt-get")?;
-        }
+        packages::install(&missing)?;
     }
     let environment = environment()?;
     if !has_requests(Some(&environment.join("bin/python"))) {
@@ -40,10 +33,6 @@ pub fn install() -> Result {
 
 fn run(command: &mut Command) -> Result {
     process::run(command, Show::Live, process::LIMIT)?.expect_success("the Python environment").map(drop)
-}
-
-fn is_root() -> Result<bool> {
-    Ok(process::output(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
 fn is_installed(package: &str) -> bool {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::{self, Show};
-use crate::{Result, cargo, files, workspace};
+use crate::{Result, cargo, files, packages, workspace};
 
 /// A Debian package, and how to see that what it brings is there.
 struct Package {
@@ -69,43 +69,9 @@ pub fn install() -> Result {
     if missing.is_empty() {
         println!("everything that the tests need is installed");
     } else {
-        install_packages(&missing)?;
+        packages::install(&missing)?;
     }
     install_components()
-}
-
-fn install_packages(missing: &[&str]) -> Result {
-    println!("to be installed: {}", missing.join(" "));
-    let by_hand = format!(
-        "sudo apt-get update && sudo apt-get install --yes --no-install-recommends {}",
-        missing.join(" ")
-    );
-    let rights = if !has("apt-get") { None } else { rights()? };
-    let Some(rights) = rights else {
-        return Err(format!("it may not install packages here; the command is\n  {by_hand}"));
-    };
-    let apt_get = |words: &[&str]| {
-        let mut line = rights.clone();
-        line.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        let mut command = Command::new(line[0]);
-        command.args(&line[1..]).args(words);
-        process::run(&mut command, Show::Live, process::LIMIT * 4)?.expect_success("apt-get")
-    };
-    apt_get(&["update"])?;
-    apt_get(&[&["install", "--yes", "--no-install-recommends"], missing].concat())?;
-    Ok(())
-}
-
-/// What must stand before a command that changes the system; `None`: it may not be changed.
-fn rights() -> Result<Option<Vec<&'static str>>> {
-    if process::output(Command::new("id").arg("-u"))?.trim() == "0" {
-        return Ok(Some(Vec::new()));
-    }
-    if !has("sudo") {
-        return Ok(None);
-    }
-    let asked = process::run(Command::new("sudo").args(["-n", "true"]), Show::Nothing, process::LIMIT)?;
-    Ok(asked.success().then(|| vec!["sudo", "-n"]))
 }
 
 /// Where they cannot be had, their steps say so.
