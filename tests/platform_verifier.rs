@@ -20,13 +20,13 @@ fn the_platform_s_roots_decide() {
     for (trusted, expected) in [(&sandbox, "trusted"), (&other, "unknown")] {
         let file = std::env::temp_dir().join(format!("mfa-roots-{}-{expected}.pem", std::process::id()));
         std::fs::write(&file, trusted.ca_pem().unwrap()).unwrap();
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
             .env("SSL_CERT_FILE", &file)
             .env("MFA_TEST_URL", sandbox.hyperid_url())
             .env("MFA_TEST_EXPECT", expected)
-            .status()
+            .output()
             .unwrap();
         std::fs::remove_file(&file).unwrap();
-        assert!(status.success(), "{expected}");
+        assert!(run.status.success(), "{expected}: {}", String::from_utf8_lossy(&run.stdout));
     }
 }

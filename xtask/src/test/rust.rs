@@ -1,4 +1,5 @@
-//! The Rust side: format, lints, documentation, tests, and that `panic = "abort"` does not build.
+//! The Rust side: format, lints, documentation, tests, the features that the default build leaves
+//! out, and that `panic = "abort"` does not build.
 
 use std::process::Command;
 
@@ -18,6 +19,9 @@ pub fn steps() -> Vec<Step> {
             with_component("clippy", &words, report)
         }),
         step(AREA, "rustdoc", documentation),
+        // Before the tests: its builds of the library replace the default one, which the tests then
+        // build for all that follow.
+        step(AREA, "features", features),
         step(AREA, "cargo-test", tests),
         step(AREA, "panic-abort", aborting_panics_are_refused),
     ]
@@ -44,8 +48,29 @@ fn documentation(_: &Context, report: &mut Report) -> Result {
     Ok(())
 }
 
+/// What the default build leaves out: how a build asks for it, and the test program that is for it.
+const FEATURES: &[(&[&str], &str)] =
+    &[(&["--features", "platform-verifier"], "platform_verifier"), (&["--no-default-features"], "no_roots")];
+
+/// They share the other steps' target folder. The library is compiled again for each choice, a matter
+/// of seconds; a folder of its own would cost a build of every dependency, and 800 MB.
+fn features(_: &Context, report: &mut Report) -> Result {
+    for (features, test) in FEATURES {
+        let chosen = [&["--locked", "--package", PACKAGE, "--test", test], *features].concat();
+        // Clippy looks at the library too, which the test program needs.
+        let lint = [&["clippy"], &chosen[..], &["--", "--deny", "warnings"]].concat();
+        with_component("clippy", &lint, report)?;
+        run_tests(&[&["test"], &chosen[..]].concat(), report)?;
+    }
+    Ok(())
+}
+
 fn tests(_: &Context, report: &mut Report) -> Result {
-    let words = ["test", "--workspace", "--locked", "--no-fail-fast"];
+    run_tests(&["test", "--workspace", "--locked", "--no-fail-fast"], report)
+}
+
+fn run_tests(words: &[&str], report: &mut Report) -> Result {
+    let call = format!("cargo {}", words.join(" "));
     let finished = process::run_tool(cargo::command().args(words), Show::Live)?;
     let counted = Counted::from(&finished.output);
     report.count(counted.passed, counted.ignored);
@@ -53,10 +78,10 @@ fn tests(_: &Context, report: &mut Report) -> Result {
         report.fail(name, "see its output above");
     }
     if !finished.success() && counted.failed.is_empty() {
-        report.fail("cargo test", &finished.ending());
+        report.fail(&call, &finished.ending());
     }
     if finished.success() && counted.passed == 0 {
-        report.fail("cargo test", "no test ran");
+        report.fail(&call, "no test ran");
     }
     if counted.ignored > 0 {
         report.note(format!("{} ignored", counted.ignored));
