@@ -2,9 +2,11 @@
 //! after the value makes the whole answer malformed. Nothing has a default.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::error::{Code, Error};
 
@@ -13,22 +15,27 @@ const MAX_DEPTH: usize = 16;
 /// More than any genuine object has. Keeps the search for repeated keys short, whatever a server sends.
 const MAX_FIELDS: usize = 256;
 
-/// The fields of one JSON object.
+/// The names of the fields that some reader asks for, at whatever depth.
+pub(crate) type Wanted = [&'static str];
+
+/// The fields of one JSON object. Of those that nobody wants only the name is kept.
 pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// A JSON value, as far as some answer needs it.
 enum Value<'a> {
     Boolean(bool),
     Integer(i64),
-    Text(Cow<'a, str>),
-    List(Vec<Value<'a>>),
+    /// A string written without escapes.
+    Text(&'a str),
+    Integers(Vec<i32>),
     Object(Fields<'a>),
-    /// `null`, and numbers that no field may have: refused wherever a field is asked for.
+    /// All else: refused wherever a field is asked for.
     Other,
 }
 
 impl<'a> Fields<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
+    /// Reads an object and, in it, the `wanted` fields.
+    pub(crate) fn parse(bytes: &'a [u8], wanted: &'static Wanted) -> Result<Self, Error> {
         if is_too_deep(bytes) {
             return Err(Error::new(
                 Code::AnswerTooLarge,
@@ -38,8 +45,8 @@ impl<'a> Fields<'a> {
         let text = std::str::from_utf8(bytes).map_err(|e| {
             Error::malformed(format!("the answer is not UTF-8 from byte {} on", e.valid_up_to()))
         })?;
-        // serde's own text quotes the answer, which may echo a token.
-        serde_json::from_str(text).map_err(|e| {
+        read_object(text, wanted).map_err(|e| {
+            // serde's own text quotes the answer, which may echo a token.
             let (kind, line, column) = (e.classify(), e.line(), e.column());
             Error::malformed(format!(
                 "the answer is no proper JSON object: {kind:?} error at {line}:{column}"
@@ -64,7 +71,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn integers(&self, key: &str) -> Result<Option<Vec<i32>>, Error> {
         self.read(key, "an array of integers", |value| match value {
-            Value::List(items) => items.iter().map(Value::as_i32).collect(),
+            Value::Integers(numbers) => Some(numbers.clone()),
             _ => None,
         })
     }
@@ -98,40 +105,32 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Value<'_> {
-    fn as_i32(&self) -> Option<i32> {
-        match self {
-            Value::Integer(number) => i32::try_from(*number).ok(),
-            _ => None,
-        }
-    }
-}
-
 /// Turns an absent field into the error that it is.
 pub(crate) fn required<T>(field: Option<T>, key: &str) -> Result<T, Error> {
     field.ok_or_else(|| Error::malformed(format!("the answer lacks \"{key}\"")))
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields<'de>;
+fn read_object<'a>(text: &'a str, wanted: &'static Wanted) -> Result<Fields<'a>, serde_json::Error> {
+    struct Object(&'static Wanted);
+    impl<'de> Visitor<'de> for Object {
+        type Value = Fields<'de>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Fields<'de>, M::Error> {
-                fields(map)
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
         }
-        deserializer.deserialize_map(Object)
+
+        fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Fields<'de>, M::Error> {
+            read_fields(map, self.0)
+        }
     }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let fields = deserializer.deserialize_map(Object(wanted))?;
+    deserializer.end()?;
+    Ok(fields)
 }
 
-fn fields<'de, M: MapAccess<'de>>(mut map: M) -> Result<Fields<'de>, M::Error> {
-    let mut fields = Vec::with_capacity(8);
+fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> Result<Fields<'de>, M::Error> {
+    let mut fields = Vec::with_capacity(4);
     while let Some(Key(key)) = map.next_key()? {
         if fields.iter().any(|(seen, _)| *seen == key) {
             return Err(M::Error::custom("a key is repeated"));
@@ -139,62 +138,125 @@ fn fields<'de, M: MapAccess<'de>>(mut map: M) -> Result<Fields<'de>, M::Error> {
         if fields.len() == MAX_FIELDS {
             return Err(M::Error::custom("too many keys"));
         }
-        fields.push((key, map.next_value()?));
+        let value = if wanted.contains(&&*key) {
+            map.next_value_seed(Within(wanted))?
+        } else {
+            skip(map.next_value()?)?;
+            Value::Other
+        };
+        fields.push((key, value));
     }
     Ok(Fields(fields))
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Anything;
-        impl<'de> Visitor<'de> for Anything {
-            type Value = Value<'de>;
+/// Passes over a value that nobody wants: its grammar counts, and that no key in it is repeated.
+fn skip<E: serde::de::Error>(raw: &RawValue) -> Result<(), E> {
+    if raw.get().starts_with(['{', '[']) {
+        serde_json::from_str::<NoRepeats>(raw.get()).map_err(E::custom)?;
+    }
+    Ok(())
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
+/// Reads a wanted value, and the wanted fields in it.
+struct Within(&'static Wanted);
 
-            fn visit_bool<E>(self, is_so: bool) -> Result<Value<'de>, E> {
-                Ok(Value::Boolean(is_so))
-            }
+impl<'de> DeserializeSeed<'de> for Within {
+    type Value = Value<'de>;
 
-            fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
-                Ok(Value::Integer(number))
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
-                Ok(i64::try_from(number).map_or(Value::Other, Value::Integer))
-            }
+impl<'de> Visitor<'de> for Within {
+    type Value = Value<'de>;
 
-            fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
-                Ok(Value::Other)
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
 
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-                Ok(Value::Text(Cow::Borrowed(text)))
-            }
+    fn visit_bool<E>(self, is_so: bool) -> Result<Value<'de>, E> {
+        Ok(Value::Boolean(is_so))
+    }
 
-            fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
-                Ok(Value::Text(Cow::Owned(text.to_owned())))
-            }
+    fn visit_i64<E>(self, number: i64) -> Result<Value<'de>, E> {
+        Ok(Value::Integer(number))
+    }
 
-            fn visit_unit<E>(self) -> Result<Value<'de>, E> {
-                Ok(Value::Other)
-            }
+    fn visit_u64<E>(self, number: u64) -> Result<Value<'de>, E> {
+        Ok(i64::try_from(number).map_or(Value::Other, Value::Integer))
+    }
 
-            fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value<'de>, S::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Value::List(list))
-            }
+    fn visit_f64<E>(self, _: f64) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
 
-            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Value<'de>, M::Error> {
-                fields(map).map(Value::Object)
-            }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'de>, E> {
+        Ok(Value::Other)
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value<'de>, S::Error> {
+        let mut numbers = Vec::new();
+        while let Some(item) = items.next_element_seed(Within(self.0))? {
+            let Value::Integer(number) = item else { return skip_rest(items) };
+            let Ok(number) = i32::try_from(number) else { return skip_rest(items) };
+            numbers.push(number);
         }
-        deserializer.deserialize_any(Anything)
+        Ok(Value::Integers(numbers))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Value<'de>, M::Error> {
+        read_fields(map, self.0).map(Value::Object)
+    }
+}
+
+fn skip_rest<'de, S: SeqAccess<'de>>(mut items: S) -> Result<Value<'de>, S::Error> {
+    while let Some(raw) = items.next_element()? {
+        skip(raw)?;
+    }
+    Ok(Value::Other)
+}
+
+/// Any value in which no object repeats a key; read for that alone.
+struct NoRepeats;
+
+impl<'de> Deserialize<'de> for NoRepeats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NoRepeats)
+    }
+}
+
+impl<'de> Visitor<'de> for NoRepeats {
+    type Value = NoRepeats;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<NoRepeats, S::Error> {
+        while let Some(raw) = items.next_element()? {
+            skip(raw)?;
+        }
+        Ok(NoRepeats)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<NoRepeats, M::Error> {
+        let mut seen = HashSet::new();
+        while let Some(Key(key)) = map.next_key()? {
+            if !seen.insert(key) {
+                return Err(M::Error::custom("a key is repeated"));
+            }
+            skip(map.next_value()?)?;
+        }
+        Ok(NoRepeats)
     }
 }
 
@@ -251,8 +313,23 @@ fn is_too_deep(bytes: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    impl Value<'_> {
+        /// Bytes on the heap.
+        fn room(&self) -> usize {
+            match self {
+                Value::Integers(numbers) => 4 * numbers.capacity(),
+                Value::Object(fields) => size_of::<(Cow<'_, str>, Value<'_>)>() * fields.0.capacity(),
+                _ => 0,
+            }
+        }
+    }
+
+    fn parse(json: &str) -> Result<Fields<'_>, Error> {
+        Fields::parse(json.as_bytes(), &["a", "list", "inner"])
+    }
+
     fn integer(json: &str) -> Result<Option<i32>, Error> {
-        Fields::parse(json.as_bytes())?.integer("a")
+        parse(json)?.integer("a")
     }
 
     #[test]
@@ -270,7 +347,7 @@ mod tests {
 
     #[test]
     fn ids_may_be_strings_of_digits() {
-        let id = |json: &str| Fields::parse(json.as_bytes()).and_then(|f| f.integer_or_digits("a"));
+        let id = |json: &str| parse(json).and_then(|f| f.integer_or_digits("a"));
         assert_eq!(id(r#"{"a":"0042"}"#).unwrap(), Some(42));
         assert_eq!(id(r#"{"a":9223372036854775807}"#).unwrap(), Some(i64::MAX));
         for value in [r#""""#, r#""-1""#, r#""1 ""#, r#""9223372036854775808""#, "null", "1.0", "[]"] {
@@ -302,9 +379,45 @@ mod tests {
         for json in bad {
             assert_eq!(integer(json).unwrap_err().code, Code::MalformedAnswer, "{json:?}");
         }
-        assert!(Fields::parse(b"{\"a\xff\":1}").is_err());
+        assert!(Fields::parse(b"{\"a\xff\":1}", &["a"]).is_err());
         let message = integer("\"a token\"").unwrap_err().message;
         assert!(!message.contains("token"), "{message}");
+    }
+
+    #[test]
+    fn what_no_reader_asks_for_may_hold_anything() {
+        // An emoji cut in two, a number beyond any type, and whatever else is JSON by its grammar.
+        for value in [r#""\ud83d""#, "1e999", "-0", "null", "[1,\"x\",{}]", r#"{"a":{"a":1}}"#, r#""\u0000""#]
+        {
+            let json = format!(r#"{{"unknown":{value},"a":-6,"inner":{{"unknown":{value},"a":7}}}}"#);
+            let fields = parse(&json).unwrap();
+            assert_eq!(fields.integer::<i32>("a").unwrap(), Some(-6), "{json}");
+            let inner = fields.object("inner").unwrap().unwrap();
+            assert_eq!(inner.integer::<i32>("a").unwrap(), Some(7), "{json}");
+        }
+        for value in ["x", "01", "[1,]", r#""\x""#, "\"\u{1}\""] {
+            assert!(parse(&format!(r#"{{"unknown":{value}}}"#)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn lists_hold_integers_in_range_and_nothing_else() {
+        let list = |json: &str| parse(json).and_then(|f| f.integers("list"));
+        assert_eq!(list(r#"{"list":[]}"#).unwrap(), Some(vec![]));
+        assert_eq!(list(r#"{"list":[3,-1,2147483647]}"#).unwrap(), Some(vec![3, -1, i32::MAX]));
+        for value in ["0", "{}", "[0.0]", "[\"0\"]", "[null]", "[2147483648]", "[[0]]", "[{}]", "[0,true]"] {
+            assert!(list(&format!(r#"{{"list":{value}}}"#)).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_long_answer_takes_no_more_room_than_its_text() {
+        // An item is kept in four bytes, and only where it may be asked for.
+        let json = format!(r#"{{"list":[{}0],"unknown":[{}0]}}"#, "{},".repeat(40_000), "{},".repeat(40_000));
+        let fields = parse(&json).unwrap();
+        assert!(fields.integers("list").is_err());
+        let kept: usize = fields.0.iter().map(|(_, value)| value.room()).sum();
+        assert_eq!(kept, 0);
     }
 
     #[test]

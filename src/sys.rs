@@ -146,15 +146,22 @@ fn raw_address(addr: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
     }
 }
 
-/// The longest that a receive waits which is allowed to.
+/// Whether a receive may wait by itself. Not elsewhere: other kernels can begin it anew after a signal,
+/// with its whole time again, and block in send(2) whatever its flags say.
+pub(crate) const RECEIVE_MAY_WAIT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
+/// The longest that such a receive waits.
 pub(crate) const RECEIVE_SLICE: Duration = Duration::from_secs(1);
 
 /// Prepares a socket that has connected: small writes leave at once, and a receive may wait.
 pub(crate) fn settle(stream: &TcpStream) -> io::Result<()> {
     // Requests are single small writes; waiting for an acknowledgement would only delay them.
     stream.set_nodelay(true)?;
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(RECEIVE_SLICE))
+    if RECEIVE_MAY_WAIT {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(RECEIVE_SLICE))?;
+    }
+    Ok(())
 }
 
 #[cfg(target_vendor = "apple")]

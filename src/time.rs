@@ -73,9 +73,9 @@ pub(crate) struct Limit<'a> {
     pub(crate) cancel: Option<&'a Cancel>,
 }
 
-impl Limit<'_> {
+impl<'a> Limit<'a> {
     /// The same cancel, and a time no later than `until`.
-    pub(crate) fn no_later_than(&self, until: Instant) -> Self {
+    pub(crate) fn no_later_than(&self, until: Instant) -> Limit<'a> {
         Limit { until: self.until.min(until), ..*self }
     }
 

@@ -12,29 +12,47 @@ use support::alone::{Census, alone};
 use support::calls::Call;
 use support::{Peer, Reply, Then};
 
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
-/// Room for one or two repeats, and for a noisy machine after the last.
-const CALL_TIMEOUT: Duration = Duration::from_secs(1);
-
-fn call_options() -> CallOptions<'static> {
-    CallOptions { timeout: Some(CALL_TIMEOUT), cancel: None }
+/// How long an exchange, and a call, may take.
+#[derive(Clone, Copy)]
+struct Times {
+    request: Duration,
+    call: Duration,
 }
 
-fn options(url: String) -> ClientOptions {
-    ClientOptions {
-        base_url: Some(url),
-        allow_loopback_http: true,
-        request_timeout: REQUEST_TIMEOUT,
-        ..ClientOptions::default()
+/// Every wait is watched. Room for one or two repeats, and for a noisy machine after the last.
+const SHORT: Times = Times { request: Duration::from_millis(300), call: Duration::from_secs(1) };
+/// A receive waits by itself first, as it does for a caller who sets no time.
+const LONG: Times = Times { request: Duration::from_millis(2_300), call: Duration::from_secs(10) };
+
+impl Times {
+    fn options(self, url: String) -> ClientOptions {
+        ClientOptions {
+            base_url: Some(url),
+            allow_loopback_http: true,
+            request_timeout: self.request,
+            ..ClientOptions::default()
+        }
+    }
+
+    fn call(self) -> CallOptions<'static> {
+        CallOptions { timeout: Some(self.call), cancel: None }
     }
 }
 
+fn call_options() -> CallOptions<'static> {
+    SHORT.call()
+}
+
+fn options(url: String) -> ClientOptions {
+    SHORT.options(url)
+}
+
 /// Runs `call` against a peer that always replies so; `None`: it succeeded.
-fn outcome(call: Call, reply: Reply) -> (Option<Error>, Peer) {
+fn outcome(call: Call, reply: Reply, times: Times) -> (Option<Error>, Peer) {
     let peer = Peer::new(move |_| reply.clone());
     let start = Instant::now();
-    let result = call.run(&options(peer.url()), &call_options());
-    assert!(start.elapsed() < CALL_TIMEOUT + Duration::from_secs(2), "{call:?} took {:?}", start.elapsed());
+    let result = call.run(&times.options(peer.url()), &times.call());
+    assert!(start.elapsed() < times.call + Duration::from_secs(2), "{call:?} took {:?}", start.elapsed());
     (result.err(), peer)
 }
 
@@ -180,9 +198,16 @@ fn faults(call: Call) -> Vec<(&'static str, Reply, Code)> {
 }
 
 fn check_faults(call: Call) {
+    check_faults_within(call, SHORT);
+    if !call.is_repeatable() {
+        check_faults_within(call, LONG);
+    }
+}
+
+fn check_faults_within(call: Call, times: Times) {
     for (name, reply, expected) in faults(call) {
         let before = Census::take();
-        let (error, peer) = outcome(call, reply);
+        let (error, peer) = outcome(call, reply, times);
         let error = error.unwrap_or_else(|| panic!("{call:?}: {name} was taken for an answer"));
         assert_eq!(error.code, expected, "{call:?}: {name}: {error}");
         let requests = peer.requests();
@@ -226,13 +251,19 @@ fn a_server_that_never_stops_sending_is_bounded() {
         ("a trailer line without end", done, endless, Code::AnswerTooLarge),
         ("a chunk line without end", chunked, endless, Code::AnswerTooLarge),
     ];
-    for (name, first, piece, expected) in cases {
-        let (url, server) = flood(first, piece);
-        let start = Instant::now();
-        let error = Call::Cancel.run(&options(url), &call_options()).unwrap_err();
-        assert_eq!(error.code, expected, "{name}: {error}");
-        assert!(start.elapsed() < Duration::from_secs(3), "{name} took {:?}", start.elapsed());
-        server.join().unwrap();
+    for times in [SHORT, LONG] {
+        for (name, first, piece, expected) in cases {
+            let (url, server) = flood(first, piece);
+            let start = Instant::now();
+            let error = Call::Cancel.run(&times.options(url), &times.call()).unwrap_err();
+            assert_eq!(error.code, expected, "{name}: {error}");
+            assert!(
+                start.elapsed() < times.request + Duration::from_secs(3),
+                "{name}: {:?}",
+                start.elapsed()
+            );
+            server.join().unwrap();
+        }
     }
 }
 
@@ -301,7 +332,7 @@ fn unusual_but_valid_answers_are_read() {
                 ("identity", Reply::with_headers(200, "Content-Encoding: identity\r\n", ok)),
             ];
             for (name, reply) in answers {
-                let (error, _peer) = outcome(call, reply);
+                let (error, _peer) = outcome(call, reply, SHORT);
                 assert!(error.is_none(), "{call:?}: {name}: {error:?}");
             }
         }
@@ -504,7 +535,7 @@ fn a_redirect_is_never_followed() {
         for status in [301, 302, 303, 307, 308] {
             let location = format!("Location: {}/mfa-client/availability-check\r\n", elsewhere.url());
             for call in Call::ALL {
-                let (error, _) = outcome(call, Reply::with_headers(status, &location, ""));
+                let (error, _) = outcome(call, Reply::with_headers(status, &location, ""), SHORT);
                 assert_eq!(error.unwrap().code, Code::HttpStatus, "{call:?} {status}");
             }
         }

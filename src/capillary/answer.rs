@@ -4,13 +4,16 @@ use super::{Registration, RegistrationState};
 use crate::call::{http_error, with_answer};
 use crate::error::{Code, Error};
 use crate::http::Answer;
-use crate::json::{Fields, required};
+use crate::json::{Fields, Wanted, required};
 
 /// `status {success, code, message}` [S]. The message is for people and never looked at.
 struct Status {
     success: bool,
     code: i32,
 }
+
+/// All that the envelope is asked for.
+const FIELDS: &Wanted = &["status", "success", "code"];
 
 pub(super) fn registration(answer: &Answer) -> Result<Registration, Error> {
     let status = match envelope(answer) {
@@ -23,7 +26,7 @@ pub(super) fn registration(answer: &Answer) -> Result<Registration, Error> {
 }
 
 fn envelope(answer: &Answer) -> Result<Status, Error> {
-    let fields = Fields::parse(&answer.body)?;
+    let fields = Fields::parse(&answer.body, FIELDS)?;
     let status = required(fields.object("status")?, "status")?;
     let success = required(status.boolean("success")?, "status.success")?;
     let code = required(status.integer_or_digits("code")?, "status.code")?;

@@ -8,7 +8,7 @@ const OUTPUT: usize = 2 * 1024;
 /// Always left free behind what is held, for one more piece.
 const ROOM: usize = 1024;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct WireBuffers {
     input: Vec<u8>,
     consumed: usize,
@@ -86,16 +86,7 @@ impl WireBuffers {
             self.input = Vec::new();
         }
     }
-}
 
-impl Drop for WireBuffers {
-    fn drop(&mut self) {
-        self.wipe_output_bytes();
-        wipe(&mut self.input);
-    }
-}
-
-impl WireBuffers {
     pub(crate) fn output(&mut self) -> &mut [u8] {
         self.reserve_output(ROOM);
         &mut self.output[self.held..]
@@ -128,6 +119,13 @@ impl WireBuffers {
         if self.is_input_empty() {
             self.compact();
         }
+    }
+}
+
+impl Drop for WireBuffers {
+    fn drop(&mut self) {
+        self.wipe_output_bytes();
+        wipe(&mut self.input);
     }
 }
 

@@ -29,8 +29,8 @@ pub(crate) struct Record {
     pub(crate) tls_time: Duration,
 }
 
-impl Context<'_> {
-    pub(crate) fn exchange_limit(&self) -> Limit<'_> {
+impl<'a> Context<'a> {
+    pub(crate) fn exchange_limit(&self) -> Limit<'a> {
         Limit { until: self.exchange_until, cancel: self.cancel }
     }
 

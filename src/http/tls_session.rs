@@ -1,4 +1,4 @@
-//! One TLS connection over a non-blocking socket.
+//! One TLS connection over a socket of ours.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;

@@ -20,8 +20,9 @@ use crate::http::resolver::{ResolveError, Resolver};
 use crate::http::tls_session::TlsSession;
 use crate::http::url::Host;
 use crate::sys::{self, Interest};
+use crate::time::Limit;
 
-/// What may stay unread while the end of a header or of a chunk's line is waited for.
+/// What may stay unread while the end of a chunk's line, or of a trailer's, is waited for.
 const MAX_UNREAD: usize = 64 * 1024;
 
 /// Makes connections to one client's provider.
@@ -189,7 +190,13 @@ impl Drop for Wire {
     }
 }
 
-/// Waits within the exchange's bounds and, while connecting, no longer than `connect_until`.
+/// The exchange's bounds and, while connecting, no longer than `connect_until`.
+fn limit<'a>(context: &Context<'a>, connect_until: Option<Instant>) -> Limit<'a> {
+    let limit = context.exchange_limit();
+    connect_until.map_or(limit, |until| limit.no_later_than(until))
+}
+
+/// Waits within those bounds.
 pub(super) fn wait(
     stream: &TcpStream,
     interest: Interest,
@@ -197,9 +204,7 @@ pub(super) fn wait(
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<(), Error> {
-    let limit = context.exchange_limit();
-    let limit = connect_until.map_or(limit, |until| limit.no_later_than(until));
-    match limit.wait_for(&[(stream.as_raw_fd(), interest)]) {
+    match limit(context, connect_until).wait_for(&[(stream.as_raw_fd(), interest)]) {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(why)) => Err(context.interrupted(why, connect_until, doing)),
         Err(e) => Err(Error::internal(format!("poll failed: {e}")).with_os_error(e.raw_os_error())),
@@ -213,8 +218,7 @@ pub(super) fn await_input(
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<bool, Error> {
-    let limit = context.exchange_limit();
-    if connect_until.map_or(limit, |until| limit.no_later_than(until)).leaves_alone(sys::RECEIVE_SLICE) {
+    if sys::RECEIVE_MAY_WAIT && limit(context, connect_until).leaves_alone(sys::RECEIVE_SLICE) {
         return Ok(true);
     }
     wait(stream, Interest::Read, context, connect_until, doing).map(|()| false)

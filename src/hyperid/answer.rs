@@ -4,7 +4,7 @@ use crate::call::{http_error, with_answer};
 use crate::error::{Code, Error};
 use crate::http::Answer;
 use crate::hyperid::decision::{self, State};
-use crate::json::{Fields, required};
+use crate::json::{Fields, Wanted, required};
 
 /// Which number means what. The two families mirror each other: −2 is "invalid parameters" in one
 /// and "token expired" in the other, so each endpoint names its own.
@@ -65,6 +65,16 @@ const MFA_CLIENT: [(i32, Code); 5] = [
     (-5, Code::TokenInvalid),
 ];
 
+/// All that any of the answers is asked for.
+const FIELDS: &Wanted = &[
+    "result",
+    "is_available",
+    "auth_types",
+    "transaction_id",
+    "transaction_status",
+    "transaction_complete_result",
+];
+
 /// Whether a failure is the server's own, well-formed "no".
 pub(super) fn is_refusal(error: &Error) -> bool {
     error.http_status == Some(200) && error.provider_code.is_some_and(|number| number < 0)
@@ -83,7 +93,7 @@ pub(super) fn decode<T>(
 }
 
 fn success<'a>(answer: &'a Answer, table: ResultTable) -> Result<Fields<'a>, Error> {
-    let fields = Fields::parse(&answer.body)?;
+    let fields = Fields::parse(&answer.body, FIELDS)?;
     let result: i32 = required(fields.integer("result")?, "result")?;
     match result {
         0 => Ok(fields),
