@@ -52,12 +52,14 @@ impl<'a> Call<'a> {
 
     /// Sends once, within the request timeout and no longer than `until`.
     pub(crate) fn send_once(&mut self, post: &Post<'_>, until: Instant) -> Result<Answer, Failure> {
-        if let Err(why) = self.limit().no_later_than(until).check() {
+        let now = Instant::now();
+        if let Err(why) = self.limit().no_later_than(until).check_at(now) {
             return Err(Failure { error: self.interrupted(why, "beginning a request"), sent: false });
         }
         self.attempts += 1;
-        let exchange_until = sys::instant_after(Instant::now(), self.http.request_timeout).min(until);
+        let exchange_until = sys::instant_after(now, self.http.request_timeout).min(until);
         let bounds = Bounds {
+            start: now,
             call_until: until.min(self.until),
             exchange_until,
             cancel: self.cancel,

@@ -81,10 +81,15 @@ impl<'a> Limit<'a> {
 
     /// Fails when it is time to end. The cancel goes first: it is the caller's latest wish.
     pub(crate) fn check(&self) -> Result<(), Interrupted> {
+        self.check_at(Instant::now())
+    }
+
+    /// The same for a caller who has just looked at the clock.
+    pub(crate) fn check_at(&self, now: Instant) -> Result<(), Interrupted> {
         if self.cancel.is_some_and(Cancel::is_triggered) {
             return Err(Interrupted::Cancelled);
         }
-        if Instant::now() >= self.until {
+        if now >= self.until {
             return Err(Interrupted::Elapsed);
         }
         Ok(())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mfa::{CallOptions, ClientOptions, Code, HyperId};
 use mfa_sandbox::{Options, Sandbox};
+use support::alone::alone_with;
 use support::calls::Call;
 use zeroize::Zeroizing;
 
@@ -176,23 +177,15 @@ fn what_goes_in_clear_is_never_proxied_and_a_bad_url_always_refused() {
 
 #[test]
 fn the_environment_is_read_only_when_asked() {
-    // In a process of its own: the environment belongs to the whole process.
-    if std::env::var_os("MFA_TEST_CHILD").is_none() {
-        let run = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_environment_is_read_only_when_asked", "--nocapture"])
-            .env("MFA_TEST_CHILD", "1")
-            .env("ALL_PROXY", "http://127.0.0.1:9")
-            .env("SSLKEYLOGFILE", "must-not-be-made.log")
-            .status();
-        assert!(run.unwrap().success());
-        return;
-    }
-    let sandbox = tls_sandbox();
-    let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), None)).unwrap();
-    assert!(client.availability("sandbox-approve", &call()).unwrap());
-    assert!(!std::path::Path::new("must-not-be-made.log").exists());
-    // A name that is never resolved here: the proxy alone would, and nobody listens there.
-    let asked = ClientOptions { proxy_from_env: true, ..options(&sandbox, "https://api.invalid", None) };
-    let error = HyperId::new(&asked).unwrap().cancel("t", 3, &call()).unwrap_err();
-    assert_eq!(error.code, Code::Connect, "{error}");
+    let environment = [("ALL_PROXY", "http://127.0.0.1:9"), ("SSLKEYLOGFILE", "must-not-be-made.log")];
+    alone_with("the_environment_is_read_only_when_asked", &environment, || {
+        let sandbox = tls_sandbox();
+        let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), None)).unwrap();
+        assert!(client.availability("sandbox-approve", &call()).unwrap());
+        assert!(!std::path::Path::new("must-not-be-made.log").exists());
+        // A name that is never resolved here: the proxy alone would, and nobody listens there.
+        let asked = ClientOptions { proxy_from_env: true, ..options(&sandbox, "https://api.invalid", None) };
+        let error = HyperId::new(&asked).unwrap().cancel("t", 3, &call()).unwrap_err();
+        assert_eq!(error.code, Code::Connect, "{error}");
+    });
 }

@@ -63,6 +63,8 @@ pub(crate) struct Endpoint {
 /// What bounds one exchange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds<'a> {
+    /// Now.
+    pub(crate) start: Instant,
     /// The call's own deadline.
     pub(crate) call_until: Instant,
     /// The end of this exchange.
@@ -129,7 +131,6 @@ impl Http {
         body: &[u8],
         bounds: &Bounds<'_>,
     ) -> Result<Answer, Failure> {
-        let start = Instant::now();
         let request = Outgoing { uri: &endpoint.uri, host: &self.host, lines: &self.lines, bearer, body };
         let mut context = Context {
             call_until: bounds.call_until,
@@ -141,7 +142,7 @@ impl Http {
         let result = self.exchange(&request, &mut context);
         let record = context.record;
         let result = result.map_err(|error| Failure { error, sent: record.sent > 0 });
-        self.log_exchange(endpoint, bounds.attempt, &record, start.elapsed(), &result);
+        self.log_exchange(endpoint, bounds, &record, &result);
         result
     }
 
@@ -162,9 +163,8 @@ impl Http {
     fn log_exchange(
         &self,
         endpoint: &Endpoint,
-        attempt: u32,
+        bounds: &Bounds<'_>,
         record: &Record,
-        took: Duration,
         result: &Result<Answer, Failure>,
     ) {
         if !self.log.is_on(LogLevel::Debug) {
@@ -178,9 +178,10 @@ impl Http {
         self.log.line(
             LogLevel::Debug,
             format_args!(
-                "POST {} {outcome} {} us (request {attempt}, {connection} connection; name {} us, connect {} us, tls {} us)",
+                "POST {} {outcome} {} us (request {}, {connection} connection; name {} us, connect {} us, tls {} us)",
                 endpoint.path,
-                took.as_micros(),
+                bounds.start.elapsed().as_micros(),
+                bounds.attempt,
                 record.resolve_time.as_micros(),
                 record.connect_time.as_micros(),
                 record.tls_time.as_micros()

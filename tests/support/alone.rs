@@ -8,11 +8,18 @@ const NAME: &str = "MFA_TEST_ALONE";
 
 /// Runs the test of this `name` in a process in which nothing else happens.
 pub fn alone(name: &str, test: impl FnOnce()) {
+    alone_with(name, &[], test);
+}
+
+/// The same, with more in its environment, which belongs to a whole process.
+pub fn alone_with(name: &str, environment: &[(&str, &str)], test: impl FnOnce()) {
     if std::env::var_os(NAME).is_some() {
         return test();
     }
     let program = std::env::current_exe().unwrap();
-    let run = Command::new(program).args(["--exact", name, "--nocapture"]).env(NAME, name).output().unwrap();
+    let mut command = Command::new(program);
+    command.args(["--exact", name, "--nocapture"]).env(NAME, name).envs(environment.iter().copied());
+    let run = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     // Without the count, a name that fits no test would pass.
     assert!(run.status.success() && said.contains("1 passed"), "{said}");
