@@ -12,7 +12,7 @@ compile_error!("libmfa's transport needs poll(2); a port to this system is welco
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a descriptor is waited for.
@@ -278,14 +278,17 @@ impl Bell {
 /// A child must not use its parent's connections, nor wait for its parent's threads: state that
 /// belongs to one process is kept beside this number.
 pub(crate) fn fork_generation() -> u32 {
-    static WATCH: std::sync::Once = std::sync::Once::new();
-    WATCH.call_once(|| {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    // Nobody waits for anybody: a child forked in between would wait for ever. Two threads may both
+    // come here; a fork then counts twice, which does no harm.
+    if !WATCHED.load(Ordering::Acquire) {
         // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process,
         // and the library is never unloaded (`-z nodelete`), so it stays where it is.
         unsafe {
             libc::pthread_atfork(None, None, Some(after_fork));
         }
-    });
+        WATCHED.store(true, Ordering::Release);
+    }
     GENERATION.load(Ordering::Relaxed)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 
 use crate::sys::{self, Bell, Interest};
 
@@ -22,8 +22,9 @@ pub struct Cancel(Arc<CancelState>);
 struct CancelState {
     triggered: AtomicBool,
     // Made by the first call that has to wait; a cancel that is never waited on costs nothing.
-    // It is never read, so once struck it wakes every call, now and later.
-    bell: OnceCell<Option<Bell>>,
+    // It is never read, so once struck it wakes every call, now and later. Two calls may both make one,
+    // and the first is kept: neither waits for the other, which a forked child might not have.
+    bell: OnceBox<Option<Bell>>,
 }
 
 impl Cancel {
@@ -51,7 +52,7 @@ impl Cancel {
     }
 
     fn bell(&self) -> Option<RawFd> {
-        let bell = self.0.bell.get_or_init(|| Bell::new().ok());
+        let bell = self.0.bell.get_or_init(|| Box::new(Bell::new().ok()));
         std::sync::atomic::fence(Ordering::SeqCst);
         bell.as_ref().map(Bell::fd)
     }

@@ -142,19 +142,24 @@ fn a_child_leaves_its_parents_connection_alone() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 2, "one for the child, one for the parent");
 }
 
+/// Makes a client that copies the roots, which is done once in a process.
+fn has_built_in_roots() -> bool {
+    HyperId::new(&ClientOptions::default()).is_ok()
+}
+
 /// In a process of its own: nothing that is set up once has been set up yet.
 fn a_child_of_a_first_exchange_is_not_stuck() {
     let server = Server::new(usize::MAX);
     let client = server.client();
     std::thread::scope(|scope| {
-        let first = scope.spawn(|| ask(&client));
+        let first = scope.spawn(|| has_built_in_roots() && ask(&client));
         let start = Instant::now();
-        // The child is forked at another point of the first exchange each time.
-        let delay = Duration::from_micros(u64::from(std::process::id() % 40) * 50);
+        // The child is forked at another point each time.
+        let delay = Duration::from_micros(u64::from(std::process::id() % 40) * 40);
         while start.elapsed() < delay {
             std::hint::spin_loop();
         }
-        assert_eq!(in_a_child(|| ask(&client)), Some(true));
+        assert_eq!(in_a_child(|| has_built_in_roots() && ask(&client)), Some(true));
         assert!(first.join().unwrap());
     });
 }

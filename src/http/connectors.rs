@@ -1,6 +1,6 @@
 //! Where connections come from: one source for each process that uses the client.
 
-use once_cell::sync::OnceCell;
+use once_cell::race::OnceBox;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(crate) struct Connectors {
 struct Link {
     generation: u32,
     connector: Connector,
-    next: OnceCell<Box<Link>>,
+    next: OnceBox<Link>,
 }
 
 impl Connectors {
@@ -55,7 +55,7 @@ impl Connectors {
 
 impl Link {
     fn new(generation: u32, recipe: &Recipe) -> Self {
-        Link { generation, connector: recipe.make(), next: OnceCell::new() }
+        Link { generation, connector: recipe.make(), next: OnceBox::new() }
     }
 }
 

@@ -57,11 +57,12 @@ fn with_default_trust(
     builder: ConfigBuilder<ClientConfig, WantsVerifier>,
     _: Arc<CryptoProvider>,
 ) -> Result<Trusting, Error> {
-    use once_cell::sync::Lazy;
-    /// Mozilla's roots, copied once, when the first client needs them.
-    static BUILT_IN: Lazy<Arc<RootCertStore>> =
-        Lazy::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
-    Ok(builder.with_root_certificates(BUILT_IN.clone()))
+    use once_cell::race::OnceBox;
+    /// Mozilla's roots, copied when the first client needs them. No thread waits here for another,
+    /// which a forked child might not have.
+    static BUILT_IN: OnceBox<Arc<RootCertStore>> = OnceBox::new();
+    let copy = || Box::new(Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
+    Ok(builder.with_root_certificates(BUILT_IN.get_or_init(copy).clone()))
 }
 
 #[cfg(not(any(feature = "bundled-roots", feature = "platform-verifier")))]
