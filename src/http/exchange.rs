@@ -3,8 +3,8 @@
 //! The rules of HTTP/1.1 are ureq's: its protocol engine, `ureq-proto`, writes and reads messages in
 //! buffers and does no I/O, so that all that waits is in `transport`. ureq's own agent above it is
 //! not used: it reads the environment when it is set up, keeps statics that a fork can leave half
-//! made, hands out pooled connections without a word about deadlines, and costs a call as much as all
-//! else in it together (benches/README.md).
+//! made, hands out pooled connections without a word about deadlines, and costs a call more than a
+//! quarter of its instructions (benches/README.md).
 
 use std::time::SystemTime;
 
