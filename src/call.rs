@@ -75,10 +75,16 @@ impl<'a> Call<'a> {
         decode: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let first = self.attempts;
+        let mut last: Option<Error> = None;
         loop {
+            let begun = self.attempts;
             let sent = self.send_once(post, self.until).map_err(|failure| failure.error);
             let error = match sent.and_then(|answer| decode(&answer)) {
                 Ok(value) => return Ok(value),
+                // The deadline came before it began: what the last attempt met tells more.
+                Err(error) if error.code == Code::Timeout && self.attempts == begun => {
+                    return Err(repeatable(last.unwrap_or(error)));
+                }
                 Err(error) => error,
             };
             let Some(delay) = retry::delay(&error, self.attempts - first, retry::random()) else {
@@ -90,6 +96,7 @@ impl<'a> Call<'a> {
             }
             self.log(LogLevel::Warn, format_args!("again in {} ms after {error}", delay.as_millis()));
             self.sleep_until(next)?;
+            last = Some(error);
         }
     }
 

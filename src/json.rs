@@ -25,8 +25,8 @@ pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 enum Value<'a> {
     Boolean(bool),
     Integer(i64),
-    /// A string written without escapes.
-    Text(&'a str),
+    /// A number written as a string of digits.
+    Digits(i64),
     Integers(Vec<i32>),
     Object(Fields<'a>),
     /// All else: refused wherever a field is asked for.
@@ -86,8 +86,7 @@ impl<'a> Fields<'a> {
     /// An integer, or one written as a string of digits: for the few fields where both occur.
     pub(crate) fn integer_or_digits(&self, key: &str) -> Result<Option<i64>, Error> {
         self.read(key, "an integer or a string of digits", |value| match value {
-            Value::Integer(number) => Some(*number),
-            Value::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
+            Value::Integer(number) | Value::Digits(number) => Some(*number),
             _ => None,
         })
     }
@@ -152,7 +151,8 @@ fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> R
 /// Passes over a value that nobody wants: its grammar counts, and that no key in it is repeated.
 fn skip<E: serde::de::Error>(raw: &RawValue) -> Result<(), E> {
     if raw.get().starts_with(['{', '[']) {
-        serde_json::from_str::<NoRepeats>(raw.get()).map_err(E::custom)?;
+        // Its own text would tell a place within this value as if within the whole.
+        serde_json::from_str::<NoRepeats>(raw.get()).map_err(|_| E::custom("a key is repeated in it"))?;
     }
     Ok(())
 }
@@ -191,12 +191,10 @@ impl<'de> Visitor<'de> for Within {
         Ok(Value::Other)
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(text))
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Value<'de>, E> {
-        Ok(Value::Other)
+    fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
+        let is_number = text.bytes().all(|b| b.is_ascii_digit());
+        let number = is_number.then(|| text.parse().ok()).flatten();
+        Ok(number.map_or(Value::Other, Value::Digits))
     }
 
     fn visit_unit<E>(self) -> Result<Value<'de>, E> {
@@ -349,6 +347,7 @@ mod tests {
     fn ids_may_be_strings_of_digits() {
         let id = |json: &str| parse(json).and_then(|f| f.integer_or_digits("a"));
         assert_eq!(id(r#"{"a":"0042"}"#).unwrap(), Some(42));
+        assert_eq!(id(r#"{"a":"\u0033"}"#).unwrap(), Some(3));
         assert_eq!(id(r#"{"a":9223372036854775807}"#).unwrap(), Some(i64::MAX));
         for value in [r#""""#, r#""-1""#, r#""1 ""#, r#""9223372036854775808""#, "null", "1.0", "[]"] {
             assert!(id(&format!(r#"{{"a":{value}}}"#)).is_err(), "{value}");
@@ -411,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_takes_no_more_room_than_its_text() {
+    fn what_is_not_asked_for_takes_no_room() {
         // An item is kept in four bytes, and only where it may be asked for.
         let json = format!(r#"{{"list":[{}0],"unknown":[{}0]}}"#, "{},".repeat(40_000), "{},".repeat(40_000));
         let fields = parse(&json).unwrap();

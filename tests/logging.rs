@@ -89,6 +89,28 @@ fn a_sink_may_call_the_library() {
     assert_eq!(*answers.lock().unwrap(), [false, false]);
 }
 
+/// A log sink that keeps the call from its next attempt until the deadline has passed.
+#[test]
+fn a_deadline_before_the_next_attempt_returns_the_last_failure() {
+    let peer = Peer::new(|_| Reply::status(503, ""));
+    let timeout = Duration::from_millis(800);
+    let until = std::time::Instant::now() + timeout + Duration::from_millis(200);
+    let options = ClientOptions {
+        log_level: LogLevel::Warn,
+        log: Some(Arc::new(move |_, line: &str| {
+            while line.starts_with("again in") && std::time::Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        })),
+        ..peer.options()
+    };
+    let client = HyperId::new(&options).unwrap();
+    let call = CallOptions { timeout: Some(timeout), cancel: None };
+    let error = client.availability(TOKEN, &call).unwrap_err();
+    assert_eq!((error.code, error.http_status, error.attempts), (mfa::Code::Unavailable, Some(503), 1));
+    assert!(error.retryable);
+}
+
 /// What a host's own logger hears at its loudest. Bytes are logged in rows of sixteen, in hexadecimal;
 /// joined again, what is cut between two rows is found as well.
 struct Loudest(Mutex<String>);

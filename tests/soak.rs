@@ -245,11 +245,16 @@ impl Footprint {
 fn round(client: &HyperId, calls: u64, first: i64, tally: &Tally) -> Footprint {
     std::thread::scope(|scope| {
         let (canceller, cancels) = mpsc::channel::<Cancel>();
-        scope.spawn(move || cancels.into_iter().for_each(|cancel| cancel.trigger()));
-        for thread in 0..THREADS {
-            let canceller = canceller.clone();
-            scope.spawn(move || run(client, calls / THREADS, first + thread as i64, &canceller, tally));
-        }
+        let triggering = scope.spawn(move || cancels.into_iter().for_each(|cancel| cancel.trigger()));
+        let callers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let canceller = canceller.clone();
+                scope.spawn(move || run(client, calls / THREADS, first + thread as i64, &canceller, tally))
+            })
+            .collect();
+        // The scope's own end would not wait for the threads themselves, which are counted below.
+        drop(canceller);
+        callers.into_iter().chain([triggering]).for_each(|thread| thread.join().unwrap());
     });
     Footprint::now()
 }

@@ -248,12 +248,11 @@ fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() 
     alone("an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed", || {
         let before = Census::take();
         let ca = Ca::new("own");
-        let once = CallOptions { timeout: Some(Duration::from_millis(500)), cancel: None };
         for call in Call::ALL {
             // No length: the end of the connection is the end of the answer.
             let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}", call.success());
             let (url, server) = serve_open_ended(&ca, answer.clone(), false);
-            let error = call.run(&options(&url, &ca.pem()), &once).unwrap_err();
+            let error = call.run(&options(&url, &ca.pem()), &self::call()).unwrap_err();
             assert_eq!(error.code, Code::ConnectionLost, "{call:?}: {error}");
             assert_eq!(error.outcome_unknown, call == Call::Start);
             server.stop();
