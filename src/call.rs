@@ -3,20 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Provider};
-use crate::http::{Answer, Bounds, Endpoint, Failure, Http};
+use crate::http::{Answer, Bounds, Connection, Exchanged, Http, Post};
 use crate::options::{CallOptions, LogLevel};
 use crate::retry;
-use crate::secret::Secret;
 use crate::sys;
 use crate::time::{Cancel, Interrupted, Limit};
-
-/// A request, ready to be sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Post<'a> {
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) bearer: Option<&'a Secret>,
-    pub(crate) body: &'a [u8],
-}
 
 /// A call under way.
 #[derive(Debug)]
@@ -27,6 +18,22 @@ pub(crate) struct Call<'a> {
     pub(crate) until: Instant,
     pub(crate) cancel: Option<&'a Cancel>,
     pub(crate) attempts: u32,
+}
+
+/// How one request of a call is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// The answer must be there by then.
+    pub(crate) until: Instant,
+    pub(crate) connection: Connection,
+    /// How long the answer is still read when the cancel comes after the request was sent.
+    pub(crate) grace: Option<Duration>,
+}
+
+impl Way {
+    pub(crate) fn by(until: Instant) -> Self {
+        Way { until, connection: Connection::Any, grace: None }
+    }
 }
 
 impl<'a> Call<'a> {
@@ -46,40 +53,74 @@ impl<'a> Call<'a> {
         self.until - self.start
     }
 
-    pub(crate) fn limit(&self) -> Limit<'a> {
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_triggered)
+    }
+
+    fn limit(&self) -> Limit<'a> {
         Limit { until: self.until, cancel: self.cancel }
     }
 
-    /// Sends once, within the request timeout and no longer than `until`.
-    pub(crate) fn send_once(&mut self, post: &Post<'_>, until: Instant) -> Result<Answer, Failure> {
-        let now = Instant::now();
-        if let Err(why) = self.limit().no_later_than(until).check_at(now) {
-            return Err(Failure { error: self.interrupted(why, "beginning a request"), sent: false });
-        }
-        self.attempts += 1;
-        let exchange_until = sys::instant_after(now, self.http.request_timeout).min(until);
-        let bounds = Bounds {
-            start: now,
-            call_until: until.min(self.until),
-            exchange_until,
-            cancel: self.cancel,
-            attempt: self.attempts,
-        };
-        self.http.post(post.endpoint, post.bearer, post.body, &bounds)
-    }
-
-    /// Sends, and sends again after passing trouble, as long as the deadline leaves room.
-    pub(crate) fn send_repeatable<T>(
+    /// Sends once, within the request timeout.
+    pub(crate) fn ask_once<T>(
         &mut self,
         post: &Post<'_>,
-        decode: impl Fn(&Answer) -> Result<T, Error>,
+        way: Way,
+        read: impl FnOnce(&Answer) -> Result<T, Error>,
+    ) -> Exchanged<T> {
+        let now = Instant::now();
+        if let Err(why) = self.limit().no_later_than(way.until).check_at(now) {
+            return Exchanged::not_begun(self.interrupted(why, "beginning a request"));
+        }
+        self.attempts += 1;
+        let bounds = Bounds {
+            start: now,
+            call_until: way.until.min(self.until),
+            exchange_until: sys::instant_after(now, self.http.request_timeout).min(way.until),
+            cancel: self.cancel,
+            grace: way.grace,
+            connection: way.connection,
+            attempt: self.attempts,
+        };
+        self.http.ask(post, &bounds, read)
+    }
+
+    /// Sends what does no harm when it is sent again. A wrong answer on a connection that has served
+    /// before may have been meant for an earlier request: the answer on a fresh one counts.
+    pub(crate) fn ask<T>(
+        &mut self,
+        post: &Post<'_>,
+        way: Way,
+        read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let first = self.attempts;
+        let first = self.ask_once(post, way, &read);
+        let error = match first.result {
+            Err(error) if first.reused && is_wrong(&error) => error,
+            result => return result,
+        };
+        self.log(LogLevel::Warn, format_args!("again on a fresh connection after {error}"));
+        let begun = self.attempts;
+        match self.ask_once(post, Way { connection: Connection::Fresh, ..way }, &read).result {
+            // The deadline came before it began.
+            Err(timeout) if timeout.code == Code::Timeout && self.attempts == begun => Err(error),
+            result => result,
+        }
+    }
+
+    /// As `ask`, and sends again after passing trouble, as long as the deadline leaves room.
+    pub(crate) fn ask_patiently<T>(
+        &mut self,
+        post: &Post<'_>,
+        connection: Connection,
+        read: impl Fn(&Answer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let way = Way { connection, ..Way::by(self.until) };
         let mut last: Option<Error> = None;
+        let mut tries = 0;
         loop {
+            tries += 1;
             let begun = self.attempts;
-            let sent = self.send_once(post, self.until).map_err(|failure| failure.error);
-            let error = match sent.and_then(|answer| decode(&answer)) {
+            let error = match self.ask(post, way, &read) {
                 Ok(value) => return Ok(value),
                 // The deadline came before it began: what the last attempt met tells more.
                 Err(error) if error.code == Code::Timeout && self.attempts == begun => {
@@ -87,7 +128,7 @@ impl<'a> Call<'a> {
                 }
                 Err(error) => error,
             };
-            let Some(delay) = retry::delay(&error, self.attempts - first, retry::random()) else {
+            let Some(delay) = retry::delay(&error, tries, retry::random()) else {
                 return Err(repeatable(error));
             };
             let next = sys::instant_after(Instant::now(), delay);
@@ -104,13 +145,12 @@ impl<'a> Call<'a> {
         self.limit().sleep_until(until).map_err(|why| self.interrupted(why, "waiting to ask again"))
     }
 
-    pub(crate) fn interrupted(&self, why: Interrupted, doing: &str) -> Error {
-        match why {
-            Interrupted::Cancelled => Error::new(Code::Cancelled, format!("cancelled while {doing}")),
-            Interrupted::Elapsed => {
-                Error::new(Code::Timeout, format!("the call's deadline passed while {doing}"))
-            }
+    /// Whoever finds both the cancel and the deadline past says "cancelled".
+    fn interrupted(&self, why: Interrupted, doing: &str) -> Error {
+        if why == Interrupted::Cancelled || self.is_cancelled() {
+            return cancelled(doing);
         }
+        Error::new(Code::Timeout, format!("the call's deadline passed while {doing}"))
     }
 
     /// Completes an error with what the call knows.
@@ -124,6 +164,16 @@ impl<'a> Call<'a> {
     pub(crate) fn log(&self, level: LogLevel, line: std::fmt::Arguments<'_>) {
         self.http.log.line(level, line);
     }
+}
+
+/// The error of a call that its caller ended.
+pub(crate) fn cancelled(doing: &str) -> Error {
+    Error::new(Code::Cancelled, format!("cancelled while {doing}"))
+}
+
+/// Whether the answer broke the protocol, or was about something else.
+fn is_wrong(error: &Error) -> bool {
+    matches!(error.code, Code::MalformedAnswer | Code::ContradictoryAnswer) && !error.is_hearsay
 }
 
 /// Marks the error of a request that may be repeated without harm.

@@ -41,10 +41,15 @@ pub struct Error {
     pub retryable: bool,
     /// The request may have been carried out although no valid answer says so.
     pub outcome_unknown: bool,
+    /// The transaction was withdrawn, as asked, and the provider confirmed it.
+    pub withdrawn: bool,
     /// Requests that the call began.
     pub attempts: u32,
     /// The system's error number, where one was the cause.
     pub os_error: Option<i32>,
+    /// It need not be the provider's word: a proxy, a gateway or a sign-in page on the way may have
+    /// said it in the provider's place.
+    pub(crate) is_hearsay: bool,
 }
 
 impl Error {
@@ -59,8 +64,10 @@ impl Error {
             retry_after: None,
             retryable: false,
             outcome_unknown: false,
+            withdrawn: false,
             attempts: 0,
             os_error: None,
+            is_hearsay: false,
         }
     }
 

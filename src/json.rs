@@ -15,6 +15,14 @@ const MAX_DEPTH: usize = 16;
 /// More than any genuine object has. Keeps the search for repeated keys short, whatever a server sends.
 const MAX_FIELDS: usize = 256;
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether it begins as an object does; only what does can be a provider's answer.
+pub(crate) fn looks_like_object(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    bytes.trim_ascii_start().first() == Some(&b'{')
+}
+
 /// The names of the fields that some reader asks for, at whatever depth.
 pub(crate) type Wanted = [&'static str];
 
@@ -42,6 +50,8 @@ impl<'a> Fields<'a> {
                 format!("the answer's JSON is nested deeper than {MAX_DEPTH}"),
             ));
         }
+        // RFC 8259, 8.1: a reader may pass over a byte order mark.
+        let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let text = std::str::from_utf8(bytes).map_err(|e| {
             Error::malformed(format!("the answer is not UTF-8 from byte {} on", e.valid_up_to()))
         })?;
@@ -52,6 +62,11 @@ impl<'a> Fields<'a> {
                 "the answer is no proper JSON object: {kind:?} error at {line}:{column}"
             ))
         })
+    }
+
+    /// Whether the field is there, whatever its value.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == key)
     }
 
     /// The field as an integer; `None` when the key is absent. `null` is not absent.
@@ -373,7 +388,9 @@ mod tests {
             "{a:1}",
             "{'a':1}",
             "<html>",
-            "\u{feff}{}",
+            "\u{feff}",
+            "\u{feff}\u{feff}{}",
+            " \u{feff}{}",
         ];
         for json in bad {
             assert_eq!(integer(json).unwrap_err().code, Code::MalformedAnswer, "{json:?}");
@@ -381,6 +398,21 @@ mod tests {
         assert!(Fields::parse(b"{\"a\xff\":1}", &["a"]).is_err());
         let message = integer("\"a token\"").unwrap_err().message;
         assert!(!message.contains("token"), "{message}");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        assert_eq!(integer("\u{feff} {\"a\":1}").unwrap(), Some(1));
+    }
+
+    #[test]
+    fn objects_are_told_by_how_they_begin() {
+        for text in ["{", " \t\r\n{x", "\u{feff}{}", "\u{feff} {"] {
+            assert!(looks_like_object(text.as_bytes()), "{text:?}");
+        }
+        for text in ["", " ", "[{}]", "<html>", "\u{feff}", "x{", "\"{\""] {
+            assert!(!looks_like_object(text.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

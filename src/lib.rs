@@ -27,6 +27,7 @@ mod hyperid;
 mod json;
 mod log;
 mod options;
+mod per_process;
 mod retry;
 mod secret;
 mod sys;

@@ -9,18 +9,22 @@ const MAX_ATTEMPTS: u32 = 4;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// Whether the trouble may pass by itself: a failed connection, a 5xx, 429, "temporarily
-/// unavailable". Only a call that may be repeated at all is repeated then.
+/// Whether the trouble may pass by itself: a failed connection or handshake, 408, 425, 429, a 5xx,
+/// "temporarily unavailable". Only a call that may be repeated at all is repeated then.
 pub(crate) fn is_transient(error: &Error) -> bool {
     match error.code {
         Code::Dns | Code::Connect | Code::ConnectTimeout | Code::ConnectionLost | Code::RequestTimeout => {
             true
         }
-        Code::Unavailable | Code::RateLimited => true,
-        // A proxy's 5xx: it could not reach the server just now.
-        Code::HttpStatus | Code::Proxy => error.http_status.is_some_and(|s| (500..600).contains(&s)),
+        Code::Tls | Code::Unavailable | Code::RateLimited => true,
+        // Of a proxy too: it could not reach the server just now.
+        Code::HttpStatus | Code::Proxy => error.http_status.is_some_and(is_transient_status),
         _ => false,
     }
+}
+
+fn is_transient_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
 }
 
 /// How long to wait before the next attempt, after `attempts` have failed; `None`: give up.
@@ -30,17 +34,25 @@ pub(crate) fn delay(error: &Error, attempts: u32, jitter: u64) -> Option<Duratio
     if !is_transient(error) || attempts >= MAX_ATTEMPTS {
         return None;
     }
-    let doubled = FIRST_DELAY.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(MAX_DELAY);
-    let spread = with_jitter(doubled, jitter);
+    let spread = backoff(attempts, jitter);
     // The server knows best when it will be back.
     Some(error.retry_after.map_or(spread, |told| told.max(spread)))
 }
 
-/// Between three quarters of `delay` and `delay`.
-pub(crate) fn with_jitter(delay: Duration, jitter: u64) -> Duration {
-    let quarter = delay / 4;
+/// How long to wait after so many failures in a row: twice as long each time, up to a bound.
+pub(crate) fn backoff(failures: u32, jitter: u64) -> Duration {
+    let doubled = FIRST_DELAY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_DELAY);
+    doubled - quarter_part(doubled, jitter)
+}
+
+/// `delay`, and up to a quarter more.
+pub(crate) fn stretched(delay: Duration, jitter: u64) -> Duration {
+    delay.saturating_add(quarter_part(delay, jitter))
+}
+
+fn quarter_part(delay: Duration, jitter: u64) -> Duration {
     let part = u32::try_from(jitter % 1024).unwrap_or(0);
-    delay - quarter * part / 1024
+    delay / 4 * part / 1024
 }
 
 /// A number to spread callers with. Not for secrets.
@@ -60,16 +72,26 @@ mod tests {
     #[test]
     fn only_passing_trouble_is_repeated() {
         use crate::codes::CODES;
-        let transient = [111, 112, 113, 115, 116, 460, 461];
+        let transient = [111, 112, 113, 114, 115, 116, 460, 461];
         for entry in CODES {
             let code = Code::from_number(entry.number).unwrap();
             assert_eq!(is_transient(&error(code)), transient.contains(&entry.number), "{}", entry.name);
         }
-        for (status, expected) in
-            [(200, false), (302, false), (404, false), (408, false), (500, true), (599, true)]
-        {
-            let http = Error { http_status: Some(status), ..error(Code::HttpStatus) };
-            assert_eq!(is_transient(&http), expected, "{status}");
+        for (status, expected) in [
+            (200, false),
+            (302, false),
+            (400, false),
+            (404, false),
+            (408, true),
+            (425, true),
+            (429, true),
+            (500, true),
+            (599, true),
+        ] {
+            for code in [Code::HttpStatus, Code::Proxy] {
+                let http = Error { http_status: Some(status), ..error(code) };
+                assert_eq!(is_transient(&http), expected, "{status}");
+            }
         }
     }
 
@@ -93,8 +115,10 @@ mod tests {
     fn jitter_stays_within_a_quarter() {
         let second = Duration::from_secs(1);
         for jitter in [0, 1, 511, 1023, 1024, u64::MAX] {
-            let got = with_jitter(second, jitter);
-            assert!(got <= second && got >= Duration::from_millis(750), "{got:?}");
+            let longer = stretched(second, jitter);
+            assert!(longer >= second && longer < Duration::from_millis(1250), "{longer:?}");
+            let shorter = backoff(3, jitter);
+            assert!(shorter <= 4 * FIRST_DELAY && shorter > 3 * FIRST_DELAY, "{shorter:?}");
         }
     }
 }

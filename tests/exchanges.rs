@@ -200,8 +200,8 @@ fn answers_count_only_under_http_200() {
     };
     for endpoint in ENDPOINTS {
         for status in [
-            201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 403, 404, 408, 418, 429, 500, 501, 502, 503,
-            504, 599,
+            201, 202, 204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 408, 409, 410, 411, 413,
+            414, 415, 418, 425, 429, 431, 500, 501, 502, 503, 504, 599,
         ] {
             for body in [success(endpoint), "", "<html>no</html>", r#"{"result":-4}"#] {
                 let headers = "Location: http://127.0.0.1:9/\r\nRetry-After: 3600\r\n";
@@ -210,7 +210,12 @@ fn answers_count_only_under_http_200() {
                 assert_eq!(error.code, expected(status), "{endpoint} {status}: {error}");
                 assert_eq!(error.http_status, Some(status));
                 assert_eq!(error.provider_code, None);
-                assert_eq!(error.outcome_unknown, endpoint == "start", "{endpoint} {status}");
+                // Refusals by whoever answered.
+                let is_refusal = [400, 401, 405, 411, 413, 414, 415, 429, 431].contains(&status);
+                assert_eq!(error.outcome_unknown, endpoint == "start" && !is_refusal, "{endpoint} {status}");
+                let is_passing = [408, 425, 429].contains(&status) || status >= 500;
+                let retryable = if endpoint == "start" { status == 429 } else { is_passing };
+                assert_eq!(error.retryable, retryable, "{endpoint} {status}");
                 assert_eq!(peer.requests().len(), 1);
             }
         }

@@ -105,7 +105,6 @@ fn a_server_that_is_not_there_yet_is_ridden_out() {
 fn lasting_trouble_ends_the_wait() {
     let cases = [
         (r#"{"result":-3}"#, Code::AccessDenied),
-        (r#"{"result":-6}"#, Code::TransactionNotFound),
         (r#"{"result":-2}"#, Code::ProviderInvalidParameters),
         (TOKEN_EXPIRED, Code::TokenExpired),
         (TOKEN_INVALID, Code::TokenInvalid),

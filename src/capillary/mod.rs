@@ -8,9 +8,9 @@ mod answer;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::call::{Call, Post};
+use crate::call::Call;
 use crate::error::{Error, Provider};
-use crate::http::{Endpoint, Http};
+use crate::http::{Connection, Endpoint, Http, Post};
 use crate::options::{CallOptions, ClientOptions};
 use crate::secret::Secret;
 
@@ -74,7 +74,7 @@ impl Capillary {
         let mut call = Call::new(&self.http, Provider::Capillary, options, self.http.request_timeout);
         let result = body(brand, device_id, authorized_token).and_then(|body| {
             let post = Post { endpoint: &self.is_mfa_registered, bearer: None, body: &body };
-            call.send_repeatable(&post, answer::registration)
+            call.ask_patiently(&post, Connection::Any, answer::registration)
         });
         result.map_err(|error| call.finish(error))
     }

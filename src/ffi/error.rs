@@ -25,8 +25,13 @@ const _: () = assert!(MFA_PROVIDER_CAPILLARY == Provider::Capillary as i32);
 /// In `mfa_error.flags`: the same call may succeed later, and repeating it does no harm.
 pub const MFA_ERROR_RETRYABLE: u32 = 1;
 /// In `mfa_error.flags`: a request that asks a person was sent, and no valid refusal came back.
-/// It may have been carried out: do not repeat it blindly, or the person is asked twice.
+/// It may have been carried out: do not repeat it blindly, or the person is asked twice. A valid
+/// refusal is HyperID's own, or HTTP 400, 401, 405, 411, 413, 414, 415, 429 or 431 to a request of
+/// which everything had been sent before anything came back.
 pub const MFA_ERROR_OUTCOME_UNKNOWN: u32 = 2;
+/// In `mfa_error.flags`: the transaction was withdrawn, as the wait's options asked, and the
+/// provider confirmed that it is cancelled.
+pub const MFA_ERROR_WITHDRAWN: u32 = 4;
 
 /// Why a call failed. Owned by the caller, needs no free; may be NULL wherever it is taken.
 ///
@@ -123,7 +128,8 @@ pub(super) unsafe fn write_error(err: *mut mfa_error, error: &Error) {
 fn flags(error: &Error) -> u32 {
     let retryable = if error.retryable { MFA_ERROR_RETRYABLE } else { 0 };
     let unknown = if error.outcome_unknown { MFA_ERROR_OUTCOME_UNKNOWN } else { 0 };
-    retryable | unknown
+    let withdrawn = if error.withdrawn { MFA_ERROR_WITHDRAWN } else { 0 };
+    retryable | unknown | withdrawn
 }
 
 /// Writes all but `struct_size`: what the first release has, which every accepted struct has.

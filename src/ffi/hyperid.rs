@@ -194,9 +194,10 @@ pub unsafe extern "C" fn mfa_hyperid_two_factor_types(
 /// `mfa-client`.
 ///
 /// `out_transaction_id`: set to the transaction's id, above 0; to 0 on failure. Never repeated by
-/// itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. Errors as
-/// `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`, `MFA_ERR_TEMPLATE_NOT_FOUND`. Any
-/// thread.
+/// itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. An answer to another question, or
+/// with an id that an earlier start of this client has had, is `MFA_ERR_CONTRADICTORY_ANSWER` with
+/// that flag. Errors as `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`,
+/// `MFA_ERR_TEMPLATE_NOT_FOUND`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_start(
     client: *const mfa_hyperid,
@@ -272,10 +273,21 @@ pub unsafe extern "C" fn mfa_hyperid_cancel(
 ///
 /// `MFA_OK`: `out` holds the final answer, whichever it is; test it with `mfa_is_approved`.
 /// Otherwise `out` holds the id and what was known last, never an approval. `MFA_ERR_TIMEOUT`: no
-/// final answer by the deadline. `MFA_ERR_CANCELLED`: the cancel object or `on_update` ended the
-/// wait; nothing more is sent, and the transaction goes on. Passing trouble (failed connections,
-/// 5xx, 429, "temporarily unavailable") is ridden out; a refused token, access denied, "not found"
-/// and a malformed answer end the wait. Any thread.
+/// final answer by the deadline (120 s unless `options` says otherwise); `http_status`,
+/// `provider_code` and `retry_after_ms` of `err` are then those of the last poll that failed, if any.
+/// `MFA_ERR_CANCELLED`: the cancel object or `on_update` ended the wait; nothing more is sent, and the
+/// transaction goes on, unless `MFA_WAIT_WITHDRAW_ON_CANCEL` says otherwise. An answer that was read
+/// before is returned all the same.
+///
+/// Ridden out: failed connections and TLS handshakes, HTTP 408, 425, 429 and 5xx, "temporarily
+/// unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s after its start).
+/// What a proxy or a sign-in page may have said in the provider's place (3xx, 403 and 404 without
+/// the provider's JSON, a page where JSON should be) is ridden out until nothing else has come for
+/// 15 s, or a quarter of the deadline if that is less. A token that stays refused, access denied,
+/// "not found" otherwise, and an answer that breaks the protocol end the wait with their code.
+///
+/// An approval that does not name its transaction is believed only when a second look on a
+/// connection opened for it says the same. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_wait(
     client: *const mfa_hyperid,
@@ -304,7 +316,8 @@ pub unsafe extern "C" fn mfa_hyperid_wait(
 /// As `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` in turn, under one
 /// deadline (120 s unless `options` says otherwise). `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person
 /// has no app, and no push was sent. With `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although
-/// `out` holds no id. Any thread.
+/// `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
+/// as expired or invalid, and `access_token_provider` gives another one. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_confirm(
     client: *const mfa_hyperid,

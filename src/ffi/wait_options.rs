@@ -12,6 +12,14 @@ use crate::ffi::memory::{AbiStruct, boolean, check_flags, read_input};
 use crate::ffi::transaction::mfa_transaction;
 use crate::hyperid::{Transaction, WaitOptions};
 
+/// In `mfa_wait_options.flags`: when the cancel object or `on_update` ends the wait, withdraw the
+/// transaction first: cancel it, and read its state once more, within 2 s and never past the
+/// deadline. An answer to a start that is on its way is read on within the same 2 s, so that its
+/// transaction can be withdrawn. A decision that is read then (approved, denied, expired) is the
+/// answer, and the call returns `MFA_OK`; else it returns `MFA_ERR_CANCELLED`, with
+/// `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction is cancelled.
+pub const MFA_WAIT_WITHDRAW_ON_CANCEL: u32 = 1;
+
 /// Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
 /// the id is known (`polls` is 0), so that a program can save the id and show the control code.
 /// `so_far` is valid during the call only. Non-zero ends the wait with `MFA_ERR_CANCELLED`, unless
@@ -21,26 +29,37 @@ pub type mfa_update_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, so_far: *const mfa_transaction) -> i32>;
 
 /// Called when the server refused the token as expired or invalid: returns a fresh one, which is
-/// copied at once, or NULL to give up. The refused poll is then repeated. Rules as `mfa_update_fn`.
+/// copied at once, or NULL to give up. What was refused is then sent once more with it; a start only
+/// if the refusal was the provider's own and the token is another one. Not called while a
+/// transaction is being withdrawn. Rules as `mfa_update_fn`.
 pub type mfa_token_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> *const c_char>;
 
 /// How to wait. NULL wherever it is taken: the defaults.
+///
+/// Polls come after `min_interval_ms` or a tenth of the time for which the call has known the id,
+/// whichever is more, and up to a quarter more at random; never after more than `max_interval_ms`.
+/// A server that asks for more time with Retry-After gets it after a 429, and up to three times
+/// `max_interval_ms` after any other answer; one last look shortly before the deadline is taken all
+/// the same.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct mfa_wait_options {
     /// `sizeof(mfa_wait_options)`; set by `MFA_WAIT_OPTIONS_INIT`.
     pub struct_size: u32,
-    /// Milliseconds before the first poll. 0: at once.
+    /// Milliseconds before the first poll. 0: `mfa_hyperid_wait` polls at once,
+    /// `mfa_hyperid_confirm` after `min_interval_ms`.
     pub first_poll_ms: u32,
-    /// Milliseconds: the least time between two polls. 0: 2 000.
+    /// Milliseconds: the least time between two polls. 0: 1 000.
     pub min_interval_ms: u32,
-    /// Milliseconds: the time between polls to which the wait backs off. 0: 10 000, or the minimum
-    /// if that is more. Below the minimum: refused.
+    /// Milliseconds: the most. 0: 10 000, or the minimum if that is more. Below the minimum: refused.
     pub max_interval_ms: u32,
-    /// 1: before the deadline, cancel the transaction and read its state once more. The last 5 s of
-    /// the deadline, or its last quarter if that is less, are kept for it.
+    /// 1: before the deadline, withdraw the transaction: cancel it, and read its state once more. The
+    /// last 5 s of the deadline, or its last quarter if that is less, are kept for it. A decision that
+    /// is read then (approved, denied, expired) is the answer; else the call returns
+    /// `MFA_ERR_TIMEOUT`, with `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction
+    /// is cancelled.
     pub cancel_on_timeout: i32,
-    /// 0; unknown bits are refused.
+    /// `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0; unknown bits are refused.
     pub flags: u32,
     /// Sees each update. NULL: none.
     pub on_update: mfa_update_fn,
@@ -83,7 +102,7 @@ pub(super) unsafe fn with_wait_options<T>(
 ) -> Result<T, Error> {
     // SAFETY: passed on from the caller.
     let given = unsafe { read_input(pointer) }?.unwrap_or(DEFAULTS);
-    check_flags(given.flags, 0, "flags of mfa_wait_options")?;
+    check_flags(given.flags, MFA_WAIT_WITHDRAW_ON_CANCEL, "flags of mfa_wait_options")?;
     let cancel_on_timeout = boolean(given.cancel_on_timeout, "cancel_on_timeout")?;
     let mut update = |so_far: &Transaction| call_update(&given, so_far);
     let mut token = || call_token_provider(&given);
@@ -93,6 +112,7 @@ pub(super) unsafe fn with_wait_options<T>(
         min_interval: millis(given.min_interval_ms),
         max_interval: millis(given.max_interval_ms),
         cancel_on_timeout,
+        withdraw_on_cancel: given.flags & MFA_WAIT_WITHDRAW_ON_CANCEL != 0,
         on_update: given.on_update.is_some().then_some(&mut update as _),
         access_token_provider: given.access_token_provider.is_some().then_some(&mut token as _),
     }))

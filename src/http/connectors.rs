@@ -1,6 +1,5 @@
 //! Where connections come from: one source for each process that uses the client.
 
-use once_cell::race::OnceBox;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use std::sync::Arc;
@@ -13,49 +12,28 @@ use crate::http::tls;
 use crate::http::transport::Connector;
 use crate::http::url::{BaseUrl, Host};
 use crate::options::ClientOptions;
-use crate::sys::fork_generation;
+use crate::per_process::PerProcess;
 
 /// One server is talked to; it hands out a few tickets at a time.
 const MAX_SESSIONS: usize = 8;
 
-/// The connector of this process and, behind it, those of its forked descendants.
-///
-/// A child must not use its parent's connections, and a lock that another thread of the parent
-/// held while forking would stay locked in the child for ever. So a child leaves the parent's
-/// connector alone and appends its own, which shares nothing with it that has a lock.
+/// The connector of this process. A forked child gets its own, which shares nothing with its
+/// parent's that has a lock.
 #[derive(Debug)]
 pub(crate) struct Connectors {
     recipe: Recipe,
-    first: Link,
-}
-
-#[derive(Debug)]
-struct Link {
-    generation: u32,
-    connector: Connector,
-    next: OnceBox<Link>,
+    made: PerProcess<Connector>,
 }
 
 impl Connectors {
     pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
         let recipe = Recipe::new(base, options)?;
-        let first = Link::new(fork_generation(), &recipe);
-        Ok(Connectors { recipe, first })
+        let made = PerProcess::new(recipe.make());
+        Ok(Connectors { recipe, made })
     }
 
     pub(crate) fn current(&self) -> &Connector {
-        let generation = fork_generation();
-        let mut link = &self.first;
-        while link.generation != generation {
-            link = link.next.get_or_init(|| Box::new(Link::new(generation, &self.recipe)));
-        }
-        &link.connector
-    }
-}
-
-impl Link {
-    fn new(generation: u32, recipe: &Recipe) -> Self {
-        Link { generation, connector: recipe.make(), next: OnceBox::new() }
+        self.made.current(|| self.recipe.make())
     }
 }
 

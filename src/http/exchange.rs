@@ -6,8 +6,6 @@
 //! made, hands out pooled connections without a word about deadlines, and costs a call more than a
 //! quarter of its instructions (benches/README.md).
 
-use std::time::SystemTime;
-
 use ureq::http::header::{CONTENT_LENGTH, HOST};
 use ureq::http::{HeaderValue, Method, Request, Response, Uri};
 use ureq_proto::BodyMode;
@@ -70,13 +68,13 @@ impl<'a, 'c> Exchange<'a, 'c> {
         let response = self.read_head(&mut call)?;
         let status = response.status().as_u16();
         let head = Head::read(response.headers());
-        let retry_after = head.retry_after(SystemTime::now());
+        let retry_after = head.retry_after();
         match head.check().and_then(|()| self.read_body(call)) {
-            Ok(body) => Ok(Answer { status, retry_after, body }),
+            Ok(body) => Ok(Answer { status, retry_after, body, is_first: false }),
             // The status is the answer; a broken or endless error page does not change it. The
             // caller's cancel and deadline do.
             Err(error) if !(200..300).contains(&status) && !is_interruption(&error) => {
-                Ok(Answer { status, retry_after, body: Wiped::default() })
+                Ok(Answer { status, retry_after, body: Wiped::default(), is_first: false })
             }
             Err(error) => Err(Error { http_status: Some(status), ..error }),
         }
@@ -194,7 +192,9 @@ impl Body {
         if self.filled <= MAX_BODY {
             return Ok(());
         }
-        Err(Error::new(Code::AnswerTooLarge, format!("the answer's body exceeds {MAX_BODY} bytes")))
+        let error = Error::new(Code::AnswerTooLarge, format!("the answer's body exceeds {MAX_BODY} bytes"));
+        // No provider's answer is that large; a page put in its place may be.
+        Err(Error { is_hearsay: true, ..error })
     }
 
     fn finish(mut self) -> Wiped {

@@ -5,10 +5,11 @@
 //! behind the lock.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::http::transport::Wire;
+use crate::http::transport::{Look, Wire};
 
 /// Shorter than the minute after which servers and middleboxes commonly drop idle connections.
 const MAX_AGE: Duration = Duration::from_secs(50);
@@ -16,6 +17,8 @@ const MAX_AGE: Duration = Duration::from_secs(50);
 #[derive(Debug)]
 pub(crate) struct IdleWires {
     most: usize,
+    /// Rises when all that is open then is no longer to be trusted.
+    epoch: AtomicU32,
     /// Those that became idle last stand last.
     wires: Mutex<VecDeque<Idle>>,
 }
@@ -28,6 +31,10 @@ struct Idle {
     wire: Box<Wire>,
 }
 
+/// An idle connection had something to say that nobody asked for.
+#[derive(Debug)]
+pub(crate) struct Unasked;
+
 /// Tells the living threads apart.
 fn this_thread() -> usize {
     thread_local!(static PLACE: u8 = const { 0 });
@@ -36,32 +43,50 @@ fn this_thread() -> usize {
 
 impl IdleWires {
     pub(crate) fn new(most: usize) -> Self {
-        IdleWires { most, wires: Mutex::default() }
+        IdleWires { most, epoch: AtomicU32::new(0), wires: Mutex::default() }
     }
 
-    /// One that nothing came in on while it was idle. Those that did not stay silent are closed.
-    pub(crate) fn take(&self) -> Option<Box<Wire>> {
+    /// Which connections are trusted: those that were opened under this number.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// One that nothing came in on while it was idle. Those that have ended meanwhile are closed.
+    pub(crate) fn take(&self) -> Result<Option<Box<Wire>>, Unasked> {
+        let thread = this_thread();
         loop {
-            let thread = this_thread();
             // A thread's own connection before any other: its buffers, the socket, and the peer that
             // it wakes are where the thread runs.
-            let Idle { since, mut wire, .. } =
-                self.with(|wires| match wires.iter().rposition(|idle| idle.thread == thread) {
-                    Some(place) => wires.remove(place),
-                    None => wires.pop_back(),
-                })?;
+            let idle = self.with(|wires| match wires.iter().rposition(|idle| idle.thread == thread) {
+                Some(place) => wires.remove(place),
+                None => wires.pop_back(),
+            });
+            let Some(Idle { since, mut wire, .. }) = idle else { return Ok(None) };
             if since.elapsed() >= MAX_AGE {
                 continue;
             }
-            if wire.is_silent() {
-                return Some(wire);
+            match wire.look_now() {
+                Look::Quiet => return Ok(Some(wire)),
+                Look::Ended => {}
+                Look::Unasked => return Err(Unasked),
             }
         }
+    }
+
+    /// Closes all that are idle. Those in use are not taken back.
+    pub(crate) fn close_all(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let closed = self.with(std::mem::take);
+        drop(closed);
     }
 
     pub(crate) fn put(&self, wire: Box<Wire>) {
         let now = Instant::now();
         let too_many = self.with(|wires| {
+            // Looked at behind the lock: `close_all` must not miss it.
+            if wire.epoch != self.epoch() {
+                return Some(Idle { since: now, thread: 0, wire });
+            }
             wires.push_back(Idle { since: now, thread: this_thread(), wire });
             let is_old = |idle: &Idle| now.duration_since(idle.since) >= MAX_AGE;
             if wires.len() > self.most || wires.front().is_some_and(is_old) {

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 use crate::error::{Code, Error};
 use crate::http::context::Context;
 use crate::http::tls;
-use crate::http::transport::{await_input, lost, wait};
+use crate::http::transport::{Look, await_input, look_for_early_input, lost, wait};
 use crate::sys::{self, Interest};
 
 /// More than any server sends unasked; a connection that has more to say is not idle.
@@ -64,6 +64,9 @@ impl TlsSession {
             let taken = taken.map_err(|e| Error::internal(format!("TLS cannot take the request: {e}")))?;
             rest = &rest[taken..];
             self.flush(stream, context, None)?;
+            if !rest.is_empty() {
+                look_for_early_input(stream, context);
+            }
         }
         Ok(())
     }
@@ -92,25 +95,48 @@ impl TlsSession {
         }
     }
 
-    /// Decrypted and buffered, there is nothing that nobody asked for; nor half a record.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        let Ok(state) = self.connection.process_new_packets() else { return false };
-        state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() && self.records.at_boundary()
-    }
-
-    /// As `is_quiet`, and nothing but tickets and the like lies in the socket.
-    pub(super) fn is_silent(&mut self, stream: &TcpStream) -> bool {
+    /// Whether plaintext is there to be read; it stays where it is. Fails where the peer has ended the
+    /// session already, for want of a certificate of ours, say.
+    pub(super) fn has_input(&mut self, stream: &TcpStream) -> Result<bool, Error> {
         for _ in 0..MAX_IDLE_READS {
-            if !self.is_quiet() {
-                return false;
+            let state = self.connection.process_new_packets();
+            let state = state.map_err(|e| Error::new(Code::Tls, tls::explain(&e)))?;
+            if state.plaintext_bytes_to_read() > 0 {
+                return Ok(true);
             }
-            match self.receive(stream, false) {
-                Ok(Received::Nothing) => return true,
-                Ok(Received::Some) => {}
-                Ok(Received::End) | Err(_) => return false,
+            if self.receive(stream, false)? != Received::Some {
+                return Ok(false);
             }
         }
-        false
+        Ok(true)
+    }
+
+    /// What is decrypted and buffered behind an answer.
+    pub(super) fn look_inside(&mut self) -> Look {
+        let Ok(state) = self.connection.process_new_packets() else { return Look::Ended };
+        if state.plaintext_bytes_to_read() > 0 {
+            let mut bytes = [0; 64];
+            let amount = self.connection.reader().read(&mut bytes).unwrap_or(0);
+            return Look::at(&bytes[..amount]);
+        }
+        // Half a record would give its rest to the next request.
+        if state.peer_has_closed() || !self.records.at_boundary() { Look::Ended } else { Look::Quiet }
+    }
+
+    /// As `look_inside`, and what lies in the socket; tickets and the like are taken in.
+    pub(super) fn look_now(&mut self, stream: &TcpStream) -> Look {
+        for _ in 0..MAX_IDLE_READS {
+            match self.look_inside() {
+                Look::Quiet => {}
+                other => return other,
+            }
+            match self.receive(stream, false) {
+                Ok(Received::Nothing) => return Look::Quiet,
+                Ok(Received::Some) => {}
+                Ok(Received::End) | Err(_) => return Look::Ended,
+            }
+        }
+        Look::Ended
     }
 
     /// Tells the peer that this end is deliberate, if that needs no waiting.
@@ -134,6 +160,7 @@ impl TlsSession {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     wait(stream, Interest::Write, context, connect_until, "sending")?;
+                    look_for_early_input(stream, context);
                 }
                 Err(e) => return Err(lost("sending", &e)),
             }

@@ -41,6 +41,7 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) fn open(&self, context: &mut Context<'_>) -> Result<Wire, Error> {
         context.record.connected = true;
+        let epoch = self.idle.epoch();
         let until = sys::instant_after(Instant::now(), context.connect_timeout);
         let stream = self.open_tcp(context, until)?;
         if let Some((proxy, target)) = &self.proxy {
@@ -56,6 +57,7 @@ impl Connector {
             buffers: WireBuffers::default(),
             broken: false,
             generation: sys::fork_generation(),
+            epoch,
         })
     }
 
@@ -101,6 +103,31 @@ pub(crate) struct Wire {
     broken: bool,
     /// The process that made it: a forked child must not touch it.
     generation: u32,
+    /// Of the idle connections, when it was opened.
+    pub(super) epoch: u32,
+}
+
+/// What a connection holds between two exchanges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Nothing: it may serve the next request.
+    Quiet,
+    /// It has ended, or says so: of no further use, and nothing is wrong.
+    Ended,
+    /// Something that nobody asked for: answers may have slipped.
+    Unasked,
+}
+
+impl Look {
+    /// Of bytes that came without a request. Some servers end a body with one more line end, and
+    /// some say "408 Request Timeout" before they close an idle connection: neither is an answer
+    /// that could be taken for another.
+    pub(super) fn at(bytes: &[u8]) -> Self {
+        let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+        let rest = &bytes[start..];
+        let is_timeout = rest.starts_with(b"HTTP/1.") && rest.get(8..12) == Some(b" 408");
+        if rest.is_empty() || is_timeout { Look::Ended } else { Look::Unasked }
+    }
 }
 
 impl Wire {
@@ -113,7 +140,10 @@ impl Wire {
 
     /// Reads at least one byte into the input buffer; `false` at the end of the stream.
     pub(crate) fn fill(&mut self, context: &mut Context<'_>) -> Result<bool, Error> {
-        let result = self.receive(context);
+        let mut result = self.receive(context);
+        if result.as_ref().is_err_and(|error| context.goes_on_after(error)) {
+            result = self.receive(context);
+        }
         self.broken |= result.is_err();
         result
     }
@@ -124,7 +154,11 @@ impl Wire {
         }
         // A call that has ended already must not leave a push behind.
         let checked = context.exchange_limit().check();
-        let checked = checked.map_err(|why| context.interrupted(why, None, "sending the request"));
+        let mut checked = checked.map_err(|why| context.interrupted(why, None, "sending the request"));
+        if checked.is_ok() && context.record.connected {
+            // A pooled one was looked at when it was taken.
+            checked = self.has_input().map(|early| context.record.early.set(early));
+        }
         let held = self.buffers.held();
         let result = checked.and_then(|()| match &mut self.tls {
             Some(tls) => {
@@ -158,17 +192,35 @@ impl Wire {
         Ok(amount > 0)
     }
 
-    /// In its own buffers there is nothing that nobody asked for.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        let is_empty = self.buffers.is_input_empty() && self.buffers.held().is_empty();
-        !self.broken && is_empty && self.tls.as_mut().is_none_or(TlsSession::is_quiet)
+    /// Whether something is there to be read; it stays where it is.
+    fn has_input(&mut self) -> Result<bool, Error> {
+        match &mut self.tls {
+            Some(tls) => tls.has_input(&self.stream),
+            None => Ok(sys::peek(&self.stream, &mut [0]).is_ok_and(|amount| amount > 0)),
+        }
     }
 
-    /// Nothing came in that nobody asked for, and the peer has not closed.
-    pub(super) fn is_silent(&mut self) -> bool {
-        match &mut self.tls {
-            Some(tls) => tls.is_silent(&self.stream),
-            None => is_would_block(sys::peek(&self.stream, &mut [0])),
+    /// What lies in its own buffers behind an answer.
+    pub(super) fn look_inside(&mut self) -> Look {
+        if self.broken || !self.buffers.held().is_empty() {
+            return Look::Ended;
+        }
+        if !self.buffers.is_input_empty() {
+            return Look::at(self.buffers.input());
+        }
+        self.tls.as_mut().map_or(Look::Quiet, TlsSession::look_inside)
+    }
+
+    /// What has come in since, without waiting. Its own buffers hold nothing.
+    pub(super) fn look_now(&mut self) -> Look {
+        if let Some(tls) = &mut self.tls {
+            return tls.look_now(&self.stream);
+        }
+        let mut bytes = [0; 64];
+        match sys::peek(&self.stream, &mut bytes) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Look::Quiet,
+            Ok(0) | Err(_) => Look::Ended,
+            Ok(amount) => Look::at(&bytes[..amount]),
         }
     }
 }
@@ -240,6 +292,7 @@ pub(super) fn send_all(
             }
             Err(e) if e.kind() == ErrorKind::WouldBlock => {
                 wait(stream, Interest::Write, context, connect_until, "sending")?;
+                look_for_early_input(stream, context);
             }
             Err(e) => return Err(lost("sending", &e)),
         }
@@ -270,6 +323,9 @@ pub(super) fn lost(doing: &str, error: &io::Error) -> Error {
         .with_os_error(error.raw_os_error())
 }
 
-fn is_would_block(result: io::Result<usize>) -> bool {
-    matches!(result, Err(e) if e.kind() == ErrorKind::WouldBlock)
+/// Notes what has come in while part of the request is still to be sent.
+pub(super) fn look_for_early_input(stream: &TcpStream, context: &Context<'_>) {
+    if sys::peek(stream, &mut [0]).is_ok_and(|amount| amount > 0) {
+        context.record.early.set(true);
+    }
 }

@@ -49,35 +49,60 @@ pub(crate) struct State {
     pub(crate) is_final: bool,
 }
 
+/// Which look at the state an answer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Any.
+    First,
+    /// The first exchange on a connection that was opened because an earlier answer approved without
+    /// saying whom.
+    Second,
+}
+
+/// What was read of a transaction's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// The state.
+    State(State),
+    /// An approval that does not name its transaction. It may be another person's, slipped from an
+    /// earlier question, and counts for nothing until a second look says the same.
+    UnnamedApproval,
+}
+
 /// Reads the state from a `status-get` answer of which HTTP 200 and `result` 0 are established.
 ///
 /// `transaction_status` [S]: 0 pending, 1 completed, 2 expired, 4 cancelled; 3 failed [I].
 /// `transaction_complete_result` [S]: 0 approved, 1 denied; it has meaning beside status 1 alone,
 /// and is 0 in a pending answer too.
-pub(super) fn read(fields: &Fields<'_>, asked_for: i64) -> Result<State, Error> {
+pub(super) fn read(fields: &Fields<'_>, asked_for: i64, look: Look) -> Result<Reading, Error> {
+    // First: another id says more than that something else is wrong.
+    let is_named = check_id(fields, asked_for)?;
     let status: i32 = required(fields.integer("transaction_status")?, "transaction_status")?;
     let complete_result: Option<i32> = fields.integer("transaction_complete_result")?;
     if status < 0 || complete_result.is_some_and(|r| r < 0) {
         return Err(Error::malformed("the answer's status or complete result is negative"));
     }
-    if fields.integer_or_digits("transaction_id")?.is_some_and(|id| id != asked_for) {
-        return Err(Error::contradictory("the answer is about another transaction"));
-    }
     let (decision, is_final) = match status {
         0 => (Decision::Pending, false),
-        1 => (completed(required(complete_result, "transaction_complete_result")?), true),
+        1 => match required(complete_result, "transaction_complete_result")? {
+            0 if is_named || look == Look::Second => (Decision::Approved(Approval(())), true),
+            0 => return Ok(Reading::UnnamedApproval),
+            1 => (Decision::Denied, true),
+            _ => (Decision::Unknown, true),
+        },
         2 => (Decision::Expired, true),
         3 => (Decision::Failed, true),
         4 => (Decision::Cancelled, true),
         _ => (Decision::Unknown, false),
     };
-    Ok(State { decision, raw_status: status, raw_complete_result: complete_result, is_final })
+    Ok(Reading::State(State { decision, raw_status: status, raw_complete_result: complete_result, is_final }))
 }
 
-fn completed(complete_result: i32) -> Decision {
-    match complete_result {
-        0 => Decision::Approved(Approval(())),
-        1 => Decision::Denied,
-        _ => Decision::Unknown,
+/// Whether the answer names its transaction; another than the one asked for contradicts the question.
+pub(super) fn check_id(fields: &Fields<'_>, asked_for: i64) -> Result<bool, Error> {
+    match fields.integer_or_digits("transaction_id")? {
+        None => Ok(false),
+        Some(id) if id == asked_for => Ok(true),
+        Some(_) => Err(Error::contradictory("the answer is about another transaction")),
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod decision;
 mod policy;
 mod request;
+mod started;
 mod wait;
 
 pub use decision::{Approval, Decision};
@@ -15,10 +16,13 @@ pub use wait::{OnUpdate, TokenProvider, WaitEnd, WaitOptions};
 
 use std::time::Duration;
 
-use crate::call::{Call, Post, repeatable};
+use crate::call::{Call, Way, repeatable};
 use crate::error::{Error, Provider};
-use crate::http::{Endpoint, Http, random};
+use crate::http::{Connection, Endpoint, Exchanged, Http, Post, random};
+use crate::hyperid::decision::{Look, Reading, State};
+use crate::hyperid::started::Started;
 use crate::options::{CallOptions, ClientOptions};
+use crate::per_process::PerProcess;
 use crate::retry;
 use crate::secret::Secret;
 
@@ -34,6 +38,7 @@ pub struct HyperId {
     start: Endpoint,
     status: Endpoint,
     cancel: Endpoint,
+    started: PerProcess<Started>,
 }
 
 /// What is known of a transaction.
@@ -68,23 +73,23 @@ impl HyperId {
             status: http.endpoint("/mfa-client/transaction/status-get")?,
             cancel: http.endpoint("/mfa-client/transaction/cancel")?,
             http,
+            started: PerProcess::new(Started::default()),
         })
     }
 
     /// Whether the person has linked the authenticator app and so may be asked.
     pub fn availability(&self, access_token: &str, options: &CallOptions<'_>) -> Result<bool, Error> {
         self.call(access_token, options, |call, token| {
-            call.send_repeatable(&self.post(&self.availability, token, request::EMPTY), answer::available)
+            let post = self.post(&self.availability, token, request::EMPTY);
+            call.ask_patiently(&post, Connection::Any, answer::available)
         })
     }
 
     /// The numbers of the second factors that the person has set up, as the server lists them.
     pub fn two_factor_types(&self, access_token: &str, options: &CallOptions<'_>) -> Result<Vec<i32>, Error> {
         self.call(access_token, options, |call, token| {
-            call.send_repeatable(
-                &self.post(&self.two_factor_types, token, request::EMPTY),
-                answer::two_factor_types,
-            )
+            let post = self.post(&self.two_factor_types, token, request::EMPTY);
+            call.ask_patiently(&post, Connection::Any, answer::two_factor_types)
         })
     }
 
@@ -99,7 +104,8 @@ impl HyperId {
     ) -> Result<i64, Error> {
         self.call(access_token, options, |call, token| {
             let body = request::start(request)?;
-            self.start_once(call, token, &body)
+            let way = Way::by(call.until);
+            self.start_once(call, token, &body, way).result
         })
     }
 
@@ -113,7 +119,7 @@ impl HyperId {
         self.call(access_token, options, |call, token| {
             let body = request::transaction_id(id)?;
             let post = self.post(&self.status, token, &body);
-            let state = call.send_repeatable(&post, |answer| answer::state(answer, id))?;
+            let state = read_state(call, &post, id)?;
             Ok(Transaction {
                 decision: state.decision,
                 transaction_id: id,
@@ -128,8 +134,8 @@ impl HyperId {
     /// Cancels a transaction. `Code::AlreadyCompleted`: the person was faster; read the status.
     pub fn cancel(&self, access_token: &str, id: i64, options: &CallOptions<'_>) -> Result<(), Error> {
         self.call(access_token, options, |call, token| {
-            let body = request::transaction_id(id)?;
-            self.cancel_once(call, token, &body, call.until)
+            let way = Way::by(call.until);
+            self.cancel_once(call, token, id, way)
         })
     }
 
@@ -148,32 +154,46 @@ impl HyperId {
         Post { endpoint, bearer: Some(token), body }
     }
 
-    fn start_once(&self, call: &mut Call<'_>, token: &Secret, body: &[u8]) -> Result<i64, Error> {
-        let sent = call.send_once(&self.post(&self.start, token, body), call.until);
-        let (error, was_sent) = match sent {
-            Ok(answer) => match answer::started(&answer) {
-                Ok(id) => return Ok(id),
-                Err(error) => (error, true),
-            },
-            Err(failure) => (failure.error, failure.sent),
-        };
-        let outcome_unknown = was_sent && !answer::is_refusal(&error);
-        let retryable = !outcome_unknown && retry::is_transient(&error);
-        Err(Error { outcome_unknown, retryable, ..error })
+    /// Asks the person. The error says whether that may have happened all the same.
+    fn start_once(&self, call: &mut Call<'_>, token: &Secret, body: &[u8], way: Way) -> Exchanged<i64> {
+        let post = self.post(&self.start, token, body);
+        let started = call.ask_once(&post, way, |answer| {
+            let id = answer::started(answer)?;
+            // An answer that came twice would join two questions.
+            let is_new = self.started.current(Started::default).note(id);
+            let again = || Error::contradictory(format!("the answer's transaction {id} was started before"));
+            if is_new { Ok(id) } else { Err(again()) }
+        });
+        let (was_sent, was_early) = (started.sent, started.early);
+        let result = started.result.map_err(|error| {
+            let is_refused = answer::is_refusal(&error) || (answer::is_http_refusal(&error) && !was_early);
+            let outcome_unknown = was_sent && !is_refused;
+            let retryable = !outcome_unknown && retry::is_transient(&error);
+            Error { outcome_unknown, retryable, ..error }
+        });
+        Exchanged { result, ..started }
     }
 
-    fn cancel_once(
-        &self,
-        call: &mut Call<'_>,
-        token: &Secret,
-        body: &[u8],
-        until: std::time::Instant,
-    ) -> Result<(), Error> {
-        let sent = call.send_once(&self.post(&self.cancel, token, body), until);
-        let result = sent.map_err(|failure| failure.error).and_then(|answer| answer::cancelled(&answer));
+    fn cancel_once(&self, call: &mut Call<'_>, token: &Secret, id: i64, way: Way) -> Result<(), Error> {
+        let body = request::transaction_id(id)?;
+        let post = self.post(&self.cancel, token, &body);
+        let sent = call.ask_once(&post, way, |answer| answer::cancelled(answer, id));
         // A second cancel is answered with "already cancelled": no harm.
-        result.map_err(repeatable)
+        sent.result.map_err(repeatable)
     }
+}
+
+/// Reads the state; an approval that does not name its transaction is looked at a second time.
+fn read_state(call: &mut Call<'_>, post: &Post<'_>, id: i64) -> Result<State, Error> {
+    let looks = [(Connection::Any, Look::First), (Connection::Fresh, Look::Second)];
+    for (connection, look) in looks {
+        if let Reading::State(state) =
+            call.ask_patiently(post, connection, |it| answer::state(it, id, look))?
+        {
+            return Ok(state);
+        }
+    }
+    Err(Error::contradictory("the answer approves and does not say whom"))
 }
 
 /// A two-digit control code, zero padded, from a cryptographic source: show it beside the question

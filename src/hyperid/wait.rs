@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use super::{HyperId, Transaction, answer, request};
-use crate::call::{Call, repeatable};
+use crate::call::{Call, Way, cancelled, repeatable};
 use crate::error::{Code, Error, Provider};
-use crate::hyperid::decision::{Decision, State};
-use crate::hyperid::policy::{End, Policy, Settings, Step, is_refused_token};
+use crate::http::Connection;
+use crate::hyperid::decision::{Decision, Look, Reading, State};
+use crate::hyperid::policy::{End, Policy, Settings, Step, WITHDRAW_TIME, is_refused_token};
 use crate::hyperid::request::Request;
 use crate::options::{CallOptions, LogLevel};
 use crate::retry;
@@ -19,8 +20,13 @@ use crate::sys;
 
 /// A person needs time to find the phone.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
-const DEFAULT_MIN_INTERVAL: Duration = Duration::from_secs(2);
+const DEFAULT_MIN_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A provider's machines may not all know at once of a transaction that one of them has started.
+const NOT_FOUND_AFTER_START: Duration = Duration::from_secs(5);
+/// The same for one that was started elsewhere, a moment ago perhaps.
+const NOT_FOUND_IN_WAIT: Duration = Duration::from_secs(2);
 
 /// Longer than any deadline can be, and far from where sums overflow.
 const LONGEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -34,15 +40,19 @@ pub type TokenProvider<'a> = &'a mut dyn FnMut() -> Option<Zeroizing<String>>;
 /// How to wait.
 #[derive(Default)]
 pub struct WaitOptions<'a> {
-    /// Delay of the first poll; `None`: at once.
+    /// Delay of the first poll; `None`: `wait` polls at once, `confirm` after `min_interval`.
     pub first_poll: Option<Duration>,
-    /// The least time between polls; `None`: 2 s.
+    /// The least time between polls; `None`: 1 s.
     pub min_interval: Option<Duration>,
-    /// The time between polls to which the wait backs off; `None`: 10 s, or the minimum if that
-    /// is more.
+    /// The most; `None`: 10 s, or the minimum if that is more. In between, polls come after a tenth
+    /// of the time for which the call has known the id, and up to a quarter more at random.
     pub max_interval: Option<Duration>,
-    /// Shortly before the deadline, cancel the transaction and read its state once more.
+    /// Shortly before the deadline, withdraw the transaction: cancel it, and read its state once more.
+    /// The last 5 s of the deadline, or its last quarter if that is less, are kept for it.
     pub cancel_on_timeout: bool,
+    /// When the caller's cancel or `on_update` ends the wait, withdraw the transaction first, within
+    /// 2 s. A decision read then is returned as the answer.
+    pub withdraw_on_cancel: bool,
     /// Sees each update.
     pub on_update: Option<OnUpdate<'a>>,
     /// Gives a fresh token.
@@ -56,6 +66,7 @@ impl fmt::Debug for WaitOptions<'_> {
             .field("min_interval", &self.min_interval)
             .field("max_interval", &self.max_interval)
             .field("cancel_on_timeout", &self.cancel_on_timeout)
+            .field("withdraw_on_cancel", &self.withdraw_on_cancel)
             .finish_non_exhaustive()
     }
 }
@@ -78,8 +89,8 @@ impl HyperId {
         wait: &mut WaitOptions<'_>,
         options: &CallOptions<'_>,
     ) -> WaitEnd {
-        let mut end = self
-            .run(access_token, wait, options, |waiting| waiting.poll_for(transaction_id).map_err(repeatable));
+        let mut end =
+            self.run(access_token, wait, options, |waiting| waiting.wait(transaction_id).map_err(repeatable));
         // Also where the wait did not begin: the caller's record stays whole.
         end.transaction.transaction_id = transaction_id.max(0);
         end
@@ -115,7 +126,8 @@ impl HyperId {
             }
         };
         let transaction = Transaction::default();
-        let mut waiting = Waiting { client: self, call, settings, options: wait, token, transaction };
+        let mut waiting =
+            Waiting { client: self, call, settings, options: wait, token, transaction, grace_until: None };
         let result = work(&mut waiting);
         waiting.end(result)
     }
@@ -132,7 +144,9 @@ fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
         min_interval,
         max_interval,
         cancel_on_timeout: wait.cancel_on_timeout,
+        withdraw_on_cancel: wait.withdraw_on_cancel,
         has_token_provider: wait.access_token_provider.is_some(),
+        not_found_for: NOT_FOUND_IN_WAIT,
     })
 }
 
@@ -144,73 +158,149 @@ struct Waiting<'a, 'w, 'o> {
     options: &'w mut WaitOptions<'o>,
     token: Secret,
     transaction: Transaction,
+    /// The cancel came while start's answer was waited for: all that follows ends by then.
+    grace_until: Option<Instant>,
 }
 
 impl Waiting<'_, '_, '_> {
+    fn wait(&mut self, id: i64) -> Result<(), Error> {
+        let body = request::transaction_id(id)?;
+        self.transaction.transaction_id = id;
+        // The id is known since the call began.
+        let policy = Policy::new(self.settings, Duration::ZERO, self.call.timeout());
+        self.poll_for(policy, &body)
+    }
+
     fn start_and_poll(&mut self, request: &Request<'_>) -> Result<(), Error> {
         let body = request::start(request)?;
         if !self.is_available()? {
             let text = "the person has not linked the authenticator app";
             return Err(Error::new(Code::AuthenticatorNotLinked, text));
         }
-        let id = self.client.start_once(&mut self.call, &self.token, &body)?;
+        let id = self.start(&body)?;
+        let body = request::transaction_id(id)?;
         self.transaction.transaction_id = id;
         self.transaction.decision = Decision::Pending;
+        let first_poll =
+            self.options.first_poll.map_or(self.settings.min_interval, |_| self.settings.first_poll);
+        let settings = Settings { first_poll, not_found_for: NOT_FOUND_AFTER_START, ..self.settings };
+        let mut policy = Policy::new(settings, self.now(), self.call.timeout());
         if self.update().is_break() {
-            return Err(ended_by_callback());
+            self.stop(&mut policy, ended_by_callback());
         }
-        self.poll_for(id)
+        self.poll_for(policy, &body)
     }
 
     fn is_available(&mut self) -> Result<bool, Error> {
-        let first = self.ask_availability();
+        let first = self.ask_availability(Connection::Any);
         match first {
             Err(error) if is_refused_token(&error) => match self.fresh_token() {
                 None => Err(error),
                 Some(token) => {
                     self.token = token?;
-                    self.ask_availability()
+                    self.ask_availability(Connection::Any)
                 }
             },
             other => other,
         }
     }
 
-    fn ask_availability(&mut self) -> Result<bool, Error> {
+    fn ask_availability(&mut self, connection: Connection) -> Result<bool, Error> {
         let post = self.client.post(&self.client.availability, &self.token, request::EMPTY);
-        self.call.send_repeatable(&post, answer::available)
+        self.call.ask_patiently(&post, connection, answer::available)
     }
 
-    fn poll_for(&mut self, id: i64) -> Result<(), Error> {
-        let body = request::transaction_id(id)?;
-        self.transaction.transaction_id = id;
-        let mut policy = Policy::new(self.settings, self.now(), self.call.timeout());
+    /// Starts, and once more where the provider itself refused nothing but the token.
+    fn start(&mut self, body: &[u8]) -> Result<i64, Error> {
+        let (started, was_reused) = self.start_once(body);
+        let refusal = match started {
+            Err(error) if is_refused_token(&error) && answer::is_refusal(&error) => error,
+            other => return other,
+        };
+        if self.options.access_token_provider.is_none() {
+            return Err(refusal);
+        }
+        if self.call.is_cancelled() {
+            return Err(cancelled("asking"));
+        }
+        if was_reused && !self.token_is_refused_again() {
+            // The refusal may have been meant for an earlier request, and this one carried out.
+            return Err(Error { outcome_unknown: true, retryable: false, ..refusal });
+        }
+        match self.fresh_token() {
+            None => Err(refusal),
+            Some(Err(error)) => Err(error),
+            Some(Ok(token)) if token.expose() == self.token.expose() => Err(refusal),
+            Some(Ok(token)) => {
+                self.token = token;
+                self.start_once(body).0
+            }
+        }
+    }
+
+    /// Starts; also tells whether the connection had served before.
+    fn start_once(&mut self, body: &[u8]) -> (Result<i64, Error>, bool) {
+        let grace = self.settings.withdraw_on_cancel.then_some(WITHDRAW_TIME);
+        let way = Way { grace, ..Way::by(self.call.until) };
+        let started = self.client.start_once(&mut self.call, &self.token, body, way);
+        self.grace_until = started.grace_until;
+        let result = started.result.map_err(|error| match started.grace_until {
+            // What was waited for after the cancel does not change how the call ends.
+            Some(_) if error.code != Code::Cancelled => {
+                Error { code: Code::Cancelled, message: format!("cancelled while asking; {error}"), ..error }
+            }
+            _ => error,
+        });
+        (result, started.reused)
+    }
+
+    /// Whether the provider refuses the token also where no earlier answer can have slipped in.
+    fn token_is_refused_again(&mut self) -> bool {
+        match self.ask_availability(Connection::Fresh) {
+            Err(error) => is_refused_token(&error) && answer::is_refusal(&error),
+            Ok(_) => false,
+        }
+    }
+
+    fn poll_for(&mut self, mut policy: Policy, body: &[u8]) -> Result<(), Error> {
         loop {
+            if self.call.is_cancelled() {
+                self.stop(&mut policy, cancelled("waiting for the answer"));
+            }
             match policy.step(self.now()) {
-                Step::Poll { at, until } => self.poll(&mut policy, &body, at, until),
-                Step::Sleep { until } => self.sleep(&mut policy, until),
+                Step::Poll { at, until, is_second_look } => {
+                    let look = if is_second_look { Look::Second } else { Look::First };
+                    self.poll(&mut policy, body, at, until, look);
+                }
+                Step::Sleep { until } => {
+                    self.sleep(&mut policy, until);
+                }
                 Step::AskForToken => self.ask_for_token(&mut policy),
-                Step::Cancel { until } => self.cancel(&mut policy, &body, until),
+                Step::Withdraw { until } => self.cancel(&mut policy, until),
                 Step::Finish(End::Answer) => return Ok(()),
                 Step::Finish(End::Failed(error)) => return Err(error),
-                Step::Finish(End::DeadlinePassed) => {
-                    return Err(Error::new(Code::Timeout, "no final answer by the call's deadline"));
+                // Whoever finds both the cancel and the deadline past says "cancelled".
+                Step::Finish(End::DeadlinePassed(error)) if self.call.is_cancelled() => {
+                    return Err(Error { withdrawn: error.withdrawn, ..cancelled("waiting for the answer") });
                 }
+                Step::Finish(End::DeadlinePassed(error)) => return Err(error),
             }
         }
     }
 
-    fn poll(&mut self, policy: &mut Policy, body: &[u8], at: Duration, until: Duration) {
-        if let Err(error) = self.call.sleep_until(self.instant(at)) {
-            return policy.failed(self.now(), error, 0);
+    fn poll(&mut self, policy: &mut Policy, body: &[u8], at: Duration, until: Duration, look: Look) {
+        if !self.sleep(policy, at) {
+            return;
         }
         self.transaction.polls = self.transaction.polls.saturating_add(1);
-        let is_answer = match self.ask_status(body, until) {
-            Ok(state) => {
-                self.record(&state);
-                policy.answered(self.now(), &state, retry::random())
+        let is_final = match self.ask_status(body, until, look) {
+            Ok(reading) => {
+                if let Reading::State(state) = &reading {
+                    self.record(state);
+                }
+                policy.answered(self.now(), &reading, retry::random())
             }
-            Err(error) if error.code == Code::Cancelled => return policy.stop(error),
+            Err(error) if error.code == Code::Cancelled => return self.stop(policy, error),
             Err(error) => {
                 self.call.log(LogLevel::Warn, format_args!("a poll failed: {error}"));
                 policy.failed(self.now(), error, retry::random());
@@ -218,17 +308,29 @@ impl Waiting<'_, '_, '_> {
             }
         };
         // An answer that has been read wins over the callback's wish to end.
-        if self.update().is_break() && !is_answer {
-            policy.stop(ended_by_callback());
+        if self.update().is_break() && !is_final {
+            self.stop(policy, ended_by_callback());
         }
     }
 
-    fn ask_status(&mut self, body: &[u8], until: Duration) -> Result<State, Error> {
+    fn ask_status(&mut self, body: &[u8], until: Duration, look: Look) -> Result<Reading, Error> {
         let id = self.transaction.transaction_id;
-        let until = self.instant(until);
+        let connection = if look == Look::Second { Connection::Fresh } else { Connection::Any };
+        let way = Way { connection, ..Way::by(self.instant(until)) };
         let post = self.client.post(&self.client.status, &self.token, body);
-        let answer = self.call.send_once(&post, until).map_err(|failure| failure.error)?;
-        answer::state(&answer, id)
+        self.call.ask(&post, way, |answer| answer::polled(answer, id, look))
+    }
+
+    /// The caller wants the wait to end; it may go on to withdraw the transaction.
+    fn stop(&mut self, policy: &mut Policy, wish: Error) {
+        let now = self.now();
+        let until = match self.grace_until {
+            Some(until) => until.saturating_duration_since(self.call.start),
+            None => now.saturating_add(WITHDRAW_TIME),
+        };
+        if policy.stop(now, until, wish) {
+            self.call.cancel = None;
+        }
     }
 
     fn record(&mut self, state: &State) {
@@ -237,10 +339,14 @@ impl Waiting<'_, '_, '_> {
         self.transaction.raw_complete_result = state.raw_complete_result;
     }
 
-    fn sleep(&mut self, policy: &mut Policy, until: Duration) {
-        if let Err(error) = self.call.sleep_until(self.instant(until)) {
-            policy.failed(self.now(), error, 0);
+    /// Whether it slept that long.
+    fn sleep(&mut self, policy: &mut Policy, until: Duration) -> bool {
+        let Err(error) = self.call.sleep_until(self.instant(until)) else { return true };
+        match error.code {
+            Code::Cancelled => self.stop(policy, error),
+            _ => policy.failed(self.now(), error, 0),
         }
+        false
     }
 
     fn ask_for_token(&mut self, policy: &mut Policy) {
@@ -260,10 +366,13 @@ impl Waiting<'_, '_, '_> {
         Some(Secret::header_material("the token from access_token_provider", &token))
     }
 
-    fn cancel(&mut self, policy: &mut Policy, body: &[u8], until: Duration) {
-        let until = self.instant(until);
-        let result = self.client.cancel_once(&mut self.call, &self.token, body, until);
-        policy.cancel_sent(result.err());
+    fn cancel(&mut self, policy: &mut Policy, until: Duration) {
+        let id = self.transaction.transaction_id;
+        let way = Way::by(self.instant(until));
+        match self.client.cancel_once(&mut self.call, &self.token, id, way) {
+            Err(error) if error.code == Code::Cancelled => self.stop(policy, error),
+            result => policy.cancel_sent(result),
+        }
     }
 
     fn update(&mut self) -> ControlFlow<()> {
@@ -278,7 +387,7 @@ impl Waiting<'_, '_, '_> {
         self.call.start.elapsed()
     }
 
-    fn instant(&self, since_start: Duration) -> std::time::Instant {
+    fn instant(&self, since_start: Duration) -> Instant {
         sys::instant_after(self.call.start, since_start)
     }
 

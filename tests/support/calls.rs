@@ -1,5 +1,7 @@
 //! Every call that goes over the network, for what must hold for each of them.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use mfa::{CallOptions, Capillary, ClientOptions, Error, HyperId, Request};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,16 +48,21 @@ impl Call {
         !matches!(self, Call::Start | Call::Cancel)
     }
 
-    /// The body of an answer that says yes.
-    pub fn success(self) -> &'static str {
-        match self {
+    /// The body of an answer that says yes. Each start has an id of its own, of three digits.
+    pub fn success(self) -> String {
+        static STARTED: AtomicUsize = AtomicUsize::new(100);
+        let text = match self {
             Call::Availability => r#"{"result":0,"is_available":true}"#,
             Call::Types => r#"{"result":0,"auth_types":[]}"#,
-            Call::Start => r#"{"result":0,"transaction_id":3}"#,
+            Call::Start => {
+                let id = STARTED.fetch_add(1, Ordering::SeqCst);
+                return format!(r#"{{"result":0,"transaction_id":{id}}}"#);
+            }
             Call::Status => r#"{"result":0,"transaction_status":0}"#,
             Call::Cancel => r#"{"result":0}"#,
             Call::Registered => r#"{"status":{"success":true,"code":200}}"#,
-        }
+        };
+        text.to_owned()
     }
 
     /// The body of one that must never be taken for the answer to this call.
