@@ -425,7 +425,18 @@ typedef struct mfa_client_options {
    */
   uint32_t connect_timeout_ms;
   /**
-   * One or more PEM certificates that are trusted in place of the built-in roots. NULL: those.
+   * One or more certificates in PEM that are trusted in place of the built-in roots. NULL: those.
+   * Each counts: one that cannot be used is refused with the number of its block
+   * (`MFA_ERR_INVALID_CA`). What can be used has an RSA (2 048 to 8 192 bits), P-256 or P-384 key.
+   *
+   * PEM here, in `client_cert_pem` and in `client_key_pem`: blocks "-----BEGIN ...-----" to
+   * "-----END ...-----" with base64 between them, with any line ends or none, indented, or glued
+   * together. A certificate's label is CERTIFICATE or X509 CERTIFICATE. Text outside the blocks is
+   * not looked at and may be in any encoding; a byte order mark does no harm. Keys, parameters and
+   * certificate requests beside the certificates are passed over, and blocks behind a "#". All
+   * else is refused, with its block or line: unknown labels, TRUSTED CERTIFICATE, PKCS #7,
+   * revocation lists (nothing checks them), DER, a file's name, a
+   * backslash and an "n" in place of a line end.
    */
   const char *ca_pem;
   /**
@@ -455,12 +466,15 @@ typedef struct mfa_client_options {
    */
   void *log_user_data;
   /**
-   * The certificate in PEM, and those that lead to its root, that the client shows to a server
-   * which asks for one (mutual TLS); together with `client_key_pem`. NULL: none.
+   * The certificate in PEM, as `ca_pem` describes it, then those that lead to its root, that the
+   * client shows to a server which asks for one (mutual TLS); together with `client_key_pem`, and
+   * perhaps in the same file as the key. NULL: none.
    */
   const char *client_cert_pem;
   /**
-   * Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+   * Its private key in PEM, as `ca_pem` describes it: exactly one block PRIVATE KEY (PKCS #8), RSA
+   * PRIVATE KEY (PKCS #1) or EC PRIVATE KEY (SEC 1), not encrypted. RSA of 2 048 to 4 096 bits,
+   * P-256, P-384 or Ed25519. Certificates and parameters beside it are passed over.
    */
   const char *client_key_pem;
   /**

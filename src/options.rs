@@ -39,12 +39,16 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// The longest that name, TCP and TLS of one connection may take together.
     pub connect_timeout: Duration,
-    /// Roots in place of the built-in ones: one or more PEM certificates.
+    /// Roots in place of the built-in ones: one or more certificates in PEM, of which each counts:
+    /// one that cannot be used is refused. Text outside the blocks is not looked at; it may be the
+    /// result of `String::from_utf8_lossy`.
     pub ca_pem: Option<String>,
     /// The certificate, and those that lead to its root, that the client shows to a server which
-    /// asks for one (mutual TLS), in PEM; together with `client_key_pem`.
-    pub client_cert_pem: Option<String>,
-    /// Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+    /// asks for one (mutual TLS), in PEM; together with `client_key_pem`, and perhaps in the same
+    /// text as the key.
+    pub client_cert_pem: Option<Zeroizing<String>>,
+    /// Its private key in PEM: exactly one block, PKCS #8, PKCS #1 or SEC 1, not encrypted; RSA of
+    /// 2,048 to 4,096 bits, P-256, P-384 or Ed25519. Certificates beside it are passed over.
     pub client_key_pem: Option<Zeroizing<String>>,
     /// An http CONNECT proxy: `http://[user[:password]@]host[:port]`.
     pub proxy_url: Option<Zeroizing<String>>,

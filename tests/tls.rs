@@ -332,7 +332,7 @@ fn a_client_shows_its_certificate_when_asked() {
         HyperId::new(&ClientOptions {
             base_url: Some(url.into()),
             ca_pem: Some(ca.pem()),
-            client_cert_pem: cert,
+            client_cert_pem: cert.map(zeroize::Zeroizing::new),
             client_key_pem: key.map(zeroize::Zeroizing::new),
             ..ClientOptions::default()
         })
@@ -361,7 +361,7 @@ fn a_client_shows_its_certificate_when_asked() {
     ] {
         let error = with("https://127.0.0.1:1", cert, key).unwrap_err();
         assert_eq!(error.code, Code::InvalidArgument, "{error}");
-        assert!(!error.message.contains("BEGIN"));
+        assert!(!error.message.contains("-----"));
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::ffi::memory::{AbiStruct, check_flags, read_input, text};
+use crate::ffi::memory::{AbiStruct, check_flags, lossy_text, read_input, text};
 use crate::options::{ClientOptions, LogLevel, LogSink};
 
 /// In `mfa_client_options.flags`: allow http:// to 127.0.0.0/8, [::1] and exactly "localhost".
@@ -55,7 +55,18 @@ pub struct mfa_client_options {
     /// Milliseconds: the longest that name, TCP and TLS of one connection may take together;
     /// beyond it the attempt fails with `MFA_ERR_CONNECT_TIMEOUT`. 0: 10 000.
     pub connect_timeout_ms: u32,
-    /// One or more PEM certificates that are trusted in place of the built-in roots. NULL: those.
+    /// One or more certificates in PEM that are trusted in place of the built-in roots. NULL: those.
+    /// Each counts: one that cannot be used is refused with the number of its block
+    /// (`MFA_ERR_INVALID_CA`). What can be used has an RSA (2 048 to 8 192 bits), P-256 or P-384 key.
+    ///
+    /// PEM here, in `client_cert_pem` and in `client_key_pem`: blocks "-----BEGIN ...-----" to
+    /// "-----END ...-----" with base64 between them, with any line ends or none, indented, or glued
+    /// together. A certificate's label is CERTIFICATE or X509 CERTIFICATE. Text outside the blocks is
+    /// not looked at and may be in any encoding; a byte order mark does no harm. Keys, parameters and
+    /// certificate requests beside the certificates are passed over, and blocks behind a "#". All
+    /// else is refused, with its block or line: unknown labels, TRUSTED CERTIFICATE, PKCS #7,
+    /// revocation lists (nothing checks them), DER, a file's name, a
+    /// backslash and an "n" in place of a line end.
     pub ca_pem: *const c_char,
     /// An HTTP proxy that is asked to CONNECT: http://[user[:password]@]host[:port], user and
     /// password percent-encoded. NULL: none, or the environment's. Connections in clear, which stay
@@ -71,10 +82,13 @@ pub struct mfa_client_options {
     pub log: mfa_log_fn,
     /// Handed to `log`, which may be called on several threads at once.
     pub log_user_data: *mut c_void,
-    /// The certificate in PEM, and those that lead to its root, that the client shows to a server
-    /// which asks for one (mutual TLS); together with `client_key_pem`. NULL: none.
+    /// The certificate in PEM, as `ca_pem` describes it, then those that lead to its root, that the
+    /// client shows to a server which asks for one (mutual TLS); together with `client_key_pem`, and
+    /// perhaps in the same file as the key. NULL: none.
     pub client_cert_pem: *const c_char,
-    /// Its private key in PEM: PKCS #8, PKCS #1 or SEC 1.
+    /// Its private key in PEM, as `ca_pem` describes it: exactly one block PRIVATE KEY (PKCS #8), RSA
+    /// PRIVATE KEY (PKCS #1) or EC PRIVATE KEY (SEC 1), not encrypted. RSA of 2 048 to 4 096 bits,
+    /// P-256, P-384 or Ed25519. Certificates and parameters beside it are passed over.
     pub client_key_pem: *const c_char,
     /// Headers that are sent with every request in addition to libmfa's own: lines "Name: value",
     /// separated by a newline; at most 32, each value 1-16 384 characters, each 0x20-0x7E. For what
@@ -103,19 +117,14 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
     let defaults = ClientOptions::default();
     let millis = |ms: u32, default| if ms == 0 { default } else { Duration::from_millis(u64::from(ms)) };
     // SAFETY: strings as the header describes them, says the caller.
-    let texts = unsafe {
-        [
-            text(given.base_url, "base_url")?,
-            text(given.ca_pem, "ca_pem")?,
-            text(given.client_cert_pem, "client_cert_pem")?,
-            text(given.user_agent, "user_agent")?,
-        ]
-    };
-    let [base_url, ca_pem, client_cert_pem, user_agent] = texts.map(|text| text.map(str::to_owned));
+    let texts = unsafe { [text(given.base_url, "base_url")?, text(given.user_agent, "user_agent")?] };
+    let [base_url, user_agent] = texts.map(|text| text.map(str::to_owned));
     // SAFETY: as above.
-    let secrets =
-        unsafe { [text(given.client_key_pem, "client_key_pem")?, text(given.proxy_url, "proxy_url")?] };
-    let [client_key_pem, proxy_url] = secrets.map(|text| text.map(|t| Zeroizing::new(t.to_owned())));
+    let pems =
+        unsafe { [given.ca_pem, given.client_cert_pem, given.client_key_pem].map(|pem| lossy_text(pem)) };
+    let [ca_pem, client_cert_pem, client_key_pem] = pems;
+    // SAFETY: as above.
+    let proxy_url = unsafe { text(given.proxy_url, "proxy_url") }?.map(|t| Zeroizing::new(t.to_owned()));
     // SAFETY: as above.
     let headers = unsafe { text(given.headers, "headers") }?;
     Ok(ClientOptions {
@@ -124,7 +133,7 @@ pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Resul
         allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
         request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
         connect_timeout: millis(given.connect_timeout_ms, defaults.connect_timeout),
-        ca_pem,
+        ca_pem: ca_pem.map(|mut text| std::mem::take(&mut *text)),
         client_cert_pem,
         client_key_pem,
         proxy_url,

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::mem::{offset_of, size_of};
 
+use zeroize::Zeroizing;
+
 use crate::error::{Code, Error};
 
 /// No struct of this library will ever be larger; more is an uninitialised `struct_size`.
@@ -143,6 +145,29 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<Opti
         Error::new(Code::InvalidUtf8, format!("{name} is not UTF-8 from byte {} on", e.valid_up_to()))
     })?;
     Ok(Some(text))
+}
+
+/// An optional string in which only some parts are ours to read, as PEM: what is not UTF-8 becomes
+/// U+FFFD. Wiped when dropped, since a key may be in it. NULL is `None`.
+///
+/// # Safety
+/// As `text`.
+pub(super) unsafe fn lossy_text(pointer: *const c_char) -> Option<Zeroizing<String>> {
+    if pointer.is_null() {
+        return None;
+    }
+    // SAFETY: passed on from the caller.
+    let bytes = unsafe { CStr::from_ptr(pointer) }.to_bytes();
+    // U+FFFD is three bytes for at least one: nothing moves, so that no copy of a key is left behind.
+    let is_utf8 = std::str::from_utf8(bytes).is_ok();
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * if is_utf8 { 1 } else { 3 }));
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Some(text)
 }
 
 /// A string that must be there.

@@ -14,6 +14,8 @@ use rustls::sign::SigningKey;
 use webpki::ring as algorithms;
 use zeroize::Zeroizing;
 
+use crate::http::der::KeyKind;
+
 pub(crate) fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: vec![
@@ -68,8 +70,30 @@ impl SecureRandom for System {
 
 impl KeyProvider for System {
     fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        // ring keeps a copy of its own, which nobody can wipe.
-        sign::any_supported_type(&Zeroizing::new(key))
+        signing_key(&Zeroizing::new(key))
+    }
+}
+
+/// The key as TLS uses it. *ring* keeps a copy of its own, which nobody can wipe.
+pub(crate) fn signing_key(key: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    sign::any_supported_type(key)
+}
+
+/// Whether `signing_key` takes sound keys of this kind.
+pub(crate) fn can_sign(kind: KeyKind) -> bool {
+    match kind {
+        KeyKind::Rsa(bits) => (2048..=4096).contains(&bits),
+        KeyKind::P256 | KeyKind::P384 | KeyKind::Ed25519 => true,
+        KeyKind::P521 | KeyKind::OtherCurve | KeyKind::RsaPss | KeyKind::Other => false,
+    }
+}
+
+/// Whether one of `SIGNATURES` verifies with keys of this kind.
+pub(crate) fn can_verify(kind: KeyKind) -> bool {
+    match kind {
+        KeyKind::Rsa(bits) => (2048..=8192).contains(&bits),
+        KeyKind::P256 | KeyKind::P384 => true,
+        _ => false,
     }
 }
 

@@ -9,14 +9,17 @@ mod connect;
 mod connectors;
 mod context;
 mod crypto;
+mod der;
 mod exchange;
 mod head;
 mod headers;
 mod idle;
+mod pem;
 mod proxy;
 mod resolver;
 mod tls;
 mod tls_session;
+mod tls_texts;
 mod transport;
 mod url;
 

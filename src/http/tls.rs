@@ -3,21 +3,21 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use rustls::client::WantsClientCert;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer, ServerName,
-};
+use rustls::pki_types::{ServerName, TrustAnchor};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use zeroize::Zeroizing;
 
 use crate::error::{Code, Error};
 use crate::http::crypto;
+use crate::http::der::KeyKind;
+use crate::http::pem::{self, Certificate, Key};
+use crate::http::tls_texts;
 use crate::http::url::Host;
 use crate::options::ClientOptions;
+
+pub(crate) use crate::http::tls_texts::explain;
 
 /// The settings for every connection of a client: TLS 1.2 and 1.3, HTTP/1.1.
 ///
@@ -26,13 +26,13 @@ pub(crate) fn config(options: &ClientOptions) -> Result<Arc<ClientConfig>, Error
     let provider = Arc::new(crypto::provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
-        .map_err(|e| Error::internal(format!("TLS cannot be set up: {e}")))?;
+        .map_err(|e| Error::internal(format!("TLS cannot be set up: {}", explain(&e))))?;
     let builder = match &options.ca_pem {
         Some(pem) => builder.with_root_certificates(roots_from(pem)?),
         None => with_default_trust(builder, provider)?,
     };
     let mut config = match identity(options)? {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(|e| bad_identity(&e))?,
+        Some(shown) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown))),
         None => builder.with_no_client_auth(),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -47,7 +47,7 @@ fn with_default_trust(
     provider: Arc<CryptoProvider>,
 ) -> Result<Trusting, Error> {
     let verifier = rustls_platform_verifier::Verifier::new(provider)
-        .map_err(|e| Error::internal(format!("the platform's verifier cannot be used: {e}")))?;
+        .map_err(|e| Error::internal(format!("the platform's verifier cannot be used: {}", explain(&e))))?;
     // "Dangerous" is what rustls calls any verifier but its own.
     Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)))
 }
@@ -73,60 +73,87 @@ fn with_default_trust(
     Err(Error::new(Code::InvalidCa, "this build has no roots of its own: ca_pem is required"))
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
 /// The certificate and key that the client shows when the server asks for them.
-fn identity(options: &ClientOptions) -> Result<Option<Identity>, Error> {
-    let (chain, key) = match (&options.client_cert_pem, &options.client_key_pem) {
-        (None, None) => return Ok(None),
-        (Some(chain), Some(key)) => (chain, key),
-        _ => return Err(Error::argument("client_cert_pem and client_key_pem go together")),
+fn identity(options: &ClientOptions) -> Result<Option<CertifiedKey>, Error> {
+    match (&options.client_cert_pem, &options.client_key_pem) {
+        (None, None) => Ok(None),
+        (Some(chain), Some(key)) => certified_key(chain, key).map(Some).map_err(Error::argument),
+        _ => Err(Error::argument("client_cert_pem and client_key_pem go together")),
+    }
+}
+
+fn certified_key(chain: &str, key: &str) -> Result<CertifiedKey, String> {
+    let chain = pem::certificates("client_cert_pem", chain)?;
+    let key = signing_key(&pem::private_key("client_key_pem", key)?)?;
+    let unusable = |block: usize, why: &webpki::Error| {
+        format!("block {block} of client_cert_pem cannot be used: {}", tls_texts::certificate_defect(why))
     };
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain.as_bytes()).collect();
-    let chain = chain.map_err(|e| bad_identity(&e))?;
-    if chain.is_empty() {
-        return Err(Error::argument("client_cert_pem holds no certificate"));
+    for (i, certificate) in chain.iter().enumerate() {
+        // The first is compared with the key, which takes a stricter reading.
+        let read = match i {
+            0 => webpki::EndEntityCert::try_from(&certificate.der).map(drop),
+            _ => webpki::anchor_from_trusted_cert(&certificate.der).map(drop),
+        };
+        read.map_err(|e| unusable(certificate.block, &e))?;
     }
-    let key =
-        private_key(key).ok_or_else(|| Error::argument("client_key_pem holds no private key in PEM"))?;
-    Ok(Some((chain, key)))
+    let is_of = |key: &Arc<dyn SigningKey>, certificate: &Certificate| {
+        CertifiedKey::new(vec![certificate.der.clone()], key.clone()).keys_match().is_ok()
+    };
+    if !is_of(&key, &chain[0]) {
+        let first = chain[0].block;
+        return Err(match chain.iter().find(|certificate| is_of(&key, certificate)) {
+            Some(own) => format!(
+                "client_key_pem is the key of block {} of client_cert_pem, not of block {first}: put its certificate first",
+                own.block
+            ),
+            None => format!(
+                "client_key_pem is not the key of block {first} of client_cert_pem: it belongs to another certificate"
+            ),
+        });
+    }
+    Ok(CertifiedKey::new(chain.into_iter().map(|certificate| certificate.der).collect(), key))
 }
 
-/// The first private key in `pem`. Decoded here, because the PEM reader of the certificates leaves
-/// copies behind; the key itself is wiped once it is loaded.
-fn private_key(pem: &str) -> Option<PrivateKeyDer<'static>> {
-    let (_, rest) = pem.split_once("-----BEGIN ")?;
-    let (label, rest) = rest.split_once("-----")?;
-    let (body, _) = rest.split_once("-----END ")?;
-    let mut base64 = Zeroizing::new(Vec::with_capacity(body.len()));
-    base64.extend(body.bytes().filter(|b| !b.is_ascii_whitespace()));
-    let mut der = Vec::with_capacity(base64.len());
-    BASE64_STANDARD.decode_vec(&*base64, &mut der).ok()?;
-    match label {
-        "PRIVATE KEY" => Some(PrivatePkcs8KeyDer::from(der).into()),
-        "RSA PRIVATE KEY" => Some(PrivatePkcs1KeyDer::from(der).into()),
-        "EC PRIVATE KEY" => Some(PrivateSec1KeyDer::from(der).into()),
-        _ => None,
-    }
-}
-
-fn bad_identity(why: &dyn std::fmt::Display) -> Error {
-    Error::argument(format!("client_cert_pem and client_key_pem are refused: {why}"))
+fn signing_key(key: &Key) -> Result<Arc<dyn SigningKey>, String> {
+    crypto::signing_key(&key.der).map_err(|_| {
+        let block = key.block;
+        match KeyKind::of_private(&key.der) {
+            None => format!("block {block} of client_key_pem is not the key that its label promises, or is damaged"),
+            Some(kind) if crypto::can_sign(kind) => format!(
+                "block {block} of client_key_pem is damaged or lacks its public part; write it anew with: openssl pkey -in FILE -out NEW"
+            ),
+            Some(kind) => format!(
+                "block {block} of client_key_pem is a key {}; libmfa can use RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519",
+                kind.words()
+            ),
+        }
+    })
 }
 
 fn roots_from(pem: &str) -> Result<RootCertStore, Error> {
-    let refuse = |n: usize, why: String| {
-        Error::new(Code::InvalidCa, format!("certificate {n} of ca_pem is refused: {why}"))
-    };
+    let refuse = |why: String| Error::new(Code::InvalidCa, why);
     let mut roots = RootCertStore::empty();
-    for (i, certificate) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
-        let certificate = certificate.map_err(|e| refuse(i + 1, e.to_string()))?;
-        roots.add(certificate).map_err(|e| refuse(i + 1, e.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(Error::new(Code::InvalidCa, "ca_pem holds no certificate"));
+    for certificate in pem::certificates("ca_pem", pem).map_err(refuse)? {
+        roots.roots.push(root(&certificate).map_err(refuse)?);
     }
     Ok(roots)
+}
+
+/// One that cannot be used is refused however many there are: a certificate that somebody wants to
+/// be trusted must not be left out in silence.
+fn root(certificate: &Certificate) -> Result<TrustAnchor<'static>, String> {
+    let block = certificate.block;
+    let root = webpki::anchor_from_trusted_cert(&certificate.der).map_err(|e| {
+        format!("block {block} of ca_pem cannot be used: {}", tls_texts::certificate_defect(&e))
+    })?;
+    match KeyKind::of_public(&root.subject_public_key_info) {
+        Some(kind) if crypto::can_verify(kind) => Ok(root.to_owned()),
+        Some(kind) => Err(format!(
+            "block {block} of ca_pem has a key {}; libmfa can use RSA of 2048 to 8192 bits, P-256 and P-384",
+            kind.words()
+        )),
+        None => Err(format!("block {block} of ca_pem cannot be used: its key is damaged")),
+    }
 }
 
 /// The name that the server's certificate must bear.
@@ -141,22 +168,4 @@ pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
 fn name(text: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(text.to_owned())
         .map_err(|_| Error::new(Code::InvalidUrl, "base_url is refused: no certificate can bear its host"))
-}
-
-/// Says in words what the certificate lacks.
-pub(crate) fn explain(error: &rustls::Error) -> String {
-    use rustls::{CertificateError as C, Error as E};
-    let E::InvalidCertificate(reason) = error else {
-        return format!("TLS failed: {error}");
-    };
-    let what = match reason {
-        C::Expired | C::ExpiredContext { .. } => "has expired",
-        C::NotValidYet | C::NotValidYetContext { .. } => "is not valid yet",
-        C::NotValidForName | C::NotValidForNameContext { .. } => "is for another host",
-        C::UnknownIssuer => "comes from an unknown issuer",
-        C::Revoked => "has been revoked",
-        C::BadSignature => "has a bad signature",
-        _ => "is not acceptable",
-    };
-    format!("the server's certificate {what} ({reason})")
 }

@@ -625,6 +625,26 @@ static char long_agent[258];
 #define INSECURE(url, flags) URL("base_url " url, url, flags, MFA_ERR_INSECURE_URL)
 #define FINE_URL(url, flags) URL("base_url " url, url, flags, MFA_OK)
 #define BAD_PROXY(what, proxy) { what, GOOD, NULL, proxy, NULL, 0, 0, MFA_ERR_INVALID_URL }
+/* A test key, published and nobody's (tests/pem/make.sh). */
+#define CERTIFICATE \
+    "-----BEGIN CERTIFICATE-----\n" \
+    "MIIBjTCCATOgAwIBAgIUdu94uliV73joF3VwNwRYVJg4DcgwCgYIKoZIzj0EAwIw\n" \
+    "GzEZMBcGA1UEAwwQbGlibWZhIHRlc3QgcDI1NjAgFw0yNjExMjUxNzU0MjdaGA8y\n" \
+    "MTI2MTEwMTE3NTQyN1owGzEZMBcGA1UEAwwQbGlibWZhIHRlc3QgcDI1NjBZMBMG\n" \
+    "ByqGSM49AgEGCCqGSM49AwEHA0IABCVr/pcT6UomaXCYgekLakQEKizKF01qs0YS\n" \
+    "A7BfmbdygjYEU6LJOHmdkHKj5FdfKFVKkwgxgvTAVx+z5HdY/fSjUzBRMB0GA1Ud\n" \
+    "DgQWBBSmV08y+QHSFNTzu5GNBVPI4HQLaTAfBgNVHSMEGDAWgBSmV08y+QHSFNTz\n" \
+    "u5GNBVPI4HQLaTAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIGKg\n" \
+    "zMgL3LaMerCeErxDrKxU/HtrrmVySXqTakclNqApAiEAuZV3/somU+FFnY072aNf\n" \
+    "P6c32THMrbkFwdOsHu0Ul/s=\n" \
+    "-----END CERTIFICATE-----\n"
+#define KEY \
+    "-----BEGIN PRIVATE KEY-----\n" \
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgXsuWDkO+/k3E+gKq\n" \
+    "iKb/TmN03Akk4uBNOF1BbYLKTM6hRANCAAQla/6XE+lKJmlwmIHpC2pEBCosyhdN\n" \
+    "arNGEgOwX5m3coI2BFOiyTh5nZByo+RXXyhVSpMIMYL0wFcfs+R3WP30\n" \
+    "-----END PRIVATE KEY-----\n"
+
 #define BAD_CA(what, pem) { what, GOOD, pem, NULL, NULL, 0, 0, MFA_ERR_INVALID_CA }
 
 static const struct client_row client_rows[] = {
@@ -681,7 +701,11 @@ static const struct client_row client_rows[] = {
     BAD_CA("ca_pem a key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
     { "ca_pem bad beside http", "http://127.0.0.1:1", "none", NULL, NULL, LOOPBACK, 0,
       MFA_ERR_INVALID_CA },
-    { "ca_pem not UTF-8", GOOD, "\xff", NULL, NULL, 0, 0, MFA_ERR_INVALID_UTF8 },
+    BAD_CA("ca_pem not UTF-8", "\xff"),
+    BAD_CA("ca_pem not UTF-8 inside a block",
+           "-----BEGIN CERTIFICATE-----\nAA\xff\n-----END CERTIFICATE-----\n"),
+    { "ca_pem with Latin-1 and a BOM around", GOOD, "\xef\xbb\xbfZ\xfcrich\n" CERTIFICATE "\xe9", NULL,
+      NULL, 0, 0, MFA_OK },
     { "user_agent", GOOD, NULL, NULL, "my-app/1.0 (test)", 0, 0, MFA_OK },
     { "user_agent of 256", GOOD, NULL, NULL, long_agent + 1, 0, 0, MFA_OK },
     { "user_agent of 257", GOOD, NULL, NULL, long_agent, 0, 0, MFA_ERR_INVALID_ARGUMENT },
@@ -804,14 +828,17 @@ static void wrong_client_certificates(const struct maker *maker)
     options.client_key_pem = "no secret key here";
     judge_new(maker, &options, "client_key_pem without a key", MFA_ERR_INVALID_ARGUMENT);
     options.client_key_pem = "\xff";
-    judge_new(maker, &options, "client_key_pem not UTF-8", MFA_ERR_INVALID_UTF8);
+    judge_new(maker, &options, "client_key_pem not UTF-8", MFA_ERR_INVALID_ARGUMENT);
     options.client_cert_pem = NULL;
     options.client_key_pem = "secret";
     judge_new(maker, &options, "client_key_pem alone", MFA_ERR_INVALID_ARGUMENT);
     options.client_cert_pem = "\xff";
-    judge_new(maker, &options, "client_cert_pem not UTF-8", MFA_ERR_INVALID_UTF8);
+    judge_new(maker, &options, "client_cert_pem not UTF-8", MFA_ERR_INVALID_ARGUMENT);
     options.client_cert_pem = "";
     judge_new(maker, &options, "client_cert_pem empty", MFA_ERR_INVALID_ARGUMENT);
+    options.client_cert_pem = "Z\xfcrich\n" CERTIFICATE;
+    options.client_key_pem = CERTIFICATE "Gen\xe8ve\n" KEY;
+    judge_new(maker, &options, "client_cert_pem and client_key_pem with Latin-1 around", MFA_OK);
 }
 
 /* What would split a header, stand in for libmfa's own, or hide in silence. */
