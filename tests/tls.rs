@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, WaitOptions};
 use mfa_sandbox::{Options, Sandbox};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use support::alone::{Census, alone};
@@ -43,12 +43,39 @@ impl Ca {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         adjust(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
+        Identity { chain: vec![certificate.der().clone()], key: key.serialize_der() }
+    }
+
+    /// The authority's own certificate, in place of one that it issued.
+    fn itself(&self) -> Identity {
+        Identity { chain: vec![self.issuer.der().clone()], key: self.issuer.key().serialize_der() }
+    }
+
+    /// Issued by one between, which `adjust` makes what it is.
+    fn leaf_below(&self, adjust: impl FnOnce(&mut CertificateParams)) -> Identity {
+        self.below(KeyPair::generate().unwrap(), adjust)
+    }
+
+    /// Issued by one between with such a key.
+    fn leaf_below_of(&self, algorithm: &'static rcgen::SignatureAlgorithm) -> Identity {
+        self.below(KeyPair::generate_for(algorithm).unwrap(), |_| {})
+    }
+
+    fn below(&self, key: KeyPair, adjust: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "between");
+        adjust(&mut params);
+        let between = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        let leaf = params.signed_by(&key, &between).unwrap();
+        Identity { chain: vec![leaf.der().clone(), between.der().clone()], key: key.serialize_der() }
     }
 }
 
 struct Identity {
-    certificate: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
 }
 
@@ -62,7 +89,7 @@ fn server_config(
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![identity.certificate], key);
+        .with_single_cert(identity.chain, key);
     Arc::new(config.unwrap())
 }
 
@@ -145,6 +172,25 @@ fn both_versions_are_spoken_and_connections_kept() {
     }
 }
 
+/// Holds `expected`, fits into `mfa_error.message`, and nothing in it is a name from rustls' source.
+#[track_caller]
+fn assert_told_in_words(error: &Error, expected: &str) {
+    let text = &error.message;
+    assert!(text.contains(expected), "{expected}: {text}");
+    assert!(text.len() <= 255 && text.bytes().all(|b| (0x20..0x7f).contains(&b)), "{text}");
+    let is_own = |word: &str| {
+        ["serverAuth", "subjectAltName", "basicConstraints"].iter().any(|own| word.contains(own))
+    };
+    let is_code = |word: &str| {
+        word.contains(['{', '}', '[', '_'])
+            || word.as_bytes().windows(2).any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase())
+    };
+    let options = ["ca_pem", "base_url", "client_cert_pem", "client_key_pem"];
+    let told = options.iter().fold(text.clone(), |text, option| text.replace(option, ""));
+    let code = told.split_whitespace().find(|word| is_code(word) && !is_own(word));
+    assert_eq!(code, None, "{text}");
+}
+
 /// What each call says of a server that shows this certificate.
 fn check_refusals(identity: Identity, trusted: &str, host: Option<&str>, expected: &str) {
     let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), Call::ALL.len(), |mut tls| {
@@ -154,7 +200,7 @@ fn check_refusals(identity: Identity, trusted: &str, host: Option<&str>, expecte
     for call in Call::ALL {
         let error = call.run(&options(&url, trusted), &self::call()).unwrap_err();
         assert_eq!(error.code, Code::Tls, "{call:?}: {error}");
-        assert!(error.message.contains(expected), "{call:?}: {expected}: {}", error.message);
+        assert_told_in_words(&error, expected);
         assert_eq!(error.attempts, 1, "a bad certificate is no passing trouble");
         assert!(!error.retryable && !error.outcome_unknown);
     }
@@ -175,6 +221,15 @@ fn what_a_certificate_lacks_is_told_apart() {
             p.not_before = rcgen::date_time_ymd(2090, 1, 1);
             p.not_after = rcgen::date_time_ymd(2091, 1, 1);
         };
+        let many_names = |p: &mut CertificateParams| {
+            let names = (0..6).map(|i| SanType::DnsName(format!("host{i}.example").try_into().unwrap()));
+            p.subject_alt_names.push(SanType::DnsName("evil\nname".try_into().unwrap()));
+            p.subject_alt_names.push(SanType::IpAddress([10, 0, 0, 9].into()));
+            p.subject_alt_names.extend(names);
+        };
+        let for_clients = |p: &mut CertificateParams| {
+            p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth]
+        };
         let cases = [
             (ca.leaf("127.0.0.1", long_ago), "has expired", None),
             (ca.leaf("127.0.0.1", to_come), "is not valid yet", None),
@@ -182,6 +237,21 @@ fn what_a_certificate_lacks_is_told_apart() {
             (ca.leaf("127.0.0.1", |_| {}), "is for another host", Some("localhost")),
             (other.leaf("127.0.0.1", |_| {}), "unknown issuer", None),
             (self_signed(), "unknown issuer", None),
+            (ca.leaf("127.0.0.1", long_ago), "it was valid until Tue, 01 Jan 2002 00:00:00 GMT", None),
+            (ca.leaf("127.0.0.1", to_come), "it will be from Sun, 01 Jan 2090 00:00:00 GMT", None),
+            (ca.leaf("127.0.0.1", to_come), "this machine's clock", None),
+            (ca.leaf("elsewhere.example", |_| {}), "not for 127.0.0.1, but for elsewhere.example", None),
+            (ca.leaf("a.example", many_names), "but for a.example, evil?name, 10.0.0.9 and 6 more", None),
+            (
+                ca.leaf("127.0.0.1", for_clients),
+                "for clients only: its extended key usage needs serverAuth",
+                None,
+            ),
+            (ca.leaf("127.0.0.1", |p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)), "CA:FALSE", None),
+            (ca.itself(), "CA:FALSE", None),
+            (ca.leaf_below(|p| p.is_ca = IsCa::NoCa), "was issued by one that is no authority's", None),
+            (ca.leaf_below_of(&rcgen::PKCS_ED25519), "key or signature that libmfa does not support", None),
+            (other.leaf("127.0.0.1", |_| {}), "Is its root in ca_pem", None),
         ];
         for (identity, expected, host) in cases {
             check_refusals(identity, &ca.pem(), host, expected);
@@ -194,7 +264,7 @@ fn self_signed() -> Identity {
     let key = KeyPair::generate().unwrap();
     let certificate =
         CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap();
-    Identity { certificate: certificate.der().clone(), key: key.serialize_der() }
+    Identity { chain: vec![certificate.der().clone()], key: key.serialize_der() }
 }
 
 #[test]
@@ -239,6 +309,7 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
     });
     let error = client(&url, &Ca::new("own").pem()).unwrap().availability("t", &call()).unwrap_err();
     assert_eq!(error.code, Code::Tls, "{error}");
+    assert_told_in_words(&error, "what came is not TLS");
     server.join().unwrap();
     drop(plain);
 }
@@ -318,7 +389,7 @@ fn mutual_config(identity: Identity, ca: &Ca) -> Arc<ServerConfig> {
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(verifier.build().unwrap())
-        .with_single_cert(vec![identity.certificate], key);
+        .with_single_cert(identity.chain, key);
     Arc::new(config.unwrap())
 }
 
@@ -348,6 +419,27 @@ fn a_client_shows_its_certificate_when_asked() {
     });
     let error = with(&url, None, None).unwrap().start("t", &question(), &call()).unwrap_err();
     assert_eq!(error.code, Code::Tls, "{error}");
+    assert_told_in_words(&error, "requires a client certificate: set client_cert_pem");
+    server.join().unwrap();
+
+    // As a program finds them: one file for both, the key first.
+    let both = format!("\u{feff}Bag Attributes: \u{fffd}\n{}{certificate}", key.serialize_pem());
+    let (url, server) = serve(mutual_config(ca.leaf("127.0.0.1", |_| {}), &ca), 1, answer_all);
+    let client = with(&url, Some(both.clone()), Some(both)).unwrap();
+    assert!(client.availability("t", &call()).unwrap());
+    drop(client);
+    server.join().unwrap();
+
+    let stranger = Ca::new("stranger").leaf("client", |_| {});
+    let [cert, key_of_it] = [("CERTIFICATE", &*stranger.chain[0]), ("PRIVATE KEY", &stranger.key)]
+        .map(|(label, der)| pem(label, der));
+    let (url, server) = serve(mutual_config(ca.leaf("127.0.0.1", |_| {}), &ca), 1, |mut tls| {
+        let _ = tls.read(&mut [0; 16]);
+    });
+    let error =
+        with(&url, Some(cert), Some(key_of_it)).unwrap().start("t", &question(), &call()).unwrap_err();
+    assert_eq!(error.code, Code::Tls, "{error}");
+    assert_told_in_words(&error, "does not know who issued the client certificate");
     server.join().unwrap();
 
     let other = KeyPair::generate().unwrap().serialize_pem();
@@ -363,6 +455,137 @@ fn a_client_shows_its_certificate_when_asked() {
         assert_eq!(error.code, Code::InvalidArgument, "{error}");
         assert!(!error.message.contains("-----"));
     }
+}
+
+/// In lines of four bytes, since nothing needs them longer.
+fn pem(label: &str, der: &[u8]) -> String {
+    let lines: Vec<String> = der.chunks(3).map(base64_of_three).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+fn base64_of_three(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits = (0..3).fold(0, |bits, i| bits << 8 | u32::from(bytes.get(i).copied().unwrap_or(0)));
+    let sign = |i: usize| {
+        if i > bytes.len() { '=' } else { char::from(ALPHABET[(bits >> (18 - 6 * i) & 63) as usize]) }
+    };
+    (0..4).map(sign).collect()
+}
+
+/// Answers the client's hello with these bytes.
+fn answer_hello(bytes: Vec<u8>) -> (String, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        stream.write_all(&bytes).unwrap();
+        // Until the client has hung up, so that nothing resets the connection.
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    (url, thread)
+}
+
+fn refusal_of_hello(ca: &str, bytes: Vec<u8>) -> Error {
+    let (url, server) = answer_hello(bytes);
+    let error = client(&url, ca).unwrap().availability("t", &call()).unwrap_err();
+    server.join().unwrap();
+    assert_eq!(error.code, Code::Tls, "{error}");
+    error
+}
+
+#[test]
+fn what_a_server_says_against_a_handshake_is_told_in_words() {
+    let ca = Ca::new("own").pem();
+    let expected = [
+        (10, "found fault with what it received"),
+        (20, "cannot be decrypted"),
+        (40, "takes none of what libmfa offers"),
+        (42, "does not accept the client certificate, or misses one"),
+        (43, "does not accept the client certificate, or misses one"),
+        (44, "has been revoked"),
+        (45, "has expired"),
+        (46, "does not accept the client certificate, or misses one"),
+        (48, "does not know who issued the client certificate"),
+        (49, "denies it access"),
+        (51, "does client_key_pem belong to client_cert_pem?"),
+        (70, "speaks neither TLS 1.2 nor TLS 1.3"),
+        (71, "stronger ciphers"),
+        (80, "a fault of its own"),
+        (112, "serves no host of this name: see base_url"),
+        (116, "requires a client certificate: set client_cert_pem and client_key_pem"),
+        (120, "does not offer HTTP/1.1"),
+        (200, "found fault with what it received"),
+    ];
+    for (alert, words) in expected {
+        let error = refusal_of_hello(&ca, vec![21, 3, 3, 0, 2, 2, alert]);
+        assert_told_in_words(&error, words);
+        assert_told_in_words(&error, &format!("(TLS alert {alert})"));
+    }
+}
+
+#[test]
+fn what_is_no_handshake_at_all_is_told_in_words() {
+    let ca = Ca::new("own").pem();
+    // A hello in TLS 1.1.
+    let hello = [&[22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2][..], &[7; 32], &[0, 0xc0, 0x13, 0]].concat();
+    assert_told_in_words(&refusal_of_hello(&ca, hello), "speaks neither TLS 1.2 nor TLS 1.3");
+    for plain in
+        ["HTTP/1.0 400 Bad Request\r\n\r\n", "220 mail.example ESMTP\r\n", "SSH-2.0-x\r\n", "{\"result\":0}"]
+    {
+        assert_told_in_words(&refusal_of_hello(&ca, plain.into()), "what came is not TLS");
+    }
+    // A record of handshake whose message is garbage; one that nobody asked for.
+    assert_told_in_words(&refusal_of_hello(&ca, vec![22, 3, 3, 0, 5, 2, 0, 0, 1, 9]), "cannot be read");
+    assert_told_in_words(&refusal_of_hello(&ca, vec![22, 3, 3, 0, 4, 14, 0, 0, 0]), "breaks the protocol");
+    assert_told_in_words(&refusal_of_hello(&ca, vec![23, 3, 3, 0, 1, 0]), "breaks the protocol");
+}
+
+#[test]
+fn a_server_without_anything_in_common_is_told_in_words() {
+    let ca = Ca::new("own");
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &ca.issuer).unwrap();
+    let ed25519 = || Identity { chain: vec![certificate.der().clone()], key: key.serialize_der() };
+    let mut h2 = (*server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS)).clone();
+    h2.alpn_protocols = vec![b"h2".to_vec()];
+    let cases = [
+        (server_config(ed25519(), &[&rustls::version::TLS13]), "RSA, P-256 or P-384 certificates"),
+        (Arc::new(h2), "does not offer HTTP/1.1"),
+        (forger(&ca), "an RSA key of fewer than 2048 bits"),
+    ];
+    for (config, expected) in cases {
+        let (url, server) = serve(config, 1, |mut tls| {
+            let _ = tls.read(&mut [0; 16]);
+        });
+        let error = client(&url, &ca.pem()).unwrap().start("t", &question(), &call()).unwrap_err();
+        assert_eq!(error.code, Code::Tls, "{expected}: {error}");
+        assert_told_in_words(&error, expected);
+        server.join().unwrap();
+    }
+}
+
+/// A server whose signatures do not fit its certificate's key. RSA of 1024 bits looks the same to
+/// those who do not verify with such keys.
+fn forger(ca: &Ca) -> Arc<ServerConfig> {
+    #[derive(Debug)]
+    struct Always(Arc<rustls::sign::CertifiedKey>);
+    impl rustls::server::ResolvesServerCert for Always {
+        fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            Some(self.0.clone())
+        }
+    }
+    let another =
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(KeyPair::generate().unwrap().serialize_der()));
+    let another = rustls::crypto::ring::sign::any_supported_type(&another).unwrap();
+    let shown = rustls::sign::CertifiedKey::new(ca.leaf("127.0.0.1", |_| {}).chain, another);
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Always(Arc::new(shown))));
+    Arc::new(config)
 }
 
 fn question() -> mfa::Request<'static> {

@@ -122,3 +122,36 @@ fn modulus_bits(numbers: &[u8]) -> Option<usize> {
     let first = modulus.iter().position(|byte| *byte != 0)?;
     Some((modulus.len() - first) * 8 - modulus[first].leading_zeros() as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_whole_or_not_at_all() {
+        assert_eq!(read(&[2, 1, 7, 9]), Some((2, &[7][..], &[9][..])));
+        assert_eq!(read(&[4, 0x81, 1, 7]), Some((4, &[7][..], &[][..])));
+        let long = [&[0x30, 0x82, 1, 0][..], &[7; 256]].concat();
+        assert_eq!(read(&long).map(|(_, contents, _)| contents.len()), Some(256));
+        let cut: [&[u8]; 7] = [
+            &[],
+            &[2],
+            &[2, 1],
+            &[2, 0x81],
+            &[2, 0x80, 0, 0],
+            &[2, 0x84, 255, 255, 255, 255, 1],
+            &long[..259],
+        ];
+        for bytes in cut {
+            assert_eq!(read(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn the_bits_of_a_modulus_are_those_of_the_number() {
+        assert_eq!(modulus_bits(&[2, 3, 0, 0x80, 0]), Some(16));
+        assert_eq!(modulus_bits(&[2, 2, 1, 0]), Some(9));
+        assert_eq!(modulus_bits(&[2, 1, 0]), None);
+        assert_eq!(modulus_bits(&[3, 1, 1]), None);
+    }
+}

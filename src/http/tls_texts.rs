@@ -89,9 +89,11 @@ fn certificate(why: &CertificateError) -> String {
         C::UnknownRevocationStatus | C::ExpiredRevocationList | C::ExpiredRevocationListContext { .. } => {
             "whether the server's certificate has been revoked cannot be found out".into()
         }
-        C::BadSignature => "the server's certificate has a bad signature, or its handshake has: it may be forged, or made with an RSA key \
-             of fewer than 2048 bits"
-            .into(),
+        C::BadSignature => {
+            "the server's certificate or handshake has a bad signature: it is forged, or made with an RSA key of fewer than \
+             2048 bits: use more"
+                .into()
+        }
         C::UnsupportedSignatureAlgorithm
         | C::UnsupportedSignatureAlgorithmContext { .. }
         | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
@@ -234,7 +236,7 @@ fn unreadable(why: &InvalidMessage) -> &'static str {
         I::InvalidContentType | I::UnknownProtocolVersion | I::MessageTooLarge | I::InvalidEmptyPayload => {
             "TLS failed: what came is not TLS: does the server speak https on this port? (Plain HTTP is what most often does not.)"
         }
-        I::CertificatePayloadTooLarge => "TLS failed: the server's certificates are larger than 64 KiB",
+        I::CertificatePayloadTooLarge => "TLS failed: the server's certificates are larger than 64 kilobytes",
         _ => "TLS failed: a message of the server's cannot be read; something on the way may have altered it",
     }
 }
@@ -270,4 +272,110 @@ fn visible(text: &str, max: usize) -> String {
         told.push_str("...");
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::InconsistentKeys;
+    use rustls::pki_types::ServerName;
+    use std::sync::Arc;
+    use webpki::Error as W;
+
+    fn webpki_s(error: webpki::Error) -> Error {
+        CertificateError::Other(OtherError(Arc::new(error))).into()
+    }
+
+    fn all() -> Vec<Error> {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX));
+        let early = UnixTime::since_unix_epoch(Duration::ZERO);
+        let expected = ServerName::try_from(format!("{}.example", "h".repeat(60))).unwrap();
+        let presented = vec![format!("DnsName(\"{}\")", "\u{1b}[2J\u{202e}\u{e9}".repeat(100)); 1000];
+        let name = CertificateError::NotValidForNameContext { expected, presented };
+        let none = CertificateError::NotValidForNameContext {
+            expected: ServerName::from(std::net::IpAddr::from([0; 16])),
+            presented: Vec::new(),
+        };
+        let mut all: Vec<Error> = vec![
+            CertificateError::ExpiredContext { time, not_after: early }.into(),
+            CertificateError::NotValidYetContext { time: early, not_before: time }.into(),
+            name.into(),
+            none.into(),
+            CertificateError::UnsupportedSignatureAlgorithmContext {
+                signature_algorithm_id: vec![1; 5000],
+                supported_algorithms: Vec::new(),
+            }
+            .into(),
+            CertificateError::InvalidPurposeContext {
+                required: ExtendedKeyPurpose::ServerAuth,
+                presented: vec![ExtendedKeyPurpose::ClientAuth],
+            }
+            .into(),
+            CertificateError::Other(OtherError(Arc::new(std::io::Error::other("\n\u{e9}".repeat(900)))))
+                .into(),
+            Error::General("x ".repeat(900)),
+            Error::Other(OtherError(Arc::new(std::io::Error::other("x ".repeat(900))))),
+            Error::InconsistentKeys(InconsistentKeys::KeyMismatch),
+            Error::PeerSentOversizedRecord,
+            Error::DecryptError,
+            Error::NoCertificatesPresented,
+            Error::FailedToGetCurrentTime,
+            Error::FailedToGetRandomBytes,
+            InvalidMessage::MissingData("SomeStruct").into(),
+            InvalidMessage::CertificatePayloadTooLarge.into(),
+            PeerMisbehaved::SelectedUnofferedApplicationProtocol.into(),
+            PeerMisbehaved::AttemptedDowngradeToTls12WhenTls13IsSupported.into(),
+            PeerMisbehaved::SelectedUnofferedCipherSuite.into(),
+            PeerMisbehaved::InvalidKeyShare.into(),
+            PeerIncompatible::NoKxGroupsInCommon.into(),
+            PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon.into(),
+            PeerIncompatible::ExtendedMasterSecretExtensionRequired.into(),
+        ];
+        use CertificateError as C;
+        all.extend(
+            [C::Expired, C::NotValidYet, C::NotValidForName, C::UnknownIssuer, C::Revoked, C::BadEncoding]
+                .map(Error::from),
+        );
+        all.extend(
+            [C::BadSignature, C::UnhandledCriticalExtension, C::UnknownRevocationStatus].map(Error::from),
+        );
+        all.extend(
+            [C::InvalidPurpose, C::InvalidOcspResponse, C::ApplicationVerificationFailure].map(Error::from),
+        );
+        let of_webpki = [
+            W::CaUsedAsEndEntity,
+            W::EndEntityUsedAsCa,
+            W::UnsupportedCertVersion,
+            W::NameConstraintViolation,
+            W::PathLenConstraintViolated,
+            W::MaximumSignatureChecksExceeded,
+            W::EmptyEkuExtension,
+            W::ExtensionValueInvalid,
+            W::SignatureAlgorithmMismatch,
+            W::InvalidSerialNumber,
+            W::MalformedDnsIdentifier,
+        ];
+        all.extend(of_webpki.map(webpki_s));
+        all.extend((0..=255).map(|alert| Error::AlertReceived(Alert::from(alert))));
+        all
+    }
+
+    #[test]
+    fn every_text_fits_and_is_in_words() {
+        for error in all() {
+            let text = explain(&error);
+            assert!(text.len() <= 255, "{}: {text}", text.len());
+            assert!(text.bytes().all(|byte| (0x20..0x7f).contains(&byte)), "{text}");
+            let words = text.split(|c: char| !c.is_ascii_alphabetic());
+            let is_name = |word: &&str| {
+                let own = ["serverAuth", "subjectAltName", "basicConstraints"];
+                let mixed = word
+                    .as_bytes()
+                    .windows(2)
+                    .any(|w| w[0].is_ascii_lowercase() && w[1].is_ascii_uppercase());
+                mixed && !own.contains(word)
+            };
+            assert_eq!(words.into_iter().find(is_name), None, "{text}");
+        }
+    }
 }
