@@ -432,11 +432,11 @@ typedef struct mfa_client_options {
    * PEM here, in `client_cert_pem` and in `client_key_pem`: blocks "-----BEGIN ...-----" to
    * "-----END ...-----" with base64 between them, with any line ends or none, indented, or glued
    * together. A certificate's label is CERTIFICATE or X509 CERTIFICATE. Text outside the blocks is
-   * not looked at and may be in any encoding; a byte order mark does no harm. Keys, parameters and
-   * certificate requests beside the certificates are passed over, and blocks behind a "#". All
-   * else is refused, with its block or line: unknown labels, TRUSTED CERTIFICATE, PKCS #7,
-   * revocation lists (nothing checks them), DER, a file's name, a
-   * backslash and an "n" in place of a line end.
+   * not ours and may be in any encoding, but what is nearly a BEGIN or END line is refused; a byte
+   * order mark does no harm. Keys, parameters and certificate requests beside the certificates are
+   * passed over, and blocks behind a "#". All else is refused, with its block or line: unknown
+   * labels, TRUSTED CERTIFICATE, PKCS #7, revocation lists (nothing checks them), DER, a file's
+   * name, a backslash and an "n" in place of a line end.
    */
   const char *ca_pem;
   /**
