@@ -253,9 +253,17 @@ enum {
 
 /**
  * In `mfa_error.flags`: a request that asks a person was sent, and no valid refusal came back.
- * It may have been carried out: do not repeat it blindly, or the person is asked twice.
+ * It may have been carried out: do not repeat it blindly, or the person is asked twice. A valid
+ * refusal is HyperID's own, or HTTP 400, 401, 405, 411, 413, 414, 415, 429 or 431 to a request of
+ * which everything had been sent before anything came back.
  */
 #define MFA_ERROR_OUTCOME_UNKNOWN 2
+
+/**
+ * In `mfa_error.flags`: the transaction was withdrawn, as the wait's options asked, and the
+ * provider confirmed that it is cancelled.
+ */
+#define MFA_ERROR_WITHDRAWN 4
 
 /**
  * Why a call failed. Owned by the caller, needs no free; may be NULL wherever it is taken.
@@ -655,6 +663,16 @@ typedef struct mfa_request {
 /* How to wait --------------------------------------------------------------------------------- */
 
 /**
+ * In `mfa_wait_options.flags`: when the cancel object or `on_update` ends the wait, withdraw the
+ * transaction first: cancel it, and read its state once more, within 2 s and never past the
+ * deadline. An answer to a start that is on its way is read on within the same 2 s, so that its
+ * transaction can be withdrawn. A decision that is read then (approved, denied, expired) is the
+ * answer, and the call returns `MFA_OK`; else it returns `MFA_ERR_CANCELLED`, with
+ * `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction is cancelled.
+ */
+#define MFA_WAIT_WITHDRAW_ON_CANCEL 1
+
+/**
  * Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
  * the id is known (`polls` is 0), so that a program can save the id and show the control code.
  * `so_far` is valid during the call only. Non-zero ends the wait with `MFA_ERR_CANCELLED`, unless
@@ -665,12 +683,20 @@ typedef int32_t (*mfa_update_fn)(void *user_data, const mfa_transaction *so_far)
 
 /**
  * Called when the server refused the token as expired or invalid: returns a fresh one, which is
- * copied at once, or NULL to give up. The refused poll is then repeated. Rules as `mfa_update_fn`.
+ * copied at once, or NULL to give up. What was refused is then sent once more with it; a start only
+ * if the refusal was the provider's own and the token is another one. Not called while a
+ * transaction is being withdrawn. Rules as `mfa_update_fn`.
  */
 typedef const char *(*mfa_token_fn)(void *user_data);
 
 /**
  * How to wait. NULL wherever it is taken: the defaults.
+ *
+ * Polls come after `min_interval_ms` or a tenth of the time for which the call has known the id,
+ * whichever is more, and up to a quarter more at random; never after more than `max_interval_ms`.
+ * A server that asks for more time with Retry-After gets it after a 429, and up to three times
+ * `max_interval_ms` after any other answer; one last look shortly before the deadline is taken all
+ * the same.
  */
 typedef struct mfa_wait_options {
   /**
@@ -678,25 +704,28 @@ typedef struct mfa_wait_options {
    */
   uint32_t struct_size;
   /**
-   * Milliseconds before the first poll. 0: at once.
+   * Milliseconds before the first poll. 0: `mfa_hyperid_wait` polls at once,
+   * `mfa_hyperid_confirm` after `min_interval_ms`.
    */
   uint32_t first_poll_ms;
   /**
-   * Milliseconds: the least time between two polls. 0: 2 000.
+   * Milliseconds: the least time between two polls. 0: 1 000.
    */
   uint32_t min_interval_ms;
   /**
-   * Milliseconds: the time between polls to which the wait backs off. 0: 10 000, or the minimum
-   * if that is more. Below the minimum: refused.
+   * Milliseconds: the most. 0: 10 000, or the minimum if that is more. Below the minimum: refused.
    */
   uint32_t max_interval_ms;
   /**
-   * 1: before the deadline, cancel the transaction and read its state once more. The last 5 s of
-   * the deadline, or its last quarter if that is less, are kept for it.
+   * 1: before the deadline, withdraw the transaction: cancel it, and read its state once more. The
+   * last 5 s of the deadline, or its last quarter if that is less, are kept for it. A decision that
+   * is read then (approved, denied, expired) is the answer; else the call returns
+   * `MFA_ERR_TIMEOUT`, with `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction
+   * is cancelled.
    */
   int32_t cancel_on_timeout;
   /**
-   * 0; unknown bits are refused.
+   * `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0; unknown bits are refused.
    */
   uint32_t flags;
   /**
@@ -830,9 +859,10 @@ mfa_code mfa_hyperid_two_factor_types(const mfa_hyperid *client,
  * `mfa-client`.
  *
  * `out_transaction_id`: set to the transaction's id, above 0; to 0 on failure. Never repeated by
- * itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. Errors as
- * `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`, `MFA_ERR_TEMPLATE_NOT_FOUND`. Any
- * thread.
+ * itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. An answer to another question, or
+ * with an id that an earlier start of this client has had, is `MFA_ERR_CONTRADICTORY_ANSWER` with
+ * that flag. Errors as `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`,
+ * `MFA_ERR_TEMPLATE_NOT_FOUND`. Any thread.
  */
 mfa_code mfa_hyperid_start(const mfa_hyperid *client,
                            const char *access_token,
@@ -874,10 +904,21 @@ mfa_code mfa_hyperid_cancel(const mfa_hyperid *client,
  *
  * `MFA_OK`: `out` holds the final answer, whichever it is; test it with `mfa_is_approved`.
  * Otherwise `out` holds the id and what was known last, never an approval. `MFA_ERR_TIMEOUT`: no
- * final answer by the deadline. `MFA_ERR_CANCELLED`: the cancel object or `on_update` ended the
- * wait; nothing more is sent, and the transaction goes on. Passing trouble (failed connections,
- * 5xx, 429, "temporarily unavailable") is ridden out; a refused token, access denied, "not found"
- * and a malformed answer end the wait. Any thread.
+ * final answer by the deadline (120 s unless `options` says otherwise); `http_status`,
+ * `provider_code` and `retry_after_ms` of `err` are then those of the last poll that failed, if any.
+ * `MFA_ERR_CANCELLED`: the cancel object or `on_update` ended the wait; nothing more is sent, and the
+ * transaction goes on, unless `MFA_WAIT_WITHDRAW_ON_CANCEL` says otherwise. An answer that was read
+ * before is returned all the same.
+ *
+ * Ridden out: failed connections and TLS handshakes, HTTP 408, 425, 429 and 5xx, "temporarily
+ * unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s after its start).
+ * What a proxy or a sign-in page may have said in the provider's place (3xx, 403 and 404 without
+ * the provider's JSON, a page where JSON should be) is ridden out until nothing else has come for
+ * 15 s, or a quarter of the deadline if that is less. A token that stays refused, access denied,
+ * "not found" otherwise, and an answer that breaks the protocol end the wait with their code.
+ *
+ * An approval that does not name its transaction is believed only when a second look on a
+ * connection opened for it says the same. Any thread.
  */
 mfa_code mfa_hyperid_wait(const mfa_hyperid *client,
                           const char *access_token,
@@ -894,7 +935,8 @@ mfa_code mfa_hyperid_wait(const mfa_hyperid *client,
  * As `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` in turn, under one
  * deadline (120 s unless `options` says otherwise). `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person
  * has no app, and no push was sent. With `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although
- * `out` holds no id. Any thread.
+ * `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
+ * as expired or invalid, and `access_token_provider` gives another one. Any thread.
  */
 mfa_code mfa_hyperid_confirm(const mfa_hyperid *client,
                              const char *access_token,

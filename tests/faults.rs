@@ -67,7 +67,7 @@ fn sized(body: &str) -> String {
 
 /// The faults that have one outcome for all calls.
 fn faults(call: Call) -> Vec<(&'static str, Reply, Code)> {
-    let ok = call.success();
+    let ok = &*call.success();
     let long = |n: usize| "x".repeat(n);
     vec![
         ("closed without an answer", Reply::nothing(Then::Close), Code::ConnectionLost),
@@ -305,7 +305,7 @@ fn unusual_but_valid_answers_are_read() {
     alone("unusual_but_valid_answers_are_read", || {
         let before = Census::take();
         for call in Call::ALL {
-            let ok = call.success();
+            let ok = &*call.success();
             let (first, rest) = ok.split_at(5);
             let chunked =
                 format!("5;ext=\"v\"\r\n{first}\r\n{:x}; a\r\n{rest}\r\n0\r\nTrailer: x\r\n\r\n", rest.len());

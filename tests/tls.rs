@@ -191,20 +191,90 @@ fn assert_told_in_words(error: &Error, expected: &str) {
     assert_eq!(code, None, "{text}");
 }
 
-/// What each call says of a server that shows this certificate.
+/// What a call says of a server that shows this certificate: one that is not repeated, so that each
+/// is looked at once.
 fn check_refusals(identity: Identity, trusted: &str, host: Option<&str>, expected: &str) {
-    let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), Call::ALL.len(), |mut tls| {
+    let calls = [Call::Start, Call::Cancel];
+    let (url, server) = serve(server_config(identity, rustls::ALL_VERSIONS), calls.len(), |mut tls| {
         let _ = tls.read(&mut [0; 16]);
     });
     let url = host.map_or(url.clone(), |host| url.replace("127.0.0.1", host));
-    for call in Call::ALL {
+    for call in calls {
         let error = call.run(&options(&url, trusted), &self::call()).unwrap_err();
         assert_eq!(error.code, Code::Tls, "{call:?}: {error}");
         assert_told_in_words(&error, expected);
-        assert_eq!(error.attempts, 1, "a bad certificate is no passing trouble");
-        assert!(!error.retryable && !error.outcome_unknown);
+        assert_eq!(error.attempts, 1);
+        assert!(error.retryable && !error.outcome_unknown);
     }
     server.join().unwrap();
+}
+
+/// Starts, and is answered with `status`: after the request, or together with the handshake, before a
+/// byte of it.
+fn start_refused_with(status: u16, early: bool) -> Error {
+    let ca = Ca::new("own");
+    let mut config =
+        rustls::ServerConfig::clone(&server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS));
+    config.send_half_rtt_data = true;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut conn = ServerConnection::new(Arc::new(config)).unwrap();
+        let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+        if early {
+            conn.read_tls(&mut stream).unwrap();
+            conn.process_new_packets().unwrap();
+            conn.writer().write_all(answer.as_bytes()).unwrap();
+        }
+        let mut tls = StreamOwned::new(conn, stream);
+        read_request(&mut tls);
+        if !early {
+            tls.write_all(answer.as_bytes()).unwrap();
+        }
+        let _ = tls.read(&mut [0; 1]);
+    });
+    let request = mfa::Request { question: Some("?"), ..mfa::Request::default() };
+    let error = client(&url, &ca.pem()).unwrap().start("t", &request, &call()).unwrap_err();
+    server.join().unwrap();
+    assert_eq!(error.http_status, Some(status), "{error}");
+    error
+}
+
+#[test]
+fn a_refusal_by_status_counts_where_nothing_came_before_the_request_was_out() {
+    for (status, is_refusal) in [(400, true), (413, true), (429, true), (403, false), (503, false)] {
+        let error = start_refused_with(status, false);
+        assert_eq!(error.outcome_unknown, !is_refusal, "{status}");
+        assert_eq!(error.retryable, status == 429, "{status}");
+        let error = start_refused_with(status, true);
+        assert!(error.outcome_unknown && !error.retryable, "{status}: it came before the request");
+    }
+}
+
+#[test]
+fn a_failed_handshake_is_tried_again_where_the_call_may_be() {
+    let ca = Ca::new("own");
+    for call in Call::ALL {
+        let other = server_config(Ca::new("other").leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+        let config = server_config(ca.leaf("127.0.0.1", |_| {}), rustls::ALL_VERSIONS);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let configs = if call.is_repeatable() { vec![other, config] } else { vec![other] };
+        let server = std::thread::spawn(move || {
+            for config in configs {
+                let (stream, _) = listener.accept().unwrap();
+                let mut tls = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+                if tls.conn.complete_io(&mut tls.sock).is_ok() {
+                    read_request(&mut tls);
+                    tls.write_all(sized(&call.success()).as_bytes()).unwrap();
+                }
+            }
+        });
+        let result = call.run(&options(&url, &ca.pem()), &self::call());
+        assert_eq!(result.is_ok(), call.is_repeatable(), "{call:?}: {result:?}");
+        server.join().unwrap();
+    }
 }
 
 #[test]
@@ -307,7 +377,7 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
         let _ = stream.read(&mut [0; 1024]);
     });
-    let error = client(&url, &Ca::new("own").pem()).unwrap().availability("t", &call()).unwrap_err();
+    let error = client(&url, &Ca::new("own").pem()).unwrap().cancel("t", 3, &call()).unwrap_err();
     assert_eq!(error.code, Code::Tls, "{error}");
     assert_told_in_words(&error, "what came is not TLS");
     server.join().unwrap();
@@ -488,7 +558,7 @@ fn answer_hello(bytes: Vec<u8>) -> (String, std::thread::JoinHandle<()>) {
 
 fn refusal_of_hello(ca: &str, bytes: Vec<u8>) -> Error {
     let (url, server) = answer_hello(bytes);
-    let error = client(&url, ca).unwrap().availability("t", &call()).unwrap_err();
+    let error = client(&url, ca).unwrap().cancel("t", 3, &call()).unwrap_err();
     server.join().unwrap();
     assert_eq!(error.code, Code::Tls, "{error}");
     error
@@ -617,18 +687,18 @@ fn a_wait_rides_out_a_server_that_hangs_up_in_the_handshake() {
 
 /// Two answers in one record.
 fn one_record(tls: &mut Tls, call: Call) {
-    tls.write_all((sized(call.success()) + &sized(call.unasked())).as_bytes()).unwrap();
+    tls.write_all((sized(&call.success()) + &sized(call.unasked())).as_bytes()).unwrap();
 }
 
 /// Each in a record, and a packet, of its own.
 fn two_records(tls: &mut Tls, call: Call) {
-    tls.write_all(sized(call.success()).as_bytes()).unwrap();
+    tls.write_all(sized(&call.success()).as_bytes()).unwrap();
     tls.write_all(sized(call.unasked()).as_bytes()).unwrap();
 }
 
 /// As large as the client's first buffer, exactly: the unasked answer lies just behind it.
 fn behind_a_full_buffer(tls: &mut Tls, call: Call) {
-    let asked = sized(call.success());
+    let asked = sized(&call.success());
     let padding = "p".repeat(4096 - asked.len() - "X: \r\n".len());
     let filling = asked.replacen("\r\n\r\n", &format!("\r\nX: {padding}\r\n\r\n"), 1);
     assert_eq!(filling.len(), 4096);
@@ -638,7 +708,7 @@ fn behind_a_full_buffer(tls: &mut Tls, call: Call) {
 /// The second record arrives in half: neither plaintext nor, once read, a byte in the socket.
 fn half_a_record(tls: &mut Tls, call: Call) {
     let mut wire = Vec::new();
-    for body in [call.success(), call.unasked()] {
+    for body in [call.success().as_str(), call.unasked()] {
         tls.conn.writer().write_all(sized(body).as_bytes()).unwrap();
         tls.conn.write_tls(&mut wire).unwrap();
     }

@@ -109,7 +109,7 @@ fn lasting_trouble_ends_the_wait() {
         (TOKEN_EXPIRED, Code::TokenExpired),
         (TOKEN_INVALID, Code::TokenInvalid),
         (r#"{"result":0}"#, Code::MalformedAnswer),
-        ("garbage", Code::MalformedAnswer),
+        (r#"{"result":"#, Code::MalformedAnswer),
         (r#"{"result":0,"transaction_status":1}"#, Code::MalformedAnswer),
         (
             r#"{"result":0,"transaction_id":4,"transaction_status":1,"transaction_complete_result":0}"#,
@@ -117,19 +117,276 @@ fn lasting_trouble_ends_the_wait() {
         ),
     ];
     for (body, expected) in cases {
-        let peer = Peer::scripted(json(&[PENDING, body, APPROVED]));
+        // Wrong JSON twice: on a connection that has served, it is asked for once more.
+        let peer = Peer::scripted(json(&[PENDING, body, body, APPROVED]));
         let end = wait(&peer);
         assert_eq!(code(&end), Some(expected), "{body}");
         // What was known last stays, and is no approval.
         assert_eq!((end.transaction.decision, end.transaction.polls), (Decision::Pending, 2));
     }
-    for (status, expected) in [(403, Code::AccessDenied), (404, Code::HttpStatus), (302, Code::HttpStatus)] {
-        let peer = Peer::scripted(vec![
-            Reply::json(PENDING),
-            Reply::status(status, APPROVED),
-            Reply::json(APPROVED),
-        ]);
-        assert_eq!(code(&wait(&peer)), Some(expected), "{status}");
+    for status in [400, 402, 405, 410, 418] {
+        let peer = Peer::scripted(vec![Reply::json(PENDING), Reply::status(status, APPROVED)]);
+        assert_eq!(code(&wait(&peer)), Some(Code::HttpStatus), "{status}");
+    }
+}
+
+/// Says `reply` to every poll from the second on.
+fn pending_then(reply: Reply) -> Peer {
+    Peer::new(move |request| if request.number == 0 { Reply::json(PENDING) } else { reply.clone() })
+}
+
+/// What a proxy, a gateway or a sign-in page may put in the provider's place.
+fn hearsay() -> Vec<(Reply, Code)> {
+    vec![
+        (Reply::with_headers(302, "Location: https://login.example/\r\n", ""), Code::HttpStatus),
+        (Reply::status(304, ""), Code::HttpStatus),
+        (Reply::status(403, "<html>blocked</html>"), Code::AccessDenied),
+        (Reply::status(403, APPROVED), Code::AccessDenied),
+        (Reply::status(404, ""), Code::HttpStatus),
+        (Reply::status(404, r#"{"result":0}"#), Code::HttpStatus),
+        (Reply::status(200, "<html>sign in</html>"), Code::MalformedAnswer),
+        (Reply::status(200, ""), Code::MalformedAnswer),
+        (Reply::status(200, "\u{feff} [1]"), Code::MalformedAnswer),
+        (Reply::status(204, ""), Code::HttpStatus),
+        (Reply::status(200, &"x".repeat(300_000)), Code::AnswerTooLarge),
+    ]
+}
+
+#[test]
+fn what_a_middlebox_may_have_said_is_ridden_out() {
+    for (reply, _) in hearsay() {
+        let peer =
+            Peer::scripted(vec![Reply::json(PENDING), reply.clone(), reply.clone(), Reply::json(APPROVED)]);
+        let end = wait(&peer);
+        assert!(end.transaction.decision.is_approved(), "{reply:?} {:?}", end.result);
+    }
+}
+
+#[test]
+fn a_middlebox_that_goes_on_for_a_quarter_of_the_deadline_ends_the_wait() {
+    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    for (reply, expected) in hearsay() {
+        let peer = pending_then(reply.clone());
+        let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
+        let error = end.result.unwrap_err();
+        assert_eq!(error.code, expected, "{reply:?}");
+        assert!(error.http_status.is_some() && error.provider_code.is_none(), "{reply:?} {error:?}");
+        assert!(end.transaction.elapsed >= Duration::from_millis(500) && end.transaction.polls > 3);
+        assert_eq!(end.transaction.decision, Decision::Pending);
+    }
+}
+
+#[test]
+fn the_provider_s_number_under_403_or_404_ends_the_wait_and_decides_nothing() {
+    for (status, expected) in [(403, Code::AccessDenied), (404, Code::HttpStatus)] {
+        for result in [-1, -4, -5, -6, -99] {
+            let peer = pending_then(Reply::status(status, &format!(r#"{{"result":{result}}}"#)));
+            let (end, asked) = wait_with_tokens(&peer, &[Some("new")]);
+            let error = end.result.unwrap_err();
+            assert_eq!(
+                (error.code, error.http_status, error.provider_code),
+                (expected, Some(status), Some(result))
+            );
+            assert_eq!((end.transaction.polls, asked), (2, 0));
+        }
+    }
+}
+
+#[test]
+fn not_found_may_mean_not_yet() {
+    const NOT_FOUND: &str = r#"{"result":-6}"#;
+    let peer = Peer::scripted(json(&[NOT_FOUND, NOT_FOUND, APPROVED]));
+    assert!(wait(&peer).transaction.decision.is_approved());
+    let peer = provider(Reply::json(r#"{"result":0,"transaction_id":3}"#), &[NOT_FOUND, NOT_FOUND, APPROVED]);
+    let end = peer.hyperid().confirm("t", &question(), &mut eager(), &patient());
+    assert!(end.transaction.decision.is_approved());
+    let peer = Peer::scripted(json(&[NOT_FOUND]));
+    let mut beat = WaitOptions { min_interval: Some(Duration::from_millis(500)), ..WaitOptions::default() };
+    let end = peer.hyperid().wait("t", 3, &mut beat, &patient());
+    assert_eq!(code(&end), Some(Code::TransactionNotFound));
+    assert!(end.transaction.elapsed >= Duration::from_secs(2));
+}
+
+#[test]
+fn retry_after_costs_no_more_than_a_few_intervals() {
+    for header in [
+        "Retry-After: 120\r\n",
+        "Retry-After: Sun, 06 Nov 1994 08:51:37 GMT\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+    ] {
+        let peer = Peer::scripted(vec![Reply::with_headers(503, header, ""), Reply::json(APPROVED)]);
+        let end = wait(&peer);
+        assert!(end.transaction.decision.is_approved(), "{:?}", end.result);
+    }
+    // A date without the answer's own is not believed: this machine's clock may be wrong.
+    let header = "Retry-After: Fri, 06 Nov 2099 08:51:37 GMT\r\n";
+    let peer = Peer::scripted(vec![Reply::with_headers(429, header, ""), Reply::json(APPROVED)]);
+    assert!(wait(&peer).transaction.decision.is_approved());
+}
+
+#[test]
+fn there_is_one_last_look_whatever_a_429_asks_for() {
+    let peer =
+        Peer::scripted(vec![Reply::with_headers(429, "Retry-After: 3600\r\n", ""), Reply::json(APPROVED)]);
+    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
+    assert!(end.transaction.decision.is_approved(), "{:?}", end.result);
+    assert_eq!(end.transaction.polls, 2);
+}
+
+#[test]
+fn the_deadline_tells_what_the_last_failed_poll_met() {
+    let peer = pending_then(Reply::with_headers(503, "Retry-After: 7\r\n", ""));
+    let call = CallOptions { timeout: Some(Duration::from_millis(500)), cancel: None };
+    let error = peer.hyperid().wait("t", 3, &mut eager(), &call).result.unwrap_err();
+    assert_eq!((error.code, error.http_status), (Code::Timeout, Some(503)));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
+    assert!(error.message.contains("MFA_ERR_UNAVAILABLE"), "{}", error.message);
+    let peer = pending_then(Reply::json(r#"{"result":-1}"#));
+    let error = peer.hyperid().wait("t", 3, &mut eager(), &call).result.unwrap_err();
+    assert_eq!((error.code, error.http_status, error.provider_code), (Code::Timeout, Some(200), Some(-1)));
+}
+
+/// Waits with a cancel that is triggered when `after` polls have been answered.
+fn cancelled_after(peer: &Peer, after: u32, wait: &mut WaitOptions<'_>) -> WaitEnd {
+    let cancel = Cancel::new();
+    let mut on_update = |so_far: &Transaction| {
+        if so_far.polls == after {
+            cancel.trigger();
+        }
+        ControlFlow::Continue(())
+    };
+    let mut options = WaitOptions {
+        min_interval: wait.min_interval,
+        max_interval: wait.max_interval,
+        withdraw_on_cancel: wait.withdraw_on_cancel,
+        on_update: Some(&mut on_update),
+        ..WaitOptions::default()
+    };
+    peer.hyperid().wait("t", 3, &mut options, &CallOptions { cancel: Some(&cancel), ..patient() })
+}
+
+#[test]
+fn withdrawing_on_cancel_cancels_and_looks_once_more() {
+    let cases = [
+        (r#"{"result":0}"#, CANCELLED, Some(Code::Cancelled), Decision::Cancelled, true),
+        (r#"{"result":0,"transaction_id":3}"#, "garbage", Some(Code::Cancelled), Decision::Pending, true),
+        (r#"{"result":-9}"#, DENIED, None, Decision::Denied, false),
+        (r#"{"result":-8}"#, EXPIRED, None, Decision::Expired, false),
+        (r#"{"result":-10}"#, CANCELLED, Some(Code::Cancelled), Decision::Cancelled, true),
+        (r#"{"result":-1}"#, PENDING, Some(Code::Cancelled), Decision::Pending, false),
+        (r#"{"result":-4}"#, TOKEN_EXPIRED, Some(Code::Cancelled), Decision::Pending, false),
+        ("garbage", "garbage", Some(Code::Cancelled), Decision::Pending, false),
+    ];
+    for by_callback in [false, true] {
+        for (cancel_answer, after, expected, decision, withdrawn) in &cases {
+            let peer = cancellable(cancel_answer, after);
+            let mut options = WaitOptions { withdraw_on_cancel: true, ..eager() };
+            let end = if by_callback {
+                let mut on_update = |_: &Transaction| ControlFlow::Break(());
+                let mut options = WaitOptions { on_update: Some(&mut on_update), ..options };
+                peer.hyperid().wait("t", 3, &mut options, &patient())
+            } else {
+                cancelled_after(&peer, 1, &mut options)
+            };
+            assert_eq!((code(&end), end.transaction.decision), (*expected, *decision), "{cancel_answer}");
+            assert_eq!(end.result.is_err_and(|e| e.withdrawn), *withdrawn, "{cancel_answer} {after}");
+            let paths = paths(&peer);
+            assert_eq!(paths.iter().filter(|path| *path == "cancel").count(), 1);
+            assert_eq!(paths.last().unwrap(), "status-get");
+        }
+    }
+    let peer = cancellable(r#"{"result":-9}"#, APPROVED);
+    let end = cancelled_after(&peer, 1, &mut WaitOptions { withdraw_on_cancel: true, ..eager() });
+    assert!(end.result.is_ok() && end.transaction.decision.is_approved());
+}
+
+#[test]
+fn withdrawing_is_bounded() {
+    // The provider does not answer the cancel, nor the last look.
+    let peer = Peer::new(|request| match request.number {
+        0 => Reply::json(PENDING),
+        _ => Reply::nothing(Then::Silence),
+    });
+    let start = Instant::now();
+    let end = cancelled_after(&peer, 1, &mut WaitOptions { withdraw_on_cancel: true, ..eager() });
+    let error = end.result.unwrap_err();
+    assert_eq!((error.code, error.withdrawn), (Code::Cancelled, false));
+    assert!(start.elapsed() < Duration::from_secs(10), "two seconds are its bound");
+    assert_eq!(paths(&peer), ["status-get", "cancel", "status-get"]);
+}
+
+/// Confirms, and triggers the cancel once start has been sent; the answer comes after that.
+fn cancelled_in_start(answer: Reply, withdraw: bool) -> (WaitEnd, Vec<String>) {
+    let cancel = Cancel::new();
+    let theirs = cancel.clone();
+    let peer = Peer::new(move |request| match request.path().rsplit('/').next().unwrap() {
+        "availability-check" => Reply::json(r#"{"result":0,"is_available":true}"#),
+        "v2" => {
+            theirs.trigger();
+            // Later than the client learns of it.
+            std::thread::sleep(Duration::from_millis(200));
+            answer.clone()
+        }
+        "cancel" => Reply::json(r#"{"result":0}"#),
+        _ => Reply::json(CANCELLED),
+    });
+    let mut options = WaitOptions { withdraw_on_cancel: withdraw, ..eager() };
+    let call = CallOptions { cancel: Some(&cancel), ..patient() };
+    let end = peer.hyperid().confirm("t", &question(), &mut options, &call);
+    (end, paths(&peer))
+}
+
+#[test]
+fn a_start_under_way_is_read_on_so_that_it_can_be_withdrawn() {
+    let started = || Reply::json(r#"{"result":0,"transaction_id":3}"#);
+    let (end, paths) = cancelled_in_start(started(), true);
+    let error = end.result.unwrap_err();
+    assert_eq!((error.code, error.withdrawn, error.outcome_unknown), (Code::Cancelled, true, false));
+    assert_eq!(end.transaction.transaction_id, 3);
+    assert_eq!(paths, ["availability-check", "v2", "cancel", "status-get"]);
+
+    let (end, paths) = cancelled_in_start(started(), false);
+    let error = end.result.unwrap_err();
+    assert_eq!((error.code, error.withdrawn, error.outcome_unknown), (Code::Cancelled, false, true));
+    assert_eq!((end.transaction.transaction_id, paths.len()), (0, 2));
+
+    // Nothing was started, or nobody knows.
+    for (reply, unknown) in [
+        (Reply::json(TOKEN_EXPIRED), false),
+        (Reply::json("garbage"), true),
+        (Reply::nothing(Then::Silence), true),
+    ] {
+        let (end, paths) = cancelled_in_start(reply, true);
+        let error = end.result.unwrap_err();
+        assert_eq!((error.code, error.withdrawn, error.outcome_unknown), (Code::Cancelled, false, unknown));
+        assert_eq!(paths, ["availability-check", "v2"]);
+    }
+}
+
+#[test]
+fn confirm_waits_a_moment_before_its_first_poll() {
+    for (first_poll, least) in [(None, 300), (Some(Duration::ZERO), 0)] {
+        let peer = provider(Reply::json(r#"{"result":0,"transaction_id":3}"#), &[APPROVED]);
+        let known = Mutex::new(None);
+        let waited = Mutex::new(Duration::ZERO);
+        let mut on_update = |so_far: &Transaction| {
+            let mut known = known.lock().unwrap();
+            match *known {
+                None => *known = Some(Instant::now()),
+                Some(then) => *waited.lock().unwrap() = then.elapsed(),
+            }
+            assert_eq!(so_far.transaction_id, 3);
+            ControlFlow::Continue(())
+        };
+        let beat = Some(Duration::from_millis(300));
+        let mut options = WaitOptions {
+            first_poll,
+            min_interval: beat,
+            on_update: Some(&mut on_update),
+            ..WaitOptions::default()
+        };
+        assert!(peer.hyperid().confirm("t", &question(), &mut options, &patient()).result.is_ok());
+        assert!(*waited.lock().unwrap() >= Duration::from_millis(least));
     }
 }
 

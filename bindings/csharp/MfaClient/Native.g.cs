@@ -52,6 +52,7 @@ namespace MfaClient
         internal const int MFA_PROVIDER_CAPILLARY = 2;
         internal const int MFA_ERROR_RETRYABLE = 1;
         internal const int MFA_ERROR_OUTCOME_UNKNOWN = 2;
+        internal const int MFA_ERROR_WITHDRAWN = 4;
         internal const int MFA_CLIENT_ALLOW_LOOPBACK_HTTP = 1;
         internal const int MFA_CLIENT_PROXY_FROM_ENV = 2;
         internal const int MFA_LOG_OFF = 0;
@@ -68,6 +69,7 @@ namespace MfaClient
         internal const int MFA_DECISION_PENDING = 6;
         internal const int MFA_DECISION_UNKNOWN = 7;
         internal const int MFA_REQUEST_ANY_CODE = 1;
+        internal const int MFA_WAIT_WITHDRAW_ON_CANCEL = 1;
         internal const int MFA_METHOD_APP = 1;
         internal const int MFA_METHOD_TOTP = 2;
         internal const int MFA_METHOD_SMS = 4;
