@@ -38,7 +38,10 @@
  *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
  *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; a forked
  *     child never uses its parent's connections; the library stays loaded once loaded. The
- *     environment is read only inside `_new`, and only when a flag asks for it.
+ *     environment is read only inside `_new`, and only when a flag asks for it. The one thread that
+ *     libmfa starts is for looking up a name: one for each name, sixteen at the most in a process;
+ *     it may outlive its call by as long as the system's resolver takes, which reads variables of its
+ *     own (RES_OPTIONS, LOCALDOMAIN and the like) whenever it is asked.
  *  9. Callbacks run on the calling thread with no lock held. They may call libmfa, except to free
  *     what the call uses, and must not unwind or longjmp. Their own time does not count into rule
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a

@@ -1,14 +1,13 @@
-//! State that belongs to one process: a forked child gets its own.
-//!
-//! A lock that another thread of the parent held while forking would stay locked in the child for
-//! ever, and what a child shares with its parent (connections, for instance) it must not use. So a
-//! child leaves the parent's state alone and appends its own.
+//! What each process has its own of.
 
 use once_cell::race::OnceBox;
 
 use crate::sys::fork_generation;
 
-/// The state of this process and, behind it, those of its forked descendants.
+/// The value of this process and, behind it, those of its forked descendants.
+///
+/// A lock that another thread of the parent held while forking would stay locked in the child for
+/// ever. So a child leaves its parent's value alone and appends its own.
 #[derive(Debug)]
 pub(crate) struct PerProcess<T> {
     generation: u32,
@@ -17,20 +16,18 @@ pub(crate) struct PerProcess<T> {
 }
 
 impl<T> PerProcess<T> {
-    /// With this process's state.
-    pub(crate) fn new(value: T) -> Self {
-        PerProcess { generation: fork_generation(), value, next: OnceBox::new() }
+    /// `value` belongs to the process of this fork generation.
+    pub(crate) const fn new(generation: u32, value: T) -> Self {
+        PerProcess { generation, value, next: OnceBox::new() }
     }
 
-    /// The state of the process that asks; a child's first question makes it.
+    /// This process's; `make` makes it where it has none yet.
     pub(crate) fn current(&self, make: impl Fn() -> T) -> &T {
         let generation = fork_generation();
-        let mut state = self;
-        while state.generation != generation {
-            state = state
-                .next
-                .get_or_init(|| Box::new(PerProcess { generation, value: make(), next: OnceBox::new() }));
+        let mut link = self;
+        while link.generation != generation {
+            link = link.next.get_or_init(|| Box::new(PerProcess::new(generation, make())));
         }
-        &state.value
+        &link.value
     }
 }

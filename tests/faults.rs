@@ -377,7 +377,7 @@ fn an_unreachable_address_is_told() {
 #[test]
 fn a_name_that_does_not_exist_is_told() {
     // RFC 6761: "invalid" never resolves. Where no resolver answers, the deadline ends the call, and
-    // the threads that still ask, four at the most, are the one thing that outlives it.
+    // the thread that still asks, one for all of them, is the one thing that outlives it.
     for call in Call::ALL {
         let error = call.run(&options("https://nowhere.invalid".into()), &call_options()).unwrap_err();
         let expected = [Code::Dns, Code::RequestTimeout, Code::Timeout];

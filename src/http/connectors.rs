@@ -17,23 +17,22 @@ use crate::per_process::PerProcess;
 /// One server is talked to; it hands out a few tickets at a time.
 const MAX_SESSIONS: usize = 8;
 
-/// The connector of this process. A forked child gets its own, which shares nothing with its
-/// parent's that has a lock.
+/// A child must not use its parent's connections: it has a connector of its own.
 #[derive(Debug)]
 pub(crate) struct Connectors {
     recipe: Recipe,
-    made: PerProcess<Connector>,
+    connector: PerProcess<Connector>,
 }
 
 impl Connectors {
     pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
         let recipe = Recipe::new(base, options)?;
-        let made = PerProcess::new(recipe.make());
-        Ok(Connectors { recipe, made })
+        let connector = PerProcess::new(fork_generation(), recipe.make());
+        Ok(Connectors { recipe, connector })
     }
 
     pub(crate) fn current(&self) -> &Connector {
-        self.made.current(|| self.recipe.make())
+        self.connector.current(|| self.recipe.make())
     }
 }
 

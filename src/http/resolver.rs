@@ -1,25 +1,31 @@
 //! Names to addresses, within the deadline and cancellable.
 //!
 //! The system's resolver cannot be interrupted, so a look-up runs in a thread of its own while
-//! its callers wait. Calls of one client share one look-up. At most four such threads exist in a
-//! process; one whose callers have given up ends when the system's resolver returns. They touch
-//! no callback and no handle. Answers are kept for a short while.
+//! its callers wait; one whose callers have given up ends when the system's resolver returns, which
+//! may take half a minute. They touch no callback and no handle. Answers are kept for a short while.
+//!
+//! How many such threads there may be: at most one for each name, which all clients of the process
+//! wait for, so that a program which makes client after client for a dead name has one thread more,
+//! and not one for each. And at most sixteen in all, so that any number of dead names costs a process
+//! no more. That is more names than a program talks to (a provider's regions, a proxy), and so a
+//! few dead ones hold up no good one. Beyond it a name waits for a thread within its call's bounds,
+//! or is connected to where it was last, if that is known: TLS tells whether it is still there.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::OnceCell;
 
 use crate::http::url::Host;
-use crate::sys::{self, Bell, Interest, fork_generation};
+use crate::per_process::PerProcess;
+use crate::sys::{self, Bell, Interest};
 use crate::time::{Interrupted, Limit};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
-const MAX_THREADS: u32 = 4;
-/// How often a call looks for a free thread while all four are busy.
+const MAX_THREADS: usize = 16;
+/// How often a call looks for a free thread while all are busy.
 const RETRY: Duration = Duration::from_millis(10);
 /// Enough for a system's resolver with its plug-ins; and std need not look it up.
 const STACK: usize = 512 * 1024;
@@ -28,12 +34,33 @@ const STACK: usize = 512 * 1024;
 #[derive(Debug)]
 pub(crate) enum ResolveError {
     Interrupted(Interrupted),
-    Failed(io::Error),
+    Failed(Failure),
 }
 
 impl From<Interrupted> for ResolveError {
     fn from(interrupted: Interrupted) -> Self {
         ResolveError::Interrupted(interrupted)
+    }
+}
+
+impl From<io::Error> for ResolveError {
+    fn from(error: io::Error) -> Self {
+        ResolveError::Failed(error.into())
+    }
+}
+
+/// What went wrong, for each of those who wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) message: String,
+    /// errno, where that is the cause. What getaddrinfo itself returns is another kind of number: std
+    /// puts it into words, and its `EAI_SYSTEM` into errno.
+    pub(crate) os_error: Option<i32>,
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure { message: error.to_string(), os_error: error.raw_os_error() }
     }
 }
 
@@ -59,9 +86,12 @@ type Addresses = Arc<[IpAddr]>;
 /// A look-up on its way. The bell is struck once the outcome is there.
 #[derive(Debug)]
 struct LookUp {
+    name: String,
     bell: Bell,
-    outcome: OnceCell<Result<Addresses, String>>,
+    outcome: OnceCell<Outcome>,
 }
+
+type Outcome = Result<Addresses, Failure>;
 
 /// What a call finds when it needs the addresses.
 enum Found {
@@ -116,10 +146,14 @@ impl Resolver {
             }
             _ => {}
         }
-        let Some(permit) = Permit::take() else { return Ok(Found::AllThreadsBusy) };
-        let look_up = LookUp::start(name, permit).map_err(ResolveError::Failed)?;
-        *state = State::Asked(look_up.clone());
-        Ok(Found::OnItsWay(look_up))
+        if let Some(look_up) = LookUp::of(name)? {
+            *state = State::Asked(look_up.clone());
+            return Ok(Found::OnItsWay(look_up));
+        }
+        Ok(match &*state {
+            State::Known { addresses, .. } => Found::Addresses(addresses.clone()),
+            _ => Found::AllThreadsBusy,
+        })
     }
 
     fn wait_for(&self, look_up: &Arc<LookUp>, limit: &Limit<'_>) -> Result<Addresses, ResolveError> {
@@ -127,16 +161,12 @@ impl Resolver {
             if let Some(outcome) = look_up.outcome.get() {
                 return self.settle(look_up, outcome);
             }
-            limit.wait_for(&[(look_up.bell.fd(), Interest::Read)]).map_err(ResolveError::Failed)??;
+            limit.wait_for(&[(look_up.bell.fd(), Interest::Read)])??;
         }
     }
 
     /// The first waiter to see the outcome keeps it for the others; a failure is not kept.
-    fn settle(
-        &self,
-        look_up: &Arc<LookUp>,
-        outcome: &Result<Addresses, String>,
-    ) -> Result<Addresses, ResolveError> {
+    fn settle(&self, look_up: &Arc<LookUp>, outcome: &Outcome) -> Result<Addresses, ResolveError> {
         let mut state = self.lock();
         let is_ours = matches!(&*state, State::Asked(asked) if Arc::ptr_eq(asked, look_up));
         if is_ours {
@@ -147,65 +177,88 @@ impl Resolver {
                 Err(_) => State::Unknown,
             };
         }
-        outcome.clone().map_err(|message| ResolveError::Failed(io::Error::other(message)))
+        outcome.clone().map_err(ResolveError::Failed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The look-ups under way in this process, each with its thread.
+fn under_way() -> MutexGuard<'static, Vec<Arc<LookUp>>> {
+    static UNDER_WAY: PerProcess<Mutex<Vec<Arc<LookUp>>>> = PerProcess::new(0, Mutex::new(Vec::new()));
+    UNDER_WAY.current(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LookUp {
-    fn start(name: &str, permit: Permit) -> io::Result<Arc<Self>> {
-        let look_up = Arc::new(LookUp { bell: Bell::new()?, outcome: OnceCell::new() });
+    /// The one for `name` that is under way, or a new one; `None`: all threads are busy.
+    fn of(name: &str) -> io::Result<Option<Arc<Self>>> {
+        let mut under_way = under_way();
+        if let Some(same) = under_way.iter().find(|look_up| look_up.name == name) {
+            return Ok(Some(same.clone()));
+        }
+        if under_way.len() >= MAX_THREADS {
+            return Ok(None);
+        }
+        let look_up = LookUp { name: name.to_owned(), bell: Bell::new()?, outcome: OnceCell::new() };
+        let look_up = Arc::new(look_up);
         let theirs = look_up.clone();
-        let name = name.to_owned();
         let thread = std::thread::Builder::new().name("mfa-resolver".into()).stack_size(STACK);
         let work = move || {
-            let _permit = permit;
-            let _ = theirs.outcome.set(ask_system(&name));
-            theirs.bell.strike();
+            let running = Running(theirs);
+            let _ = running.0.outcome.set(ask_system(&running.0.name));
         };
         // The host's signal handlers run on the host's threads.
         sys::with_signals_blocked(|| thread.spawn(work))?;
-        Ok(look_up)
+        under_way.push(look_up.clone());
+        Ok(Some(look_up))
     }
 }
 
-fn ask_system(name: &str) -> Result<Addresses, String> {
-    let found = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
-    let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+/// A look-up in its thread. However that ends, its callers hear of it and its place is free.
+struct Running(Arc<LookUp>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let none = || Failure { message: "the look-up ended without an answer".to_owned(), os_error: None };
+        let _ = self.0.outcome.get_or_init(|| Err(none()));
+        under_way().retain(|look_up| !Arc::ptr_eq(look_up, &self.0));
+        self.0.bell.strike();
+    }
+}
+
+fn ask_system(name: &str) -> Outcome {
+    let mut addresses: Vec<IpAddr> = (name, 0).to_socket_addrs()?.map(|a| a.ip()).collect();
     addresses.dedup();
     if addresses.is_empty() {
-        return Err("the name has no address".to_owned());
+        return Err(Failure { message: "the name has no address".to_owned(), os_error: None });
     }
     Ok(addresses.into())
 }
 
-/// The right to run one of the process's resolver threads.
-struct Permit {
-    generation: u32,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The fork generation in the upper half, the number of threads in the lower: a forked child has
-/// none of its parent's threads.
-static THREADS: AtomicU64 = AtomicU64::new(0);
-
-impl Permit {
-    fn take() -> Option<Self> {
-        let generation = fork_generation();
-        let taken = THREADS.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-            let running = if (state >> 32) as u32 == generation { state as u32 } else { 0 };
-            (running < MAX_THREADS).then(|| (u64::from(generation) << 32) | u64::from(running + 1))
-        });
-        taken.is_ok().then_some(Permit { generation })
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let _ = THREADS.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| {
-            ((state >> 32) as u32 == self.generation && state as u32 > 0).then(|| state - 1)
-        });
+    #[test]
+    fn while_all_threads_are_busy_an_old_address_is_better_than_none() {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let known = State::Known { addresses: Arc::new([ip]), until: Instant::now() };
+        let seen_before = Resolver { state: Mutex::new(known) };
+        let ask = |resolver: &Resolver| {
+            let limit = Limit { until: Instant::now() + Duration::from_millis(50), cancel: None };
+            resolver.resolve(&Host::Name("name.invalid".to_owned()), 443, &limit)
+        };
+        for i in 0..MAX_THREADS {
+            let name = format!("busy-{i}.invalid");
+            let look_up = LookUp { name, bell: Bell::new().unwrap(), outcome: OnceCell::new() };
+            under_way().push(Arc::new(look_up));
+        }
+        let old = ask(&seen_before);
+        let never_seen = ask(&Resolver::default());
+        under_way().retain(|look_up| !look_up.name.starts_with("busy"));
+        assert_eq!(old.unwrap(), [SocketAddr::new(ip, 443)]);
+        assert!(matches!(never_seen, Err(ResolveError::Interrupted(Interrupted::Elapsed))));
     }
 }

@@ -74,7 +74,8 @@ impl Connector {
                 context.interrupted(why, Some(until), "resolving the server's name")
             }
             ResolveError::Failed(e) => {
-                Error::new(Code::Dns, format!("the server's name cannot be resolved: {e}"))
+                Error::new(Code::Dns, format!("the server's name cannot be resolved: {}", e.message))
+                    .with_os_error(e.os_error)
             }
         })?;
         let connect_start = Instant::now();

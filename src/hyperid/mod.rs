@@ -25,6 +25,7 @@ use crate::options::{CallOptions, ClientOptions};
 use crate::per_process::PerProcess;
 use crate::retry;
 use crate::secret::Secret;
+use crate::sys;
 
 /// HyperID's production [S].
 const PRODUCTION: &str = "https://api.hypersecureid.com";
@@ -73,7 +74,7 @@ impl HyperId {
             status: http.endpoint("/mfa-client/transaction/status-get")?,
             cancel: http.endpoint("/mfa-client/transaction/cancel")?,
             http,
-            started: PerProcess::new(Started::default()),
+            started: PerProcess::new(sys::fork_generation(), Started::default()),
         })
     }
 
