@@ -431,8 +431,12 @@ typedef struct mfa_client_options {
    */
   uint32_t request_timeout_ms;
   /**
-   * Milliseconds: the longest that name, TCP and TLS of one connection may take together;
-   * beyond it the attempt fails with `MFA_ERR_CONNECT_TIMEOUT`. 0: 10 000.
+   * Milliseconds: the longest that name, TCP and TLS of one connection, and a proxy's CONNECT, may
+   * take together, over all addresses of the name; beyond it the attempt fails with
+   * `MFA_ERR_CONNECT_TIMEOUT`. An address that refuses, closes, resets or garbles the connection
+   * before the request is sent gives way to the next at once; one that accepts and is silent has
+   * half of what is left of this time, and from then on gives way to the first other that
+   * accepts. A certificate that is refused and a proxy's refusal end the attempt. 0: 10 000.
    */
   uint32_t connect_timeout_ms;
   /**

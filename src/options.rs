@@ -37,7 +37,9 @@ pub struct ClientOptions {
     pub allow_loopback_http: bool,
     /// The longest that one exchange, and a call without a timeout of its own, may take.
     pub request_timeout: Duration,
-    /// The longest that name, TCP and TLS of one connection may take together.
+    /// The longest that name, TCP and TLS of one connection, and a proxy's CONNECT, may take together,
+    /// over all addresses of the name. One that fails before the request is sent gives way to the
+    /// next; one that is silent for half of what is left of this time, to another that accepts.
     pub connect_timeout: Duration,
     /// Roots in place of the built-in ones: one or more certificates in PEM, of which each counts:
     /// one that cannot be used is refused. Text outside the blocks is not looked at; it may be the

@@ -1,11 +1,16 @@
-//! A TCP connection to whichever address answers first (after RFC 8305, "Happy Eyeballs").
+//! TCP connections to the addresses of one name, one after the other (after RFC 8305, "Happy Eyeballs").
 //!
 //! The next address is tried when one fails, or after a quarter of a second without an answer, so
 //! that a dead address or family delays nothing but itself.
+//!
+//! An address that accepts may still fail, or be silent, in what comes before the first request: the
+//! proxy's CONNECT, and TLS. Then the race goes on with the others. One that is silent is not given up
+//! before another has accepted.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, Interest};
@@ -21,77 +26,139 @@ pub(crate) enum ConnectError {
     Failed(io::Error),
 }
 
-pub(crate) fn connect(addresses: &[SocketAddr], limit: &Limit<'_>) -> Result<TcpStream, ConnectError> {
-    let mut waiting = by_turns(addresses).into_iter();
-    let mut race = Race { pending: Vec::new(), last_error: None };
-    let mut next_start = Instant::now();
-    loop {
-        limit.check().map_err(ConnectError::Interrupted)?;
-        while (race.pending.is_empty() || Instant::now() >= next_start) && waiting.len() > 0 {
-            let Some(address) = waiting.next() else { break };
-            next_start = Instant::now() + STAGGER;
-            if let Some(stream) = race.start(&address) {
-                return ready(stream);
-            }
-        }
-        if race.pending.is_empty() {
-            let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
-            return Err(ConnectError::Failed(race.last_error.unwrap_or_else(none)));
-        }
-        let until = if waiting.len() > 0 { next_start } else { limit.until };
-        if let Some(stream) = race.wait(limit, until)? {
-            return ready(stream);
-        }
+impl From<Interrupted> for ConnectError {
+    fn from(interrupted: Interrupted) -> Self {
+        ConnectError::Interrupted(interrupted)
     }
 }
 
-fn ready(stream: TcpStream) -> Result<TcpStream, ConnectError> {
-    sys::settle(&stream).map_err(ConnectError::Failed)?;
-    Ok(stream)
+impl From<io::Error> for ConnectError {
+    fn from(error: io::Error) -> Self {
+        ConnectError::Failed(error)
+    }
 }
 
-/// Alternates between the families, beginning with the first address's.
-fn by_turns(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
-    let (same, other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|a| a.is_ipv4() == first_is_v4);
-    let longest = same.len().max(other.len());
-    (0..longest).flat_map(|i| [same.get(i), other.get(i)]).flatten().copied().collect()
-}
-
-struct Race {
+/// The addresses that have not been tried yet, and the attempts on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Race {
+    waiting: VecDeque<SocketAddr>,
     pending: Vec<TcpStream>,
+    /// It has been accepted, and not been handed out.
+    connected: Option<TcpStream>,
+    next_start: Option<Instant>,
+    /// Until then the connection that was handed out last is alone.
+    alone_until: Option<Instant>,
     last_error: Option<io::Error>,
 }
 
 impl Race {
-    fn start(&mut self, address: &SocketAddr) -> Option<TcpStream> {
-        match sys::begin_connect(address) {
-            Ok((stream, true)) => return Some(stream),
-            Ok((stream, false)) => self.pending.push(stream),
-            Err(error) => self.last_error = Some(error),
-        }
-        if self.pending.len() > MAX_PENDING {
-            self.pending.remove(0);
-        }
-        None
+    pub(crate) fn new(addresses: &[SocketAddr]) -> Self {
+        Race { waiting: by_turns(addresses), ..Race::default() }
     }
 
-    /// Waits for any attempt to end; `None` when none succeeded by `until`.
-    fn wait(&mut self, limit: &Limit<'_>, until: Instant) -> Result<Option<TcpStream>, ConnectError> {
-        let fds: Vec<_> = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write)).collect();
-        let ready = limit
-            .wait_for_until(&fds, until)
-            .map_err(ConnectError::Failed)?
-            .map_err(ConnectError::Interrupted)?;
-        for i in (0..fds.len()).rev().filter(|i| ready & (1 << i) != 0) {
+    /// No address is left.
+    pub(crate) fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.pending.is_empty() && self.connected.is_none()
+    }
+
+    /// The next connection. It has half of the time that is left before others are looked for.
+    pub(crate) fn next(&mut self, limit: &Limit<'_>) -> Result<TcpStream, ConnectError> {
+        loop {
+            limit.check()?;
+            self.begin_due();
+            if let Some(stream) = self.connected.take() {
+                match sys::settle(&stream) {
+                    Ok(()) => {
+                        let now = Instant::now();
+                        self.alone_until = Some(now + limit.until.saturating_duration_since(now) / 2);
+                        return Ok(stream);
+                    }
+                    Err(error) => self.last_error = Some(error),
+                }
+            }
+            if self.is_over() {
+                let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
+                return Err(ConnectError::Failed(self.last_error.take().unwrap_or_else(none)));
+            }
+            self.wait(limit, None)?;
+        }
+    }
+
+    /// How long the connection that was handed out last is alone; for ever, if there is no other.
+    pub(crate) fn alone_until(&self, limit: &Limit<'_>) -> Instant {
+        self.alone_until.filter(|_| !self.is_over()).unwrap_or(limit.until)
+    }
+
+    /// Waits for the connection that was handed out last. `false`: in vain, and another address has
+    /// accepted meanwhile.
+    pub(crate) fn wait_beside(
+        &mut self,
+        beside: (RawFd, Interest),
+        limit: &Limit<'_>,
+    ) -> Result<bool, ConnectError> {
+        if limit.wait_for_until(&[beside], self.alone_until(limit))?? != 0 {
+            return Ok(true);
+        }
+        loop {
+            limit.check()?;
+            self.begin_due();
+            if self.connected.is_some() {
+                return Ok(false);
+            }
+            if self.wait(limit, Some(beside))? {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn begin_due(&mut self) {
+        let is_due = |race: &Race| {
+            race.pending.is_empty() || race.next_start.is_none_or(|start| Instant::now() >= start)
+        };
+        while self.connected.is_none() && is_due(self) {
+            let Some(address) = self.waiting.pop_front() else { return };
+            self.next_start = Some(Instant::now() + STAGGER);
+            match sys::begin_connect(&address) {
+                Ok((stream, true)) => self.connected = Some(stream),
+                Ok((stream, false)) => self.pending.push(stream),
+                Err(error) => self.last_error = Some(error),
+            }
+            if self.pending.len() > MAX_PENDING {
+                self.pending.remove(0);
+            }
+        }
+    }
+
+    /// Waits for an attempt to end, for the next to begin, or for `beside`: then `true`.
+    fn wait(&mut self, limit: &Limit<'_>, beside: Option<(RawFd, Interest)>) -> Result<bool, ConnectError> {
+        let next_start = self.next_start.filter(|_| !self.waiting.is_empty());
+        let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
+        let fds: Vec<_> = attempts.chain(beside).collect();
+        let ready = limit.wait_for_until(&fds, next_start.unwrap_or(limit.until))??;
+        let is_ready = |i: usize| ready & (1 << i) != 0;
+        if beside.is_some() && is_ready(self.pending.len()) {
+            return Ok(true);
+        }
+        for i in (0..self.pending.len()).rev().filter(|i| is_ready(*i)) {
             let stream = self.pending.remove(i);
             match stream.take_error() {
-                Ok(None) => return Ok(Some(stream)),
+                Ok(None) => {
+                    self.connected = Some(stream);
+                    break;
+                }
                 Ok(Some(error)) | Err(error) => self.last_error = Some(error),
             }
         }
-        Ok(None)
+        Ok(false)
     }
+}
+
+/// Alternates between the families, beginning with the first address's.
+fn by_turns(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
+    let first_is_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (same, other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|a| a.is_ipv4() == first_is_v4);
+    let longest = same.len().max(other.len());
+    (0..longest).flat_map(|i| [same.get(i), other.get(i)]).flatten().copied().collect()
 }
 
 #[cfg(test)]
@@ -115,14 +182,14 @@ mod tests {
     fn a_refusing_address_does_not_keep_the_next_from_being_tried() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = connect(&[closed, open.local_addr().unwrap()], &limit(5_000)).unwrap();
+        let stream = Race::new(&[closed, open.local_addr().unwrap()]).next(&limit(5_000)).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open.local_addr().unwrap());
     }
 
     #[test]
     fn when_all_refuse_the_last_error_is_told() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = connect(&[closed], &limit(5_000)).unwrap_err();
+        let error = Race::new(&[closed]).next(&limit(5_000)).unwrap_err();
         assert!(matches!(error, ConnectError::Failed(e) if e.kind() == io::ErrorKind::ConnectionRefused));
     }
 }

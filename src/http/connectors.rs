@@ -13,6 +13,7 @@ use crate::http::transport::Connector;
 use crate::http::url::{BaseUrl, Host};
 use crate::options::ClientOptions;
 use crate::per_process::PerProcess;
+use crate::sys::fork_generation;
 
 /// One server is talked to; it hands out a few tickets at a time.
 const MAX_SESSIONS: usize = 8;

@@ -1,9 +1,10 @@
 //! What an exchange is bounded by, and what became of it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error};
+use crate::http::connect::Race;
 use crate::sys;
 use crate::time::{Cancel, Interrupted, Limit};
 
@@ -18,6 +19,8 @@ pub(crate) struct Context<'a> {
     pub(crate) cancel: Option<&'a Cancel>,
     /// How long the answer to a request that is on its way is still read after a cancel.
     pub(crate) grace: Option<Duration>,
+    /// While connecting: the addresses that are left to try.
+    pub(crate) race: RefCell<Race>,
     pub(crate) record: Record,
 }
 

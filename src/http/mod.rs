@@ -25,6 +25,7 @@ mod url;
 
 pub(crate) use crypto::random;
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -187,6 +188,7 @@ impl Http {
             connect_timeout: self.connect_timeout,
             cancel: bounds.cancel,
             grace: bounds.grace,
+            race: RefCell::default(),
             record: Record::default(),
         };
         let exchanged = self.exchange(post, bounds.connection, &mut context);

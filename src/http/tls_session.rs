@@ -20,34 +20,46 @@ const MAX_IDLE_READS: u32 = 16;
 pub(super) struct TlsSession {
     connection: Box<ClientConnection>,
     records: Records,
+    refused_certificate: bool,
 }
 
 impl TlsSession {
+    pub(super) fn new(config: &Arc<ClientConfig>, name: &ServerName<'static>) -> Result<Self, Error> {
+        let connection = ClientConnection::new(config.clone(), name.clone())
+            .map_err(|e| Error::new(Code::Tls, tls::explain(&e)))?;
+        Ok(TlsSession {
+            connection: Box::new(connection),
+            records: Records::default(),
+            refused_certificate: false,
+        })
+    }
+
     /// Shakes hands, within the exchange's bounds and no longer than `until`.
-    pub(super) fn open(
-        config: &Arc<ClientConfig>,
-        name: &ServerName<'static>,
+    pub(super) fn shake_hands(
+        &mut self,
         stream: &TcpStream,
         context: &mut Context<'_>,
         until: Instant,
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
         let start = Instant::now();
-        let connection = ClientConnection::new(config.clone(), name.clone())
-            .map_err(|e| Error::new(Code::Tls, tls::explain(&e)))?;
-        let mut session = TlsSession { connection: Box::new(connection), records: Records::default() };
-        while session.connection.is_handshaking() || session.connection.wants_write() {
-            if session.connection.wants_write() {
-                session.flush(stream, context, Some(until))?;
+        while self.connection.is_handshaking() || self.connection.wants_write() {
+            if self.connection.wants_write() {
+                self.flush(stream, context, Some(until))?;
                 continue;
             }
             let may_wait = await_input(stream, context, Some(until), "in the TLS handshake")?;
-            if session.receive(stream, may_wait)? == Received::End {
+            if self.receive(stream, may_wait)? == Received::End {
                 let text = "the server closed the connection in the TLS handshake";
                 return Err(Error::new(Code::ConnectionLost, text));
             }
         }
         context.record.tls_time = start.elapsed();
-        Ok(session)
+        Ok(())
+    }
+
+    /// The handshake failed over the certificate that the server showed.
+    pub(super) fn refused_certificate(&self) -> bool {
+        self.refused_certificate
     }
 
     /// Sends all of `bytes`.
@@ -180,6 +192,7 @@ impl TlsSession {
         if let Err(e) = self.connection.process_new_packets() {
             // The peer should learn why; it need not be waited for.
             let _ = self.write(stream);
+            self.refused_certificate = matches!(e, rustls::Error::InvalidCertificate(_));
             return Err(Error::new(Code::Tls, tls::explain(&e)));
         }
         Ok(received)

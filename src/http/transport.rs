@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::TcpStream;
-use std::os::fd::AsRawFd;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use rustls::pki_types::ServerName;
 
 use crate::error::{Code, Error};
 use crate::http::buffers::WireBuffers;
-use crate::http::connect::{ConnectError, connect};
+use crate::http::connect::{ConnectError, Race};
 use crate::http::context::Context;
 use crate::http::idle::IdleWires;
 use crate::http::proxy::Proxy;
@@ -39,59 +39,131 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
+    /// Opens a connection to whichever address serves first. Nothing of a request has been sent by
+    /// then, so that any call may try them all.
     pub(crate) fn open(&self, context: &mut Context<'_>) -> Result<Wire, Error> {
         context.record.connected = true;
         let epoch = self.idle.epoch();
         let until = sys::instant_after(Instant::now(), context.connect_timeout);
-        let stream = self.open_tcp(context, until)?;
-        if let Some((proxy, target)) = &self.proxy {
-            proxy.open_tunnel(&stream, target, context, until)?;
+        *context.race.get_mut() = Race::new(&self.resolve(context, until)?);
+        let mut wire = self.open_any(context, until);
+        // The other attempts are in vain.
+        drop(context.race.take());
+        match &mut wire {
+            Ok(wire) => wire.epoch = epoch,
+            Err(_) => self.resolver.forget(),
         }
-        let tls = match &self.tls {
-            Some((config, name)) => Some(TlsSession::open(config, name, &stream, context, until)?),
-            None => None,
+        wire
+    }
+
+    fn resolve(&self, context: &mut Context<'_>, until: Instant) -> Result<Vec<SocketAddr>, Error> {
+        let (host, port, whose) = match &self.proxy {
+            Some((proxy, _)) => (&proxy.host, proxy.port, "proxy"),
+            None => (&self.host, self.port, "server"),
         };
-        Ok(Wire {
-            stream,
-            tls,
-            buffers: WireBuffers::default(),
-            broken: false,
-            generation: sys::fork_generation(),
-            epoch,
+        let start = Instant::now();
+        let resolved = self.resolver.resolve(host, port, &limit(context, Some(until)));
+        context.record.resolve_time = start.elapsed();
+        resolved.map_err(|error| match error {
+            ResolveError::Interrupted(why) => {
+                context.interrupted(why, Some(until), &format!("resolving the {whose}'s name"))
+            }
+            ResolveError::Failed(e) => {
+                Error::new(Code::Dns, format!("the {whose}'s name cannot be resolved: {}", e.message))
+                    .with_os_error(e.os_error)
+            }
         })
     }
 
-    fn open_tcp(&self, context: &mut Context<'_>, until: Instant) -> Result<TcpStream, Error> {
-        let (host, port) = match &self.proxy {
-            Some((proxy, _)) => (&proxy.host, proxy.port),
-            None => (&self.host, self.port),
-        };
-        let start = Instant::now();
-        let limit = context.exchange_limit().no_later_than(until);
-        let resolved = self.resolver.resolve(host, port, &limit);
-        let addresses = resolved.map_err(|error| match error {
-            ResolveError::Interrupted(why) => {
-                context.interrupted(why, Some(until), "resolving the server's name")
-            }
-            ResolveError::Failed(e) => {
-                Error::new(Code::Dns, format!("the server's name cannot be resolved: {}", e.message))
-                    .with_os_error(e.os_error)
-            }
-        })?;
-        let connect_start = Instant::now();
-        let connected = connect(&addresses, &limit);
-        let stream = connected.map_err(|error| {
-            self.resolver.forget();
-            match error {
-                ConnectError::Interrupted(why) => context.interrupted(why, Some(until), "connecting"),
-                ConnectError::Failed(e) => {
-                    Error::new(Code::Connect, format!("cannot connect: {e}")).with_os_error(e.raw_os_error())
+    fn open_any(&self, context: &mut Context<'_>, until: Instant) -> Result<Wire, Error> {
+        let limit = limit(context, Some(until));
+        let mut earlier: Option<Error> = None;
+        loop {
+            let start = Instant::now();
+            let connected = context.race.get_mut().next(&limit);
+            context.record.connect_time += start.elapsed();
+            let stream = match connected {
+                Ok(stream) => stream,
+                Err(ConnectError::Interrupted(why)) => {
+                    return Err(after(earlier, context.interrupted(why, Some(until), "connecting")));
                 }
+                // One that accepted at least got further: what it met tells more.
+                Err(ConnectError::Failed(e)) => return Err(earlier.unwrap_or_else(|| cannot_connect(&e))),
+            };
+            let failure = match self.shake_hands(stream, context, until) {
+                Ok(wire) => return Ok(wire),
+                Err(failure) => failure,
+            };
+            let is_last = context.race.get_mut().is_over() || limit.check().is_err();
+            if is_last || !failure.is_of_address {
+                return Err(after(earlier, failure.error));
             }
-        })?;
-        context.record.resolve_time = connect_start - start;
-        context.record.connect_time = connect_start.elapsed();
-        Ok(stream)
+            earlier = Some(failure.error);
+        }
+    }
+
+    /// All that comes before the first request.
+    fn shake_hands(
+        &self,
+        stream: TcpStream,
+        context: &mut Context<'_>,
+        until: Instant,
+    ) -> Result<Wire, HandshakeFailure> {
+        if let Some((proxy, target)) = &self.proxy {
+            proxy.open_tunnel(&stream, target, context, until)?;
+        }
+        let mut wire = Wire {
+            stream,
+            tls: None,
+            buffers: WireBuffers::default(),
+            broken: false,
+            generation: sys::fork_generation(),
+            epoch: 0,
+        };
+        if let Some((config, name)) = &self.tls {
+            let mut session = TlsSession::new(config, name)?;
+            if let Err(error) = session.shake_hands(&wire.stream, context, until) {
+                let failure = HandshakeFailure::from(error);
+                // Whoever shows it answered, and is likely to show it everywhere.
+                let is_of_address = failure.is_of_address && !session.refused_certificate();
+                return Err(HandshakeFailure { is_of_address, ..failure });
+            }
+            wire.tls = Some(session);
+        }
+        Ok(wire)
+    }
+}
+
+fn cannot_connect(error: &io::Error) -> Error {
+    Error::new(Code::Connect, format!("cannot connect: {error}")).with_os_error(error.raw_os_error())
+}
+
+/// Tells also what an address before met.
+fn after(earlier: Option<Error>, error: Error) -> Error {
+    match earlier {
+        Some(earlier) if error.code != Code::Cancelled => {
+            Error { message: format!("{}; at another address, {}", error.message, earlier.message), ..error }
+        }
+        _ => error,
+    }
+}
+
+/// What happened between TCP and the first request.
+struct HandshakeFailure {
+    error: Error,
+    /// Another address may do better.
+    is_of_address: bool,
+}
+
+impl From<Error> for HandshakeFailure {
+    fn from(error: Error) -> Self {
+        let is_of_address = match error.code {
+            Code::ConnectionLost | Code::ConnectTimeout | Code::Tls => true,
+            // What a proxy answers, it would answer anywhere; but not what is no answer.
+            Code::Proxy => error.http_status.is_none(),
+            _ => false,
+        };
+        HandshakeFailure { error, is_of_address }
     }
 }
 
@@ -249,7 +321,7 @@ fn limit<'a>(context: &Context<'a>, connect_until: Option<Instant>) -> Limit<'a>
     connect_until.map_or(limit, |until| limit.no_later_than(until))
 }
 
-/// Waits within those bounds.
+/// Waits within those bounds. While connecting, also for another address, which ends it in vain.
 pub(super) fn wait(
     stream: &TcpStream,
     interest: Interest,
@@ -257,11 +329,29 @@ pub(super) fn wait(
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<(), Error> {
-    match limit(context, connect_until).wait_for(&[(stream.as_raw_fd(), interest)]) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(why)) => Err(context.interrupted(why, connect_until, doing)),
-        Err(e) => Err(Error::internal(format!("poll failed: {e}")).with_os_error(e.raw_os_error())),
+    let fd = (stream.as_raw_fd(), interest);
+    let limit = limit(context, connect_until);
+    let waited = match connect_until {
+        Some(_) => context.race.borrow_mut().wait_beside(fd, &limit),
+        None => wait_alone(fd, &limit),
+    };
+    match waited {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let text =
+                format!("half of the time to connect passed while {doing}, and another address accepts");
+            Err(Error::new(Code::ConnectTimeout, text))
+        }
+        Err(ConnectError::Interrupted(why)) => Err(context.interrupted(why, connect_until, doing)),
+        Err(ConnectError::Failed(e)) => {
+            Err(Error::internal(format!("poll failed: {e}")).with_os_error(e.raw_os_error()))
+        }
     }
+}
+
+fn wait_alone(fd: (RawFd, Interest), limit: &Limit<'_>) -> Result<bool, ConnectError> {
+    limit.wait_for(&[fd])??;
+    Ok(true)
 }
 
 /// Waits for input, within the same bounds, or finds that receiving may wait for it: `true`.
@@ -271,7 +361,11 @@ pub(super) fn await_input(
     connect_until: Option<Instant>,
     doing: &str,
 ) -> Result<bool, Error> {
-    if sys::RECEIVE_MAY_WAIT && limit(context, connect_until).leaves_alone(sys::RECEIVE_SLICE) {
+    let mut limit = limit(context, connect_until);
+    if connect_until.is_some() {
+        limit = limit.no_later_than(context.race.borrow().alone_until(&limit));
+    }
+    if sys::RECEIVE_MAY_WAIT && limit.leaves_alone(sys::RECEIVE_SLICE) {
         return Ok(true);
     }
     wait(stream, Interest::Read, context, connect_until, doing).map(|()| false)
