@@ -436,7 +436,8 @@ typedef struct mfa_client_options {
    * `MFA_ERR_CONNECT_TIMEOUT`. An address that refuses, closes, resets or garbles the connection
    * before the request is sent gives way to the next at once; one that accepts and is silent has
    * half of what is left of this time, and from then on gives way to the first other that
-   * accepts. A certificate that is refused and a proxy's refusal end the attempt. 0: 10 000.
+   * accepts. After a failure the others have two seconds to accept. A certificate that is refused
+   * and a proxy's refusal end the attempt. 0: 10 000.
    */
   uint32_t connect_timeout_ms;
   /**

@@ -27,6 +27,8 @@ use zeroize::Zeroizing;
 enum How {
     /// Nobody listens there.
     Refuse,
+    /// Nobody answers: its queue is full, so that the system drops what else wants to connect.
+    Dead,
     CloseAtOnce,
     /// After the first bytes.
     Close,
@@ -141,8 +143,13 @@ impl Places {
 
 fn open(listener: TcpListener, how: How) -> Arc<AtomicUsize> {
     let accepted = Arc::new(AtomicUsize::new(0));
-    if matches!(how, How::Refuse) {
-        return accepted;
+    match how {
+        How::Refuse => return accepted,
+        How::Dead => {
+            fill(listener);
+            return accepted;
+        }
+        _ => {}
     }
     let theirs = accepted.clone();
     std::thread::spawn(move || {
@@ -155,10 +162,22 @@ fn open(listener: TcpListener, how: How) -> Arc<AtomicUsize> {
     accepted
 }
 
+/// It stays full until the process ends.
+fn fill(listener: TcpListener) {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the descriptor is open; listening again only changes the length of the queue.
+    unsafe { libc::listen(listener.as_raw_fd(), 0) };
+    let address = listener.local_addr().unwrap();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+    let waiting: Vec<_> = std::iter::from_fn(connect).take(100).collect();
+    assert!(waiting.len() < 100, "the queue is never full");
+    std::mem::forget((listener, waiting));
+}
+
 fn meet(mut stream: TcpStream, how: &How) -> Option<()> {
     let mut piece = [0; 4096];
     match how {
-        How::Refuse | How::CloseAtOnce => {}
+        How::Refuse | How::Dead | How::CloseAtOnce => {}
         How::Close => {
             let _ = stream.read(&mut piece);
         }
@@ -209,8 +228,10 @@ fn tunnel(mut client: TcpStream, to: SocketAddr) -> Option<()> {
     client.shutdown(std::net::Shutdown::Both).ok()
 }
 
-/// Every wait is watched; and half of it is not long.
+/// For what does not succeed.
 const SHORT: Duration = Duration::from_millis(800);
+/// A small part of it is enough for a handshake on a busy machine.
+const ROOMY: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(20);
 
 fn call() -> CallOptions<'static> {
@@ -218,12 +239,12 @@ fn call() -> CallOptions<'static> {
 }
 
 fn failures() -> Vec<How> {
-    vec![How::Reset, How::Close, How::CloseAtOnce, How::Garbage, How::Silent, How::Refuse]
+    vec![How::Reset, How::Close, How::CloseAtOnce, How::Garbage, How::Silent, How::Refuse, How::Dead]
 }
 
 /// Connections that an address which does so has accepted after one call that tried it.
 fn once(how: &How) -> usize {
-    usize::from(!matches!(how, How::Refuse))
+    usize::from(!matches!(how, How::Refuse | How::Dead))
 }
 
 #[test]
@@ -233,12 +254,12 @@ fn an_address_that_fails_in_the_handshake_gives_way_to_the_next() {
             for call in Call::ALL {
                 let server = Server::new(&name(2), call);
                 let places = Places::new(&[bad.clone(), How::Good(server.clone())]);
-                let result = call.run(&places.options(&server.ca, SHORT), &self::call());
+                let result = call.run(&places.options(&server.ca, ROOMY), &self::call());
                 assert!(result.is_ok(), "{bad:?}: {call:?}: {result:?}");
                 assert_eq!(places.accepted(), [once(&bad), 1], "{bad:?}: {call:?}");
 
                 let places = Places::new(&[How::Good(server.clone()), bad.clone()]);
-                let result = call.run(&places.options(&server.ca, SHORT), &self::call());
+                let result = call.run(&places.options(&server.ca, ROOMY), &self::call());
                 assert!(result.is_ok(), "{bad:?}: {call:?}: {result:?}");
                 assert_eq!(places.accepted(), [1, 0], "{bad:?}: {call:?}");
             }
@@ -252,7 +273,7 @@ fn all_addresses_get_their_turn() {
         for first in failures() {
             let server = Server::new(&name(3), Call::Start);
             let places = Places::new(&[first.clone(), How::Silent, How::Good(server.clone())]);
-            let result = Call::Start.run(&places.options(&server.ca, 2 * SHORT), &call());
+            let result = Call::Start.run(&places.options(&server.ca, ROOMY), &call());
             assert!(result.is_ok(), "{first:?}: {result:?}");
             assert_eq!(places.accepted(), [once(&first), 1, 1], "{first:?}");
         }
@@ -270,7 +291,7 @@ fn a_machine_of_two_families_is_one_too() {
                 println!("not tried: no IPv6 here");
                 return;
             };
-            let result = Call::Start.run(&places.options(&server.ca, SHORT), &call());
+            let result = Call::Start.run(&places.options(&server.ca, ROOMY), &call());
             assert!(result.is_ok(), "{bad:?}: {result:?}");
         }
     });
@@ -308,7 +329,7 @@ fn a_proxys_address_that_fails_gives_way_to_its_next() {
         for bad in failures() {
             for call in Call::ALL {
                 let server = Server::new("server.test", call);
-                let (options, proxy, behind) = through_proxy(&server, &[bad.clone(), a_tunnel()], SHORT);
+                let (options, proxy, behind) = through_proxy(&server, &[bad.clone(), a_tunnel()], ROOMY);
                 let result = call.run(&options, &self::call());
                 assert!(result.is_ok(), "{bad:?}: {call:?}: {result:?}");
                 assert_eq!(proxy.accepted(), [once(&bad), 1], "{bad:?}: {call:?}");
@@ -323,14 +344,14 @@ fn what_a_proxy_or_a_certificate_says_no_to_is_not_asked_elsewhere() {
     alone("what_a_proxy_or_a_certificate_says_no_to_is_not_asked_elsewhere", || {
         for call in Call::ALL {
             let server = Server::new("server.test", call);
-            let (options, proxy, behind) = through_proxy(&server, &[How::Forbid, a_tunnel()], SHORT);
+            let (options, proxy, behind) = through_proxy(&server, &[How::Forbid, a_tunnel()], ROOMY);
             let error = call.run(&options, &self::call()).unwrap_err();
             assert_eq!((error.code, error.http_status), (Code::Proxy, Some(403)), "{call:?}: {error}");
             assert_eq!((proxy.accepted(), behind.accepted()), (vec![1, 0], vec![0]), "{call:?}");
 
             let (good, stranger) = (Server::new(&name(2), call), Server::new(&name(2), call));
             let places = Places::new(&[How::Good(stranger), How::Good(good.clone())]);
-            let error = call.run(&places.options(&good.ca, SHORT), &self::call()).unwrap_err();
+            let error = call.run(&places.options(&good.ca, ROOMY), &self::call()).unwrap_err();
             assert_eq!(error.code, Code::Tls, "{call:?}: {error}");
             assert_eq!(places.accepted(), [1, 0], "{call:?}");
         }
@@ -367,6 +388,19 @@ fn what_the_address_that_got_furthest_met_is_told() {
 }
 
 #[test]
+fn a_dead_address_does_not_hold_up_what_another_one_met() {
+    alone("a_dead_address_does_not_hold_up_what_another_one_met", || {
+        for hows in [[How::Reset, How::Dead], [How::Dead, How::Reset]] {
+            let start = Instant::now();
+            let error = error_of(&hows, LONG, &call());
+            assert_eq!(error.code, Code::ConnectionLost, "{hows:?}: {error}");
+            assert_eq!(error.os_error, Some(libc::ECONNRESET), "{hows:?}: {error}");
+            assert!(start.elapsed() < LONG / 2, "{hows:?}: {:?}", start.elapsed());
+        }
+    });
+}
+
+#[test]
 fn where_nobody_speaks_the_time_to_connect_is_what_ends_it() {
     alone("where_nobody_speaks_the_time_to_connect_is_what_ends_it", || {
         let cases = [
@@ -374,6 +408,7 @@ fn where_nobody_speaks_the_time_to_connect_is_what_ends_it() {
             vec![How::Silent, How::Silent],
             vec![How::Silent, How::Refuse],
             vec![How::Refuse, How::Silent],
+            vec![How::Silent, How::Dead],
             vec![How::Silent, How::Refuse, How::Refuse],
         ];
         for hows in cases {

@@ -14,6 +14,7 @@ use mfa::{CallOptions, Cancel, ClientOptions, Code, Error, HyperId};
 use support::alone::alone;
 use support::calls::Call;
 use support::wait_until;
+use zeroize::Zeroizing;
 
 /// As the header and `src/http/resolver.rs` have it.
 const MAX_THREADS: usize = 16;
@@ -67,7 +68,12 @@ fn what_the_resolver_says_is_told() {
         let (none, again) = (of("none.test"), of("again.test"));
         assert_eq!((none.os_error, again.os_error), (None, None), "{call:?}");
         assert_ne!(none.message, again.message, "{call:?}");
+        assert!(none.message.contains("the server's name"), "{none}");
     }
+    let proxy_url = Some(Zeroizing::new("http://none.test".to_owned()));
+    let through = ClientOptions { proxy_url, ..options("server.test") };
+    let error = Call::Cancel.run(&through, &call(PROMPT)).unwrap_err();
+    assert!(error.code == Code::Dns && error.message.contains("the proxy's name"), "{error}");
 }
 
 /// Asks for each of `hosts` with a client of its own, all at once, while `meanwhile` runs; then

@@ -57,7 +57,8 @@ pub struct mfa_client_options {
     /// `MFA_ERR_CONNECT_TIMEOUT`. An address that refuses, closes, resets or garbles the connection
     /// before the request is sent gives way to the next at once; one that accepts and is silent has
     /// half of what is left of this time, and from then on gives way to the first other that
-    /// accepts. A certificate that is refused and a proxy's refusal end the attempt. 0: 10 000.
+    /// accepts. After a failure the others have two seconds to accept. A certificate that is refused
+    /// and a proxy's refusal end the attempt. 0: 10 000.
     pub connect_timeout_ms: u32,
     /// One or more certificates in PEM that are trusted in place of the built-in roots. NULL: those.
     /// Each counts: one that cannot be used is refused with the number of its block

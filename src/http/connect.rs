@@ -17,6 +17,9 @@ use crate::sys::{self, Interest};
 use crate::time::{Interrupted, Limit};
 
 const STAGGER: Duration = Duration::from_millis(250);
+/// How long the others have to accept once a connection has failed: a packet may be lost, but a dead
+/// address must not hold up what the one that failed has to tell.
+const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// Attempts on their way at once; the oldest gives way to the next.
 const MAX_PENDING: usize = 6;
 
@@ -61,10 +64,15 @@ impl Race {
         self.waiting.is_empty() && self.pending.is_empty() && self.connected.is_none()
     }
 
-    /// The next connection. It has half of the time that is left before others are looked for.
+    /// The next connection: the first one, or another because the one before failed. It has half of
+    /// the time that is left before others are looked for.
     pub(crate) fn next(&mut self, limit: &Limit<'_>) -> Result<TcpStream, ConnectError> {
+        let give_up = self.alone_until.map(|_| Instant::now() + AFTER_FAILURE);
         loop {
             limit.check()?;
+            if give_up.is_some_and(|at| Instant::now() >= at) {
+                return Err(ConnectError::Failed(io::ErrorKind::TimedOut.into()));
+            }
             self.begin_due();
             if let Some(stream) = self.connected.take() {
                 match sys::settle(&stream) {
@@ -80,7 +88,7 @@ impl Race {
                 let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
                 return Err(ConnectError::Failed(self.last_error.take().unwrap_or_else(none)));
             }
-            self.wait(limit, None)?;
+            self.wait(limit, None, give_up.unwrap_or(limit.until))?;
         }
     }
 
@@ -105,7 +113,7 @@ impl Race {
             if self.connected.is_some() {
                 return Ok(false);
             }
-            if self.wait(limit, Some(beside))? {
+            if self.wait(limit, Some(beside), limit.until)? {
                 return Ok(true);
             }
         }
@@ -129,12 +137,18 @@ impl Race {
         }
     }
 
-    /// Waits for an attempt to end, for the next to begin, or for `beside`: then `true`.
-    fn wait(&mut self, limit: &Limit<'_>, beside: Option<(RawFd, Interest)>) -> Result<bool, ConnectError> {
+    /// Waits for an attempt to end, for the next to begin, for `until`, or for `beside`: then `true`.
+    fn wait(
+        &mut self,
+        limit: &Limit<'_>,
+        beside: Option<(RawFd, Interest)>,
+        until: Instant,
+    ) -> Result<bool, ConnectError> {
         let next_start = self.next_start.filter(|_| !self.waiting.is_empty());
+        let until = next_start.map_or(until, |start| start.min(until));
         let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
         let fds: Vec<_> = attempts.chain(beside).collect();
-        let ready = limit.wait_for_until(&fds, next_start.unwrap_or(limit.until))??;
+        let ready = limit.wait_for_until(&fds, until)??;
         let is_ready = |i: usize| ready & (1 << i) != 0;
         if beside.is_some() && is_ready(self.pending.len()) {
             return Ok(true);
