@@ -3,8 +3,6 @@
 //! The header is written by our own build script, so a small reader of exactly its style will do;
 //! whatever it does not understand is an error, never left out in silence.
 
-use std::collections::HashMap;
-
 use crate::Result;
 
 /// The code table of the library itself.
@@ -28,6 +26,11 @@ pub struct Struct {
     pub fields: Vec<Field>,
     /// On 64-bit.
     pub size: usize,
+    /// Of the whole struct; on 64-bit.
+    pub alignment: usize,
+    /// Both once more, where pointers have 32 bits.
+    pub size_32: usize,
+    pub alignment_32: usize,
 }
 
 #[derive(Debug)]
@@ -36,8 +39,14 @@ pub struct Field {
     pub ty: String,
     /// 1, or the length of an array.
     pub count: usize,
+    /// Of all of it; on 64-bit.
+    pub size: usize,
     /// On 64-bit.
     pub offset: usize,
+    /// Where pointers have 32 bits.
+    pub offset_32: usize,
+    /// Whether there is a gap in front of it, on 64-bit.
+    pub behind_a_gap: bool,
 }
 
 #[derive(Debug)]
@@ -51,9 +60,8 @@ pub struct Function {
 pub fn read(header: &str) -> Result<Abi> {
     let mut abi =
         Abi { constants: vec![], opaque: vec![], structs: vec![], callbacks: vec![], functions: vec![] };
-    let mut sizes = HashMap::new();
     for statement in statements(&without_comments(header)) {
-        abi.take(&statement, &mut sizes)
+        abi.take(&statement)
             .ok_or_else(|| format!("mfa.h has a declaration that is not understood: {statement}"))?;
     }
     Ok(abi)
@@ -89,7 +97,7 @@ fn statements(text: &str) -> Vec<String> {
 }
 
 impl Abi {
-    fn take(&mut self, statement: &str, sizes: &mut HashMap<String, (usize, usize)>) -> Option<()> {
+    fn take(&mut self, statement: &str) -> Option<()> {
         if let Some(definition) = statement.strip_prefix("#define ") {
             return self.take_macro(definition);
         }
@@ -103,7 +111,7 @@ impl Abi {
         }
         if let Some(rest) = statement.strip_prefix("typedef struct ") {
             if let Some((name, body)) = rest.split_once('{') {
-                return self.take_struct(name.trim(), body.split_once('}')?.0, sizes);
+                return self.take_struct(name.trim(), body.split_once('}')?.0);
             }
             self.opaque.push(rest.split(' ').next()?.to_owned());
             return Some(());
@@ -111,7 +119,6 @@ impl Abi {
         if let Some(rest) = statement.strip_prefix("typedef ") {
             let (returns, rest) = rest.split_once("(*")?;
             let (name, parameters) = rest.split_once(")(")?;
-            sizes.insert(name.to_owned(), (8, 8));
             self.callbacks.push(function(name, returns, parameters.strip_suffix(");")?)?);
             return Some(());
         }
@@ -137,27 +144,78 @@ impl Abi {
         Some(())
     }
 
-    fn take_struct(
-        &mut self,
-        name: &str,
-        body: &str,
-        sizes: &mut HashMap<String, (usize, usize)>,
-    ) -> Option<()> {
-        let (mut fields, mut offset, mut alignment) = (Vec::new(), 0usize, 1);
+    fn take_struct(&mut self, name: &str, body: &str) -> Option<()> {
+        let mut fields = Vec::new();
+        let (mut on_64, mut on_32) = (Layout::new(8), Layout::new(4));
         for declaration in body.split(';').map(str::trim).filter(|d| !d.is_empty()) {
             let (declaration, count) = match declaration.strip_suffix(']').and_then(|d| d.split_once('[')) {
                 Some((declaration, count)) => (declaration, count.parse().ok()?),
                 None => (declaration, 1),
             };
             let (ty, name) = typed(declaration)?;
-            let (size, align) = size_of(&ty, sizes)?;
-            offset = offset.next_multiple_of(align);
-            alignment = alignment.max(align);
-            fields.push(Field { name, ty, count, offset });
-            offset += size * count;
+            let kind = self.kind(&ty)?;
+            let end = on_64.end;
+            let (offset, offset_32) = (on_64.place(kind, count), on_32.place(kind, count));
+            let size = on_64.end - offset;
+            fields.push(Field { name, ty, count, size, offset, offset_32, behind_a_gap: offset != end });
         }
-        self.structs.push(Struct { name: name.to_owned(), fields, size: offset.next_multiple_of(alignment) });
+        self.structs.push(Struct {
+            name: name.to_owned(),
+            fields,
+            size: on_64.size(),
+            alignment: on_64.alignment,
+            size_32: on_32.size(),
+            alignment_32: on_32.alignment,
+        });
         Some(())
+    }
+
+    fn kind(&self, ty: &str) -> Option<Kind> {
+        match ty {
+            "char" => Some(Kind::Bytes(1)),
+            "int32_t" | "uint32_t" => Some(Kind::Bytes(4)),
+            "int64_t" | "uint64_t" => Some(Kind::Bytes(8)),
+            pointer if pointer.ends_with('*') => Some(Kind::Pointer),
+            callback if self.callbacks.iter().any(|c| c.name == callback) => Some(Kind::Pointer),
+            _ => None,
+        }
+    }
+}
+
+/// How much room a field needs.
+#[derive(Clone, Copy)]
+enum Kind {
+    Bytes(usize),
+    Pointer,
+}
+
+/// A struct that is being laid out.
+struct Layout {
+    pointer: usize,
+    end: usize,
+    alignment: usize,
+}
+
+impl Layout {
+    fn new(pointer: usize) -> Self {
+        Self { pointer, end: 0, alignment: 1 }
+    }
+
+    /// The offset of the next field. Each is aligned to its own size, as everywhere but on 32-bit
+    /// x86, whose eight bytes are aligned to four: the compilers then say whether it matters.
+    fn place(&mut self, kind: Kind, count: usize) -> usize {
+        let size = match kind {
+            Kind::Bytes(size) => size,
+            Kind::Pointer => self.pointer,
+        };
+        let offset = self.end.next_multiple_of(size);
+        self.alignment = self.alignment.max(size);
+        self.end = offset + size * count;
+        offset
+    }
+
+    fn size(&self) -> usize {
+        self.end.next_multiple_of(self.alignment)
     }
 }
 
@@ -177,17 +235,6 @@ fn typed(declaration: &str) -> Option<(String, String)> {
     Some((ty.trim().to_owned(), name.to_owned()))
 }
 
-/// Size and alignment on 64-bit.
-fn size_of(ty: &str, known: &HashMap<String, (usize, usize)>) -> Option<(usize, usize)> {
-    match ty {
-        "char" => Some((1, 1)),
-        "int32_t" | "uint32_t" => Some((4, 4)),
-        "int64_t" | "uint64_t" => Some((8, 8)),
-        pointer if pointer.ends_with('*') => Some((8, 8)),
-        other => known.get(other).copied(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,6 +246,8 @@ mod tests {
         let transaction = abi.structs.iter().find(|s| s.name == "mfa_transaction").unwrap();
         assert_eq!((transaction.size, transaction.fields[2].offset), (32, 8));
         let error = abi.structs.iter().find(|s| s.name == "mfa_error").unwrap();
+        let wait = abi.structs.iter().find(|s| s.name == "mfa_wait_options").unwrap();
+        assert_eq!((wait.size, wait.size_32, wait.fields[9].offset_32), (56, 40, 36));
         assert_eq!((error.size, error.fields.last().unwrap().count), (296, 256));
         assert!(abi.constants.contains(&("MFA_ERR_CANCELLED".into(), 550)));
         assert!(abi.constants.contains(&("MFA_DECISION_UNKNOWN".into(), 7)));

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod abi;
+mod abi_guard;
 mod bench;
 mod bindings;
 mod c_compiler;
@@ -56,6 +57,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--check]",
         about: "renews the committed C headers; --check: only says whether they are stale",
         run: header::run,
+    },
+    Command {
+        name: "abi",
+        arguments: "[--write WHY [--incompatible]]",
+        about: "whether the ABI is as described; --write: describes it anew, and adds why it changed",
+        run: abi_guard::run,
     },
     Command {
         name: "dist",

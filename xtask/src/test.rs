@@ -3,6 +3,7 @@
 //! A step is data: a name, the area that it belongs to, and a function. Each file in `test/`
 //! brings the steps of one area; a new language is a new file and a line in `AREAS`.
 
+mod abi;
 mod bindings;
 mod c_programs;
 mod cpp_programs;
@@ -31,6 +32,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     rust::steps,
     headers::steps,
     symbols::steps,
+    abi::steps,
     c_programs::steps,
     cpp_programs::steps,
     examples::steps,

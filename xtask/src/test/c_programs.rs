@@ -183,13 +183,17 @@ fn tell(name: &str, outcome: Result<Outcome>, report: &mut Report) {
     if outcome.leaks_unchecked {
         report.unavailable(&format!("{name}'s leaks"), "LeakSanitizer does not work under ptrace");
     }
-    let finished = outcome.finished;
+    tell_finished(name, &outcome.finished, report);
+}
+
+/// Counts what a program said about its checks.
+pub(super) fn tell_finished(name: &str, finished: &Finished, report: &mut Report) {
     let said = Said::from(&finished.stdout);
     println!("   {name}: {} passed, {} failed", said.passed, said.failed.len());
     report.count(said.passed, 0);
     said.failed.iter().for_each(|failure| report.fail(name, failure));
     if said.failed.is_empty() {
-        if let Some(why) = said.contradiction(&finished) {
+        if let Some(why) = said.contradiction(finished) {
             report.fail(name, &format!("{why}\n{}", process::last_lines(&finished.output, 40)));
         }
     }
