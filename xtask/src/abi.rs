@@ -1,4 +1,5 @@
-//! What `include/mfa.h` declares, read from its text: the source of the bindings' declarations.
+//! What `include/mfa.h` declares, read from its text: the source of the bindings' declarations and of
+//! the ABI's description.
 //!
 //! The header is written by our own build script, so a small reader of exactly its style will do;
 //! whatever it does not understand is an error, never left out in silence.

@@ -87,7 +87,7 @@ impl Guard {
 
     /// Every reason why this header may not be taken.
     fn complaints(&self) -> Vec<String> {
-        let kept = kept().into_iter().map(|folder| (self.keeps(&folder), files::stem(&folder)));
+        let kept = kept().into_iter().map(|folder| (self.keeps(&folder), name(&folder)));
         let kept = kept.filter_map(|(outcome, name)| outcome.err().map(|why| format!("{name}: {why}")));
         let own = [self.is_described(), self.is_explained()].into_iter().filter_map(Result::err);
         own.chain(kept).collect()
@@ -96,6 +96,11 @@ impl Guard {
 
 pub fn folder() -> PathBuf {
     workspace::root().join(FOLDER)
+}
+
+/// What a kept folder is called: `first`, `v0.1.0`.
+pub fn name(kept: &Path) -> String {
+    kept.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The folders with a header that is kept for ever, and its programs.

@@ -571,7 +571,7 @@ static void step_by_step(void)
     check_int("status", "the id", t->transaction_id, id);
     check_int("status", "raw_status", t->raw_status, 0);
     check_int("status", "raw_complete_result", t->raw_complete_result, 0);
-    check_int("status", "polls", t->polls, 1);
+    check(t->polls > 0, "status", "polls");
     check_int("status", "pending is not approved", mfa_is_approved(MFA_OK, t), 0);
     check_call("cancel", mfa_hyperid_cancel(client, token, id, within(GENEROUS_MS), err), MFA_OK, err);
     check_call("status", mfa_hyperid_status(client, token, id, within(GENEROUS_MS), t, err), MFA_OK, err);
@@ -685,7 +685,7 @@ static void answers_that_are_none(void)
     mfa_availability *a = MAKE(mfa_availability);
     mfa_error *err = make_error();
 
-    check_call("rate limited", mfa_hyperid_availability(client, person("rate-limited-7"), within(400), a, err),
+    check_call("rate limited", mfa_hyperid_availability(client, person("rate-limited-7"), within(5000), a, err),
                MFA_ERR_RATE_LIMITED, err);
     check_int("rate limited", "retry_after_ms", err->retry_after_ms, 7000);
     check_int("rate limited", "http_status", err->http_status, 429);
@@ -730,13 +730,13 @@ static void nobody_answers(void)
     const char *token = person("phone");
     mfa_wait_options *wait = quick();
 
-    check_call("no answer", confirm(token, quick(), 600, t, err), MFA_ERR_TIMEOUT, err);
+    check_call("no answer", confirm(token, quick(), 1500, t, err), MFA_ERR_TIMEOUT, err);
     check(t->transaction_id > 0, "no answer", "the id");
     check_int("no answer", "decision", t->decision, MFA_DECISION_PENDING);
     check_call("no answer", mfa_hyperid_cancel(client, token, t->transaction_id, NULL, err), MFA_OK, err);
     wait->cancel_on_timeout = 1;
     token = person("phone");
-    check_call("cancel_on_timeout", confirm(token, wait, 800, t, err), MFA_ERR_TIMEOUT, err);
+    check_call("cancel_on_timeout", confirm(token, wait, 2000, t, err), MFA_ERR_TIMEOUT, err);
     check(t->transaction_id > 0 && t->decision != MFA_DECISION_APPROVED, "cancel_on_timeout", "the id");
     check_call("cancel_on_timeout", mfa_hyperid_cancel(client, token, t->transaction_id, NULL, err),
                MFA_ERR_ALREADY_CANCELLED, err);

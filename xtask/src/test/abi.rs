@@ -36,7 +36,7 @@ fn described(_: &Context, report: &mut Report) -> Result {
         return Err(format!("{} has no folder with a kept mfa.h", abi_guard::FOLDER));
     }
     for folder in kept {
-        report.check(&format!("nothing of {} is broken", files::stem(&folder)), guard.keeps(&folder));
+        report.check(&format!("nothing of {} is broken", abi_guard::name(&folder)), guard.keeps(&folder));
     }
     for s in &today()?.structs {
         report.check(&format!("{} can grow", s.name), can_grow(s));
@@ -94,7 +94,7 @@ fn programs(context: &Context, report: &mut Report) -> Result {
         }
     }
     for kept in abi_guard::kept() {
-        let name = files::stem(&kept);
+        let name = abi_guard::name(&kept);
         if abi_guard::facts_of(&kept.join("mfa.h"))?.abi_version() != guard.abi_version() {
             report.unavailable(&name, "its MFA_ABI_VERSION is another, and so is its library");
             continue;
@@ -141,12 +141,12 @@ fn uses_all(kept: &Path) -> Result {
 }
 
 fn run_c(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Report) -> Result {
-    let name = format!("{}: program.c", files::stem(kept));
+    let name = format!("{}: program.c", abi_guard::name(kept));
     let Some(gcc) = Compiler::find("gcc") else {
         report.skip(&name, "gcc is not installed");
         return Ok(());
     };
-    let output = workspace::scratch("abi")?.join(format!("program-{}", files::stem(kept)));
+    let output = workspace::scratch("abi")?.join(format!("program-{}", abi_guard::name(kept)));
     let source = kept.join("program.c");
     // Its header is the one beside it, which `#include "mfa.h"` finds first.
     let flags = [&["-std=c99", "-g"], WARNINGS].concat();
@@ -158,7 +158,7 @@ fn run_c(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Report)
 }
 
 fn run_python(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Report) -> Result {
-    let name = format!("{}: program.py", files::stem(kept));
+    let name = format!("{}: program.py", abi_guard::name(kept));
     let Some(python) = process::find("python3") else {
         report.skip(&name, "python3 is not installed");
         return Ok(());
