@@ -49,8 +49,9 @@ impl Host {
     }
 }
 
-/// Letters, digits, `-`, `_` and dots. The last label must hold a letter: what is left of the
-/// numbers are old spellings of addresses ("127.1", "0x7f000001") that a resolver would take.
+/// Letters, digits, `-`, `_` and dots. The last label must be no number, decimal, octal or (after
+/// `0x` in either case) hexadecimal: what is left of those are old spellings of addresses ("127.1",
+/// "0X7f000001") that a resolver would take.
 fn is_dns_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let label_ok = |label: &str| {
@@ -61,7 +62,7 @@ fn is_dns_name(text: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(label_ok)
         && last.bytes().any(|b| b.is_ascii_alphabetic())
-        && !last.starts_with("0x")
+        && !last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"))
 }
 
 impl BaseUrl {
@@ -186,6 +187,8 @@ mod tests {
             ("https://api.example.com/", "https://api.example.com/x"),
             ("https://api.example.com:8443/a/b/", "https://api.example.com:8443/a/b/x"),
             ("HTTPS://[2001:db8::1]/p", "https://[2001:db8::1]/p/x"),
+            ("https://0x7f.example", "https://0x7f.example/x"),
+            ("https://127.0.0.1.x0", "https://127.0.0.1.x0/x"),
         ];
         for (base, endpoint) in cases {
             let base = BaseUrl::parse(base, false).unwrap();
@@ -237,6 +240,20 @@ mod tests {
             "https://127.1",
             "https://0x7f000001",
             "https://2130706433",
+            "https://0X7f000001",
+            "https://0X7F000001.",
+            "https://0x",
+            "https://0X",
+            "https://0x7f.1",
+            "https://0X7F.1",
+            "https://127.0x1",
+            "https://127.0X1",
+            "https://0X7F.0.0.1",
+            "https://0x7F.0x0.0X0.0X1",
+            "https://0177.0.0.1",
+            "https://017700000001",
+            "https://127.0.0.01",
+            "https://a.0Xff",
             "https://a..b",
             "https://.a",
         ];
