@@ -5,7 +5,8 @@ mod support;
 use std::time::Duration;
 
 use mfa::{CallOptions, Code, Decision, Error, Provider, RegistrationState, Request, Transaction};
-use support::{Peer, Reply};
+use support::calls::Call;
+use support::{Peer, Reply, Then};
 
 const TOKEN: &str = "a-token-of-our-own";
 
@@ -444,4 +445,226 @@ fn what_is_not_capillary_s_envelope_is_judged_by_its_http_status() {
 fn decisions_compare_and_default_to_none() {
     assert_eq!(Decision::default(), Decision::None);
     assert!(!Decision::default().is_approved());
+}
+
+/// What a call says of an answer that is written and then followed by silence: an answer that is
+/// waited on for its end is told apart from one that is judged.
+fn read_as_is(call: Call, answer: &str) -> Result<(), Error> {
+    let peer = Peer::scripted(vec![Reply::raw(answer).then(Then::Silence)]);
+    let options = mfa::ClientOptions { request_timeout: Duration::from_secs(5), ..peer.options() };
+    call.run(&options, &CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None })
+}
+
+fn chunked(body: &str) -> String {
+    format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+}
+
+#[test]
+fn a_transfer_coding_other_than_chunked_is_malformed() {
+    let ok = &*Call::Availability.success();
+    for coding in [
+        "gzip",
+        "xchunked",
+        "chunkedx",
+        "identity",
+        "chunked, gzip",
+        "gzip, chunked",
+        "chunked, chunked",
+        "chunked,",
+        ",chunked",
+        "chunked;q=1",
+        "\"chunked\"",
+        "chunked\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: gzip",
+        "gzip\r\ntransfer-encoding: chunked",
+        "",
+        "chunk\u{e9}d",
+    ] {
+        for body in [chunked(ok), ok.to_owned()] {
+            let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\n\r\n{body}");
+            let error = read_as_is(Call::Availability, &answer).unwrap_err();
+            assert_eq!(
+                (error.code, error.http_status),
+                (Code::MalformedAnswer, Some(200)),
+                "{coding}: {error}"
+            );
+        }
+    }
+    // HTTP/1.0 has no chunks: where such an answer ends is anybody's guess.
+    let answer = format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunked(ok));
+    assert_eq!(read_as_is(Call::Availability, &answer).unwrap_err().code, Code::MalformedAnswer);
+    for coding in ["chunked", "Chunked", "CHUNKED", " \t chunked \t "] {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding:{coding}\r\n\r\n{}", chunked(ok));
+        assert!(read_as_is(Call::Availability, &answer).is_ok(), "{coding}");
+    }
+}
+
+#[test]
+fn chunks_that_are_none_are_malformed_and_never_waited_for() {
+    let ok = &*Call::Availability.success();
+    let size = format!("{:x}", ok.len());
+    let with_size = |size: &str| format!("{size}\r\n{ok}\r\n0\r\n\r\n");
+    let bodies = [
+        with_size(&format!("+{size}")),
+        with_size(&format!("-{size}")),
+        with_size(&format!(" {size}")),
+        with_size(&format!("\t{size}")),
+        with_size(&format!("\n{size}")),
+        with_size(&format!("0x{size}")),
+        with_size(&format!("{}_{}", &size[..1], &size[1..])),
+        with_size(&format!("{size}h")),
+        with_size(&format!("{size} {size}")),
+        with_size(&format!("{size}.")),
+        with_size(""),
+        with_size(";a=b"),
+        with_size("\u{661}"),
+        with_size("fffffffffffffffff"),
+        with_size(&format!("10000000000000000{size}")),
+        format!("{size}\r\n{ok}\r\n+0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n-0\r\n\r\n"),
+        // Line feeds alone, everywhere and in each place.
+        format!("{size}\n{ok}\n0\n\n"),
+        format!("{size}\n{ok}\r\n0\r\n\r\n"),
+        format!("{size};a\n{ok}\r\n0\r\n\r\n"),
+        format!("{size}\r\n{ok}\n0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\r\n\n"),
+        format!("{size}\r\n{ok}\r\n0\r\nA: b\n\r\n"),
+        // Carriage returns alone.
+        format!("{size}\r{ok}\r\n0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r0\r\n\r\n"),
+        format!("{size};a\rb\r\n{ok}\r\n0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\r\n\rx"),
+        // Chunks longer or shorter than they say; an answer where trailers belong.
+        format!("{size}\r\n{ok}{ok}\r\n0\r\n\r\n"),
+        format!("{size}\r\n{ok}0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\r\n a: folded\r\n\r\n"),
+        format!("{size}\r\n{ok}\r\n0\r\nA : b\r\n\r\n"),
+    ];
+    for body in bodies {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let error = read_as_is(Call::Availability, &answer).unwrap_err();
+        let found = (error.code, error.http_status, error.attempts);
+        assert_eq!(found, (Code::MalformedAnswer, Some(200), 1), "{body:?}: {error}");
+    }
+}
+
+#[test]
+fn chunks_of_every_valid_form_are_read_and_the_connection_kept() {
+    let ok = &*Call::Availability.success();
+    let (first, rest) = ok.split_at(3);
+    let size = format!("{:x}", ok.len());
+    for body in [
+        chunked(ok),
+        format!("{}\r\n{ok}\r\n0\r\n\r\n", size.to_uppercase()),
+        format!("000{size}\r\n{ok}\r\n000\r\n\r\n"),
+        format!("{size} \t\r\n{ok}\r\n0 \r\n\r\n"),
+        format!("{size} ; a-long-extension=\"of many, many words\"; b\r\n{ok}\r\n0;c\r\n\r\n"),
+        format!("3\r\n{first}\r\n{:x}\r\n{rest}\r\n0\r\nA: b\r\nC:\r\n\r\n", rest.len()),
+        ok.bytes().fold(String::new(), |all, b| format!("{all}1\r\n{}\r\n", b as char)) + "0\r\n\r\n",
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let one_by_one = answer.bytes().map(|b| vec![b]).collect();
+        let peer = Peer::scripted(vec![
+            Reply::raw(answer.clone()),
+            Reply { pieces: one_by_one, then: Then::KeepOpen },
+            Reply::raw(answer.replacen("\r\n", "\r\nConnection: close\r\n", 1)),
+            Reply::raw(answer),
+        ]);
+        let ask = Call::Availability.of(&peer.options());
+        for _ in 0..4 {
+            let result = ask(&patient());
+            assert!(result.is_ok(), "{body:?}: {result:?}");
+        }
+        assert_eq!(peer.connections(), 2, "{body:?}: kept until the server said it closes");
+    }
+}
+
+#[test]
+fn the_last_chunk_ends_a_body_whatever_becomes_of_the_connection() {
+    let ok = &*Call::Availability.success();
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("{:x}\r\n{ok}\r\n", ok.len());
+    let outcome = |end: &str, then| {
+        let peer = Peer::scripted(vec![Reply::raw(format!("{head}{chunk}{end}")).then(then)]);
+        let options = CallOptions { timeout: Some(Duration::from_millis(150)), cancel: None };
+        Call::Availability.run(&peer.options(), &options)
+    };
+    for end in ["0\r\n", "0\r\n\r", "0\r\nA: b", "0\r\nA: b\r\n"] {
+        assert!(outcome(end, Then::Close).is_ok(), "{end:?}");
+    }
+    for end in ["", "0", "0\r"] {
+        for then in [Then::Close, Then::Reset] {
+            assert_eq!(outcome(end, then).unwrap_err().code, Code::ConnectionLost, "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn no_coding_by_any_name_is_no_coding() {
+    let ok = &*Call::Availability.success();
+    let read = |codings: &str| {
+        let length = ok.len();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{codings}\r\n{ok}");
+        read_as_is(Call::Availability, &answer)
+    };
+    for codings in [
+        "",
+        "Content-Encoding:\r\n",
+        "Content-Encoding: \t\r\n",
+        "Content-Encoding: identity\r\n",
+        "Content-Encoding: identity, IDENTITY\r\n",
+        "Content-Encoding: , identity,,\r\n",
+        "Content-Encoding: identity\r\nContent-Encoding:\r\n",
+    ] {
+        let result = read(codings);
+        assert!(result.is_ok(), "{codings:?}: {result:?}");
+    }
+    for coding in ["gzip", "identity, gzip", "gzip, identity", "identityx", "identity gzip", "x\u{e9}"] {
+        let error = read(&format!("Content-Encoding: {coding}\r\n")).unwrap_err();
+        assert_eq!(error.code, Code::MalformedAnswer, "{coding:?}: {error}");
+    }
+}
+
+#[test]
+fn header_lines_are_read_one_way_or_refused_at_once() {
+    let ok = &*Call::Availability.success();
+    let length = ok.len();
+    for head in [
+        format!("HTTP/1.1 200 OK\nContent-Length: {length}\n\n"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\n\r\n"),
+        format!("\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}, {length}\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\ncontent-length: 0{length}\r\n\r\n"),
+        format!(
+            "HTTP/1.1 100 Continue\r\nServer: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"
+        ),
+    ] {
+        let result = read_as_is(Call::Availability, &format!("{head}{ok}"));
+        assert!(result.is_ok(), "{head:?}: {result:?}");
+    }
+    let more = length + 1;
+    for lines in [
+        format!("Content-Length: +{length}"),
+        format!("Content-Length: {length}, {more}"),
+        format!("Content-Length: {length}\r\nContent-Length: {more}"),
+        format!("Content-Length: {length},"),
+        format!("Content-Length: 0x{length}"),
+        format!("Content-Length: {length} {length}"),
+        "Content-Length: 18446744073709551616".to_owned(),
+        "Content-Length:".to_owned(),
+        format!("Content-Length : {length}"),
+        format!("Content-Length\t: {length}"),
+        format!(" Content-Length: {length}"),
+        format!("Content-Length:\r\n {length}"),
+        format!("X: a\r\n b\r\nContent-Length: {length}"),
+        format!("X: a\rContent-Length: 1\r\nContent-Length: {length}"),
+        format!("X: a\0b\r\nContent-Length: {length}"),
+        format!("X\r\nContent-Length: {length}"),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n{ok}");
+        let error = read_as_is(Call::Availability, &answer).unwrap_err();
+        assert_eq!(error.code, Code::MalformedAnswer, "{lines:?}: {error}");
+    }
 }

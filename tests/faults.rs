@@ -244,13 +244,16 @@ fn flood(first: &'static str, piece: &'static [u8]) -> (String, std::thread::Joi
 fn a_server_that_never_stops_sending_is_bounded() {
     let endless = b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let open_line = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;";
     let done = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n";
-    let cases: [(&str, &str, &[u8], Code); 5] = [
+    let cases: [(&str, &str, &[u8], Code); 7] = [
         ("100 again and again", "", b"HTTP/1.1 100 Continue\r\n\r\n", Code::RequestTimeout),
         ("103 again and again", "", b"HTTP/1.1 103 Early Hints\r\n\r\n", Code::RequestTimeout),
-        ("trailers without end", done, b"X: y\r\n", Code::RequestTimeout),
+        ("trailers without end", done, b"X: y\r\n", Code::AnswerTooLarge),
+        ("extensions without end", chunked, b"1;0123456789abcdef\r\n \r\n", Code::AnswerTooLarge),
         ("a trailer line without end", done, endless, Code::AnswerTooLarge),
-        ("a chunk line without end", chunked, endless, Code::AnswerTooLarge),
+        ("a chunk line without end", open_line, endless, Code::AnswerTooLarge),
+        ("a chunk line that is none", chunked, endless, Code::MalformedAnswer),
     ];
     for times in [SHORT, LONG] {
         for (name, first, piece, expected) in cases {

@@ -407,6 +407,37 @@ fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() 
     });
 }
 
+#[test]
+fn the_last_chunk_is_the_end_without_a_closing_alert_too() {
+    alone("the_last_chunk_is_the_end_without_a_closing_alert_too", || {
+        let before = Census::take();
+        let ca = Ca::new("own");
+        let run = |call: Call, end: &str, with_alert: bool| {
+            let body = call.success();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n{end}",
+                body.len()
+            );
+            let (url, server) = serve_open_ended(&ca, answer, with_alert);
+            let options = CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None };
+            let result = call.run(&self::options(&url, &ca.pem()), &options);
+            server.stop();
+            result
+        };
+        for call in Call::ALL {
+            for with_alert in [true, false] {
+                // Whoever cuts the connection cannot have written it.
+                let result = run(call, "0\r\n", with_alert);
+                assert!(result.is_ok(), "{call:?}: {result:?}");
+                let error = run(call, "0\r", with_alert).unwrap_err();
+                assert_eq!(error.code, Code::ConnectionLost, "{call:?}: {error}");
+                assert_eq!(error.outcome_unknown, call == Call::Start);
+            }
+        }
+        before.wait_for("chunks without a closing alert");
+    });
+}
+
 /// A server for as many connections as come.
 struct Endless {
     address: std::net::SocketAddr,

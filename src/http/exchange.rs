@@ -13,10 +13,11 @@ use ureq_proto::client::state::{Prepare, RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 
 use crate::error::{Code, Error};
+use crate::http::chunks::Chunks;
 use crate::http::context::Context;
-use crate::http::head::Head;
+use crate::http::head::{self, Head, not_http};
 use crate::http::transport::Wire;
-use crate::http::{Answer, MAX_BODY, MAX_HEADER};
+use crate::http::{Answer, MAX_BODY};
 use crate::secret::{Secret, Wiped};
 
 /// A request: always a POST, always with a body.
@@ -67,7 +68,7 @@ impl<'a, 'c> Exchange<'a, 'c> {
         self.wire.flush(self.context)?;
         let response = self.read_head(&mut call)?;
         let status = response.status().as_u16();
-        let head = Head::read(response.headers());
+        let head = Head::read(&response);
         let retry_after = head.retry_after();
         match head.check().and_then(|()| self.read_body(call)) {
             Ok(body) => Ok(Answer { status, retry_after, body, is_first: false }),
@@ -119,11 +120,14 @@ impl<'a, 'c> Exchange<'a, 'c> {
             }
             let input = self.wire.buffers.input();
             // Takes in a 1xx without returning it.
-            let (amount, response) = call.try_response(input, false).map_err(not_http)?;
-            let size = if response.is_some() { amount } else { input.len() };
-            if size > MAX_HEADER {
-                return Err(header_too_large());
-            }
+            let (amount, response) = match call.try_response(input, false) {
+                // RFC 9110 lets a 100 have them, the engine does not.
+                Err(ureq_proto::Error::HeadersWith100) => {
+                    (head::parse(input)?.map_or(0, |(size, _)| size), None)
+                }
+                read => read.map_err(not_http)?,
+            };
+            head::check_size(if amount > 0 { amount } else { input.len() })?;
             taken = amount;
             self.wire.buffers.input_consume(taken);
             if let Some(response) = response {
@@ -134,6 +138,9 @@ impl<'a, 'c> Exchange<'a, 'c> {
 
     fn read_body(&mut self, call: Call<RecvResponse>) -> Result<Wiped, Error> {
         self.may_go_on = match call.proceed() {
+            Some(RecvResponseResult::RecvBody(call)) if call.body_mode() == BodyMode::Chunked => {
+                return self.read_chunks(call);
+            }
             Some(RecvResponseResult::RecvBody(call)) => return self.read_until_its_end(call),
             Some(RecvResponseResult::Cleanup(call)) => !call.must_close_connection(),
             Some(RecvResponseResult::Redirect(call)) => !call.must_close_connection(),
@@ -151,17 +158,49 @@ impl<'a, 'c> Exchange<'a, 'c> {
             self.wire.buffers.input_consume(used);
             body.add(amount)?;
             if used == 0 && amount == 0 && !self.wire.fill(self.context)? {
-                // Some servers leave the last line end out.
-                let is_whole = is_open_ended || call.is_ended_chunked();
-                return if is_whole { Ok(body.finish()) } else { Err(cut_short()) };
+                return if is_open_ended { Ok(body.finish()) } else { Err(cut_short()) };
             }
         }
-        self.may_go_on = match call.proceed() {
-            Some(RecvBodyResult::Cleanup(call)) => !call.must_close_connection(),
-            Some(RecvBodyResult::Redirect(call)) => !call.must_close_connection(),
-            None => false,
-        };
+        self.may_go_on = is_reusable(call);
         Ok(body.finish())
+    }
+
+    /// The engine takes more for a chunk than is one, and waits for line ends that cannot come.
+    fn read_chunks(&mut self, mut call: Call<RecvBody>) -> Result<Wiped, Error> {
+        let mut chunks = Chunks::default();
+        let mut body = Body::new();
+        while !chunks.has_ended() {
+            let (used, amount) = chunks.read(self.wire.buffers.input(), body.room())?;
+            self.wire.buffers.input_consume(used);
+            body.add(amount)?;
+            if used > 0 {
+                continue;
+            }
+            match self.wire.fill(self.context) {
+                Ok(true) => {}
+                // Some servers leave the last line end out. In TLS, nobody else can have written the
+                // last chunk, so that no closing alert is needed behind it.
+                Ok(false) if chunks.is_whole() => return Ok(body.finish()),
+                Err(error) if chunks.is_whole() && error.code == Code::ConnectionLost => {
+                    return Ok(body.finish());
+                }
+                Ok(false) => return Err(cut_short()),
+                Err(error) => return Err(error),
+            }
+        }
+        // The engine, which knows whether the connection may be kept, must have seen an end.
+        call.read(b"0\r\n\r\n", &mut []).map_err(not_http)?;
+        self.may_go_on = is_reusable(call);
+        Ok(body.finish())
+    }
+}
+
+/// Whether the connection may serve on, once the body was read to its end.
+fn is_reusable(call: Call<RecvBody>) -> bool {
+    match call.proceed() {
+        Some(RecvBodyResult::Cleanup(call)) => !call.must_close_connection(),
+        Some(RecvBodyResult::Redirect(call)) => !call.must_close_connection(),
+        None => false,
     }
 }
 
@@ -205,17 +244,6 @@ impl Body {
 
 fn is_interruption(error: &Error) -> bool {
     matches!(error.code, Code::Cancelled | Code::Timeout | Code::RequestTimeout)
-}
-
-fn not_http(error: ureq_proto::Error) -> Error {
-    match error {
-        ureq_proto::Error::HttpParseTooManyHeaders => header_too_large(),
-        other => Error::malformed(format!("the answer is not valid HTTP: {other}")),
-    }
-}
-
-fn header_too_large() -> Error {
-    Error::new(Code::AnswerTooLarge, format!("the answer's header exceeds {MAX_HEADER} bytes or 128 lines"))
 }
 
 fn cut_short() -> Error {

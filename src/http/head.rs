@@ -1,44 +1,92 @@
-//! What an answer's header says of its body, and of when to come again.
+//! The head of an answer, a server's or a proxy's: how it is read, how large it may be, and what it
+//! says of the body and of when to come again.
 
 use std::time::Duration;
 
-use ureq::http::HeaderMap;
 use ureq::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, DATE, RETRY_AFTER, TRANSFER_ENCODING};
+use ureq::http::{Response, Version};
+use ureq_proto::client::MAX_RESPONSE_HEADERS;
+use ureq_proto::parser::try_parse_response;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::http::MAX_HEADER;
+
+/// Reads the head at the start of `input`, as the engine does: its size, and what it says. `None`:
+/// more of it is to come.
+pub(super) fn parse(input: &[u8]) -> Result<Option<(usize, Response<()>)>, Error> {
+    let parsed = try_parse_response::<MAX_RESPONSE_HEADERS>(input).map_err(not_http)?;
+    check_size(parsed.as_ref().map_or(input.len(), |(size, _)| *size))?;
+    Ok(parsed)
+}
+
+/// Of a head, or of what has come of one.
+pub(super) fn check_size(size: usize) -> Result<(), Error> {
+    if size > MAX_HEADER { Err(header_too_large()) } else { Ok(()) }
+}
+
+pub(super) fn not_http(error: ureq_proto::Error) -> Error {
+    match error {
+        ureq_proto::Error::HttpParseTooManyHeaders => header_too_large(),
+        other => Error::malformed(format!("the answer is not valid HTTP: {other}")),
+    }
+}
+
+pub(super) fn header_too_large() -> Error {
+    let most = format!("{MAX_HEADER} bytes or {MAX_RESPONSE_HEADERS} lines");
+    Error::new(Code::AnswerTooLarge, format!("the answer's header exceeds {most}"))
+}
 
 /// Read in one go: a search of the map for one name costs as much as this does for all.
 #[derive(Default)]
 pub(super) struct Head<'a> {
     has_length: bool,
-    has_transfer_encoding: bool,
+    transfer: Transfer,
     is_encoded: bool,
     retry_after: Option<&'a str>,
     date: Option<&'a str>,
 }
 
+/// What is told of how the body is transferred.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Transfer {
+    #[default]
+    Plain,
+    Chunked,
+    /// In some way that was not asked for, or that leaves room for opinions.
+    Other,
+}
+
 impl<'a> Head<'a> {
-    pub(super) fn read(headers: &'a HeaderMap) -> Self {
+    pub(super) fn read(response: &'a Response<()>) -> Self {
         let mut head = Head::default();
-        for (name, value) in headers {
+        for (name, value) in response.headers() {
             if *name == CONTENT_LENGTH {
                 head.has_length = true;
             } else if *name == TRANSFER_ENCODING {
-                head.has_transfer_encoding = true;
+                let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+                let is_sound = is_chunked && head.transfer == Transfer::Plain;
+                head.transfer = if is_sound { Transfer::Chunked } else { Transfer::Other };
             } else if *name == CONTENT_ENCODING {
-                head.is_encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity");
+                head.is_encoded |= !is_no_coding(value.as_bytes());
             } else if *name == RETRY_AFTER {
                 head.retry_after = head.retry_after.or(value.to_str().ok());
             } else if *name == DATE {
                 head.date = head.date.or(value.to_str().ok());
             }
         }
+        // HTTP/1.0 has no chunks (RFC 9112, 6.1).
+        if head.transfer == Transfer::Chunked && response.version() == Version::HTTP_10 {
+            head.transfer = Transfer::Other;
+        }
         head
     }
 
     /// Refuses a body whose end or meaning is in doubt. It stays unread, so the connection is dropped.
     pub(super) fn check(&self) -> Result<(), Error> {
-        if self.has_length && self.has_transfer_encoding {
+        if self.transfer == Transfer::Other {
+            return Err(Error::malformed("the answer has a transfer coding other than chunked"));
+        }
+        if self.has_length && self.transfer == Transfer::Chunked {
             // RFC 9112, 6.3: a sign of an attempt to smuggle a second answer.
             return Err(Error::malformed("the answer has a length and is chunked too"));
         }
@@ -51,6 +99,12 @@ impl<'a> Head<'a> {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         read_retry_after(self.retry_after?, self.date)
     }
+}
+
+/// A list of nothing but "identity", or of nothing at all.
+fn is_no_coding(codings: &[u8]) -> bool {
+    let mut codings = codings.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+    codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
 }
 
 /// `Retry-After` in seconds, at most a day, or as a date (RFC 9110, 10.2.3).
@@ -98,16 +152,58 @@ mod tests {
         }
     }
 
+    /// The answer with these lines, in `version`; whether its body is refused.
+    fn refused(version: &str, lines: &[&str]) -> bool {
+        let head = format!("HTTP/{version} 200 OK\r\n{}\r\n", lines.join("\r\n") + "\r\n");
+        let (_, response) = parse(head.replace("\r\n\r\n\r\n", "\r\n\r\n").as_bytes()).unwrap().unwrap();
+        Head::read(&response).check().is_err()
+    }
+
     #[test]
-    fn every_coding_that_is_told_must_be_none() {
-        let refused = |codings: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for coding in codings {
-                headers.append(CONTENT_ENCODING, coding.parse().unwrap());
+    fn every_content_coding_that_is_told_must_be_none() {
+        for codings in ["", "identity", "Identity,IDENTITY", " , identity ,", ","] {
+            let line = format!("Content-Encoding: {codings}");
+            assert!(!refused("1.1", &[&line]) && !refused("1.1", &[&line, &line]), "{codings}");
+        }
+        for codings in
+            ["gzip", "identity, gzip", "gzip,", "identityx", "x-identity", "identity identity", "\u{e9}"]
+        {
+            let line = format!("Content-Encoding: {codings}");
+            assert!(refused("1.1", &[&line]), "{codings}");
+            assert!(refused("1.1", &["Content-Encoding: identity", &line]), "{codings}");
+        }
+    }
+
+    #[test]
+    fn the_one_transfer_coding_is_chunked() {
+        for coding in ["chunked", "Chunked", "CHUNKED"] {
+            let line = format!("Transfer-Encoding: {coding}");
+            assert!(!refused("1.1", &[&line]), "{coding}");
+            assert!(refused("1.0", &[&line]), "{coding}");
+            assert!(refused("1.1", &[&line, &line]), "{coding}");
+            assert!(refused("1.1", &[&line, "Content-Length: 5"]), "{coding}");
+        }
+        for coding in ["", "gzip", "xchunked", "identity", "chunked, gzip", "gzip, chunked", "chunked,"] {
+            let line = format!("Transfer-Encoding: {coding}");
+            for lines in [vec![&*line], vec![&line, "Transfer-Encoding: chunked"]] {
+                assert!(refused("1.1", &lines) && refused("1.0", &lines), "{lines:?}");
             }
-            Head::read(&headers).check().is_err()
+        }
+    }
+
+    #[test]
+    fn a_head_is_bounded_in_bytes_and_lines() {
+        let head = |lines: usize, size: usize| {
+            let head = format!("HTTP/1.1 200 OK\n{}X: ", "A:\n".repeat(lines - 1));
+            head.clone() + &"x".repeat(size - head.len() - 2) + "\n\n"
         };
-        assert!(!refused(&[]) && !refused(&["identity"]) && !refused(&["Identity", "identity"]));
-        assert!(refused(&["gzip"]) && refused(&["identity", "gzip"]) && refused(&["identity, gzip"]));
+        let most = head(MAX_RESPONSE_HEADERS, MAX_HEADER);
+        assert_eq!(parse(most.as_bytes()).unwrap().unwrap().0, MAX_HEADER);
+        assert!(parse(&most.as_bytes()[..MAX_HEADER - 1]).unwrap().is_none());
+        for head in [head(MAX_RESPONSE_HEADERS + 1, 1000), head(1, MAX_HEADER + 1), head(1, MAX_HEADER + 2)] {
+            let unfinished = &head.as_bytes()[..head.len() - 1];
+            assert_eq!(parse(head.as_bytes()).unwrap_err().code, Code::AnswerTooLarge);
+            assert!(parse(unfinished).is_err() || unfinished.len() <= MAX_HEADER);
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! call's deadline and cancel, and a request must never be sent twice.
 
 mod buffers;
+mod chunks;
 mod connect;
 mod connectors;
 mod context;
