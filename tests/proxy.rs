@@ -23,16 +23,25 @@ struct Tunnels {
     heads: Arc<Mutex<Vec<String>>>,
 }
 
+/// What is written in answer to a CONNECT, piece by piece.
+type Pieces = Vec<Vec<u8>>;
+
 impl Tunnels {
-    fn new(answer: &'static str, to: Option<SocketAddr>) -> Self {
+    fn new(answer: &str, to: Option<SocketAddr>) -> Self {
+        Tunnels::scripted(vec![vec![answer.into()]], to)
+    }
+
+    /// Answers each connection in turn with the next of `answers`, then repeats the last one.
+    fn scripted(answers: Vec<Pieces>, to: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
         let theirs = heads.clone();
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
+            for (i, stream) in listener.incoming().flatten().enumerate() {
                 let heads = theirs.clone();
-                std::thread::spawn(move || tunnel(stream, answer, to, &heads));
+                let answer = answers[i.min(answers.len() - 1)].clone();
+                std::thread::spawn(move || tunnel(stream, &answer, to, &heads));
             }
         });
         Tunnels { address, heads }
@@ -47,7 +56,7 @@ impl Tunnels {
     }
 }
 
-fn tunnel(mut client: TcpStream, answer: &str, to: Option<SocketAddr>, heads: &Mutex<Vec<String>>) {
+fn tunnel(mut client: TcpStream, answer: &Pieces, to: Option<SocketAddr>, heads: &Mutex<Vec<String>>) {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
@@ -57,8 +66,15 @@ fn tunnel(mut client: TcpStream, answer: &str, to: Option<SocketAddr>, heads: &M
         }
     }
     heads.lock().unwrap().push(String::from_utf8(head).unwrap());
-    if client.write_all(answer.as_bytes()).is_err() {
-        return;
+    client.set_nodelay(true).unwrap();
+    for (i, piece) in answer.iter().enumerate() {
+        if i > 0 {
+            // Lets the pieces travel apart; nothing depends on it.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if client.write_all(piece).is_err() {
+            return;
+        }
     }
     let Some(to) = to else {
         let _ = client.read_to_end(&mut Vec::new());
@@ -116,7 +132,7 @@ fn tls_goes_through_a_tunnel() {
 }
 
 /// What each call says of a proxy that answers so, and that none of it has reached the server.
-fn check_refusals(answer: &'static str, expected: Code, status: Option<u16>) {
+fn check_refusals(answer: &str, expected: Code, status: Option<u16>) {
     let sandbox = tls_sandbox();
     let proxy = Tunnels::new(answer, None);
     let options = options(&sandbox, "https://localhost:4443", proxy.url(""));
@@ -136,14 +152,104 @@ fn a_proxy_that_refuses_is_told() {
         ("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n", Some(407)),
         ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", Some(403)),
         ("HTTP/1.0 502 Bad Gateway\r\n\r\n", Some(502)),
-        ("HTTP/1.1 100 Continue\r\n\r\n", Some(100)),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", Some(101)),
+        ("HTTP/1.1 403 Forbidden\n\n", Some(403)),
         ("SSH-2.0-OpenSSH\r\n\r\n", None),
+        ("HTTP/1.1 200 OK\r\nX : y\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\n\r\nand more", None),
+        ("HTTP/1.1 200 OK\n\nand more", None),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\nand more", None),
     ] {
         check_refusals(answer, Code::Proxy, status);
     }
-    // Half an answer: a silent proxy is bounded.
-    check_refusals("HTTP/1.1 200", Code::RequestTimeout, None);
+    // Half an answer, or the promise of one: a silent proxy is bounded.
+    for answer in ["HTTP/1.1 200", "HTTP/1.1 100 Continue\r\n\r\n"] {
+        check_refusals(answer, Code::RequestTimeout, None);
+    }
+}
+
+#[test]
+fn a_refusal_s_page_does_not_hide_its_status() {
+    let sized = |n: usize| format!("Content-Length: {n}\r\n");
+    for (status, header, length) in [
+        (407, sized(20), 20),
+        (403, String::new(), 5_000),
+        (429, "Transfer-Encoding: chunked\r\n".into(), 1),
+        (502, String::new(), 100),
+        (503, sized(40_000), 40_000),
+    ] {
+        let answer = format!("HTTP/1.1 {status} No\r\n{header}\r\n{}", "x".repeat(length));
+        check_refusals(&answer, Code::Proxy, Some(status));
+    }
+}
+
+#[test]
+fn a_header_without_end_is_told_at_once() {
+    let lines = |n: usize| "A: b\r\n".repeat(n);
+    let long = "x".repeat(40_000);
+    for answer in [
+        format!("HTTP/1.1 200 OK\r\n{}\r\n", lines(129)),
+        format!("HTTP/1.1 200 OK\r\nX: {long}\r\n\r\n"),
+        format!("HTTP/1.1 200 OK\r\nX: {long}"),
+    ] {
+        check_refusals(&answer, Code::Proxy, None);
+    }
+}
+
+#[test]
+fn what_a_proxy_may_say_before_the_tunnel_is_understood() {
+    let sandbox = tls_sandbox();
+    let ok = "HTTP/1.1 200 Connection established\r\n";
+    let lines = |n: usize| "Via: x\r\n".repeat(n);
+    let whole = |text: String| vec![text.into_bytes()];
+    for (name, answer) in [
+        ("70 lines", whole(format!("{ok}{}\r\n", lines(70)))),
+        ("as many lines as any answer may have", whole(format!("{ok}{}\r\n", lines(128)))),
+        ("20 KiB", whole(format!("{ok}X: {}\r\n\r\n", "x".repeat(20_000)))),
+        ("bare line feeds", whole("HTTP/1.0 200 OK\nVia: x\n\n".into())),
+        ("a 100 before it", whole(format!("HTTP/1.1 100 Continue\r\n\r\n{ok}\r\n"))),
+        ("a 100 with a header", whole(format!("HTTP/1.1 100 Continue\r\nVia: x\r\n\r\n{ok}\r\n"))),
+        (
+            "several before it, each in a packet",
+            vec![
+                b"HTTP/1.1 102 Processing\r\n\r\n".to_vec(),
+                b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec(),
+                format!("{ok}\r\n").into_bytes(),
+            ],
+        ),
+        ("byte by byte", format!("HTTP/1.1 100 X\r\n\r\n{ok}\r\n").bytes().map(|b| vec![b]).collect()),
+        ("what means nothing here", whole(format!("{ok}Content-Length: 5\r\n\r\n"))),
+    ] {
+        let proxy = Tunnels::scripted(vec![answer], Some(sandbox.address()));
+        let options = ClientOptions {
+            request_timeout: Duration::from_secs(5),
+            ..options(&sandbox, "https://localhost:4443", proxy.url(""))
+        };
+        let result = HyperId::new(&options).unwrap().availability("sandbox-approve", &call());
+        assert!(result.is_ok(), "{name}: {result:?}");
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_just_now_is_asked_again_when_it_says() {
+    let sandbox = tls_sandbox();
+    let busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy".to_vec();
+    let ok = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    let proxy = Tunnels::scripted(vec![vec![busy.clone()], vec![busy], vec![ok]], Some(sandbox.address()));
+    let base = "https://localhost:4443";
+    let client = HyperId::new(&options(&sandbox, base, proxy.url(""))).unwrap();
+    assert!(client.availability("sandbox-approve", &call()).unwrap());
+    assert_eq!(proxy.heads().len(), 3);
+
+    for status in [429, 503] {
+        let answer = format!("HTTP/1.1 {status} Later\r\nRetry-After: 3600\r\n\r\n<html>");
+        let proxy = Tunnels::new(&answer, None);
+        let client = HyperId::new(&options(&sandbox, base, proxy.url(""))).unwrap();
+        let error = client.availability("sandbox-approve", &call()).unwrap_err();
+        assert_eq!((error.code, error.http_status), (Code::Proxy, Some(status)), "{error}");
+        assert_eq!(error.retry_after, Some(Duration::from_secs(3600)), "{status}");
+        assert_eq!(proxy.heads().len(), 1, "there is no time to come back in an hour");
+    }
 }
 
 #[test]

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use ureq::http::{Response, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error};
 use crate::http::context::Context;
+use crate::http::head::{self, Head};
 use crate::http::transport::{read_some, send_all};
 use crate::http::url::{BaseUrl, Host, split_port};
-
-const MAX_HEAD: usize = 16 * 1024;
 
 /// A proxy that tunnels by CONNECT.
 #[derive(Clone)]
@@ -73,14 +73,14 @@ impl Proxy {
             authorization.as_str()
         ));
         send_all(stream, request.as_bytes(), context, Some(until), &mut 0)?;
-        let head = read_head(stream, context, until)?;
-        match status_of(&head)? {
-            200..=299 => Ok(()),
-            status => {
-                let error = Error::new(Code::Proxy, format!("the proxy answered HTTP {status} to CONNECT"));
-                Err(Error { http_status: Some(status), ..error })
-            }
+        let answer = read_answer(stream, context, until)?;
+        if answer.status().is_success() {
+            return Ok(());
         }
+        let status = answer.status().as_u16();
+        let error = Error::new(Code::Proxy, format!("the proxy answered HTTP {status} to CONNECT"));
+        let retry_after = Head::read(&answer).retry_after();
+        Err(Error { http_status: Some(status), retry_after, ..error })
     }
 }
 
@@ -116,35 +116,34 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn read_head(stream: &TcpStream, context: &Context<'_>, until: Instant) -> Result<Vec<u8>, Error> {
-    let mut head = Vec::new();
+/// Reads the head of the answer to a CONNECT, by the rules for any answer's. The page behind a
+/// refusal stays unread: the connection has served.
+fn read_answer(stream: &TcpStream, context: &Context<'_>, until: Instant) -> Result<Response<()>, Error> {
+    let mut input = Vec::new();
     let mut piece = [0; 1024];
     loop {
         let n = read_some(stream, &mut piece, context, Some(until), "waiting for the proxy")?;
         if n == 0 {
             return Err(Error::new(Code::ConnectionLost, "the proxy closed the connection"));
         }
-        head.extend_from_slice(&piece[..n]);
-        match head.windows(4).position(|w| w == b"\r\n\r\n") {
-            Some(at) if at + 4 == head.len() => return Ok(head),
-            None if head.len() < MAX_HEAD => {}
-            // A TLS server does not speak first: what comes behind the head is not its.
-            _ => return Err(not_http()),
+        input.extend_from_slice(&piece[..n]);
+        while let Some((size, answer)) = head::parse(&input).map_err(|e| not_understood(&e))? {
+            let status = answer.status();
+            if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+                input.drain(..size);
+                continue;
+            }
+            if status.is_success() && size < input.len() {
+                // A TLS server does not speak first: what comes behind the head is not its.
+                return Err(Error::new(Code::Proxy, "the proxy sent more than its answer to CONNECT"));
+            }
+            return Ok(answer);
         }
     }
 }
 
-fn status_of(head: &[u8]) -> Result<u16, Error> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(head) {
-        Ok(httparse::Status::Complete(_)) => response.code.ok_or_else(not_http),
-        _ => Err(not_http()),
-    }
-}
-
-fn not_http() -> Error {
-    Error::new(Code::Proxy, "the proxy's answer is not HTTP")
+fn not_understood(error: &Error) -> Error {
+    Error::new(Code::Proxy, format!("the proxy answered something else to CONNECT: {}", error.message))
 }
 
 fn invalid(why: &str) -> Error {
