@@ -370,8 +370,13 @@ void mfa_cancel_free(mfa_cancel *cancel);
 /**
  * In `mfa_client_options.flags`: without a `proxy_url`, take the proxy from the environment, read
  * in `_new` alone: the first of `https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY` that is not
- * empty, unless `no_proxy` or `NO_PROXY` names the host (`*`, names, domains, addresses, blocks).
- * This machine's own addresses are never proxied then; `HTTP_PROXY` is never looked at.
+ * empty, as a `proxy_url` or as host:port. Unless `no_proxy`, or if that is empty `NO_PROXY`, names
+ * the host: entries between commas, semicolons and white space, each `*`, a name or a domain above
+ * (`example.com`, `.example.com`; `*.example.com` for what is below it alone), an address, any of
+ * them with a port, or a block of addresses (`10.0.0.0/8`, `[fd00::]/8`). An entry that is not
+ * understood is passed over. A proxy that is not UTF-8, not http or otherwise malformed is
+ * `MFA_ERR_INVALID_URL`, never a direct connection. This machine's own addresses are never proxied
+ * then; `HTTP_PROXY` is never looked at.
  */
 #define MFA_CLIENT_PROXY_FROM_ENV 2
 

@@ -55,7 +55,8 @@ pub struct ClientOptions {
     /// An http CONNECT proxy: `http://[user[:password]@]host[:port]`.
     pub proxy_url: Option<Zeroizing<String>>,
     /// Without a `proxy_url`: the proxy that the environment names when the client is made
-    /// (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; `no_proxy`, `NO_PROXY`).
+    /// (`https_proxy`, `HTTPS_PROXY`, `all_proxy`, `ALL_PROXY`; `no_proxy`, `NO_PROXY`). One that is
+    /// no `proxy_url` is an error then, never a direct connection.
     pub proxy_from_env: bool,
     /// Appended to libmfa's own `User-Agent`.
     pub user_agent: Option<String>,

@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -293,5 +295,47 @@ fn the_environment_is_read_only_when_asked() {
         let asked = ClientOptions { proxy_from_env: true, ..options(&sandbox, "https://api.invalid", None) };
         let error = HyperId::new(&asked).unwrap().cancel("t", 3, &call()).unwrap_err();
         assert_eq!(error.code, Code::Connect, "{error}");
+    });
+}
+
+/// A value that is no text.
+fn not_utf8(before: &str, after: &str) -> OsString {
+    OsString::from_vec([before.as_bytes(), b"\xff", after.as_bytes()].concat())
+}
+
+#[test]
+fn a_proxy_variable_that_is_no_text_is_refused_by_its_name() {
+    let environment = [("HTTPS_PROXY", not_utf8("http://me:hush@", ".example:3128"))];
+    alone_with("a_proxy_variable_that_is_no_text_is_refused_by_its_name", &environment, || {
+        let asked = ClientOptions {
+            base_url: Some("https://api.invalid".into()),
+            proxy_from_env: true,
+            ..ClientOptions::default()
+        };
+        let error = HyperId::new(&asked).unwrap_err();
+        assert_eq!(error.code, Code::InvalidUrl, "{error}");
+        assert!(error.message.contains("HTTPS_PROXY") && !error.message.contains("hush"), "{error}");
+    });
+}
+
+#[test]
+fn an_exemption_that_is_no_text_does_not_lose_the_others() {
+    let environment = [
+        ("ALL_PROXY", "socks5://me:hush@127.0.0.1:9".into()),
+        ("NO_PROXY", not_utf8("a", ".example, api.invalid")),
+    ];
+    alone_with("an_exemption_that_is_no_text_does_not_lose_the_others", &environment, || {
+        let new = |base: &str| {
+            HyperId::new(&ClientOptions {
+                base_url: Some(base.into()),
+                proxy_from_env: true,
+                ..ClientOptions::default()
+            })
+        };
+        assert!(new("https://api.invalid").is_ok());
+        let error = new("https://other.invalid").unwrap_err();
+        assert_eq!(error.code, Code::InvalidUrl, "{error}");
+        assert!(error.message.contains("ALL_PROXY") && error.message.contains("socks5"), "{error}");
+        assert!(!error.message.contains("hush") && !error.message.contains("proxy_url"), "{error}");
     });
 }

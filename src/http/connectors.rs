@@ -88,8 +88,8 @@ impl Recipe {
 /// stays on this machine.
 fn proxy(base: &BaseUrl, options: &ClientOptions) -> Result<Option<Proxy>, Error> {
     let proxy = match &options.proxy_url {
-        Some(url) => Some(Proxy::parse(url)?),
-        None if options.proxy_from_env => proxy::from_environment(base, |name| std::env::var(name).ok())?,
+        Some(url) => Some(Proxy::parse(url, "proxy_url")?),
+        None if options.proxy_from_env => proxy::from_environment(base, |name| std::env::var_os(name))?,
         None => None,
     };
     Ok(proxy.filter(|_| base.is_tls()))

@@ -1,5 +1,6 @@
 //! An HTTP proxy: where it is, for which hosts it is used, and the CONNECT that opens a tunnel.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, TcpStream};
 use std::time::Instant;
@@ -14,6 +15,15 @@ use crate::http::context::Context;
 use crate::http::head::{self, Head};
 use crate::http::transport::{read_some, send_all};
 use crate::http::url::{BaseUrl, Host, split_port};
+
+/// Which name the proxy; the first that is not empty counts. Upper-case `HTTP_PROXY` is never looked
+/// at: a web server's CGI sets it from a request's `Proxy` header.
+const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+/// The same, of the list of hosts without one.
+const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
+/// Of proxies that are none of ours. Only these are told back: what stands before the `://` of a
+/// muddled value may be part of a password.
+const OTHER_SCHEMES: [&str; 7] = ["https", "socks", "socks4", "socks4a", "socks5", "socks5h", "ftp"];
 
 /// A proxy that tunnels by CONNECT.
 #[derive(Clone)]
@@ -31,29 +41,30 @@ impl fmt::Debug for Proxy {
 }
 
 impl Proxy {
-    /// Reads `http://[user[:password]@]host[:port][/]`.
-    pub(crate) fn parse(url: &str) -> Result<Self, Error> {
+    /// Reads `http://[user[:password]@]host[:port][/]`. `source` is where it comes from: an option's
+    /// name or a variable's.
+    pub(crate) fn parse(url: &str, source: &str) -> Result<Self, Error> {
+        Self::read(url).map_err(|why| refused(source, &why))
+    }
+
+    fn read(url: &str) -> Result<Self, String> {
         if url.bytes().any(|b| !(0x21..=0x7e).contains(&b)) {
-            return Err(invalid("it has a byte outside 0x21-0x7E"));
+            return Err("it has a byte outside 0x21-0x7E".into());
         }
-        let scheme = "http://";
-        let Some(rest) = url.get(scheme.len()..).filter(|_| url[..scheme.len()].eq_ignore_ascii_case(scheme))
-        else {
-            return Err(invalid("it does not begin with http://"));
-        };
+        let rest = after_scheme(url)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#', '\\']) {
-            return Err(invalid("it has a path, a query or a fragment"));
+            return Err("it has a path, a query or a fragment".into());
         }
         let (credentials, authority) = match rest.rsplit_once('@') {
             Some((credentials, authority)) => (Some(credentials), authority),
             None => (None, rest),
         };
         let (host, port) =
-            split_port(authority, 80).map_err(|_| invalid("its port is not a number from 1 to 65535"))?;
-        let host = Host::parse(host).ok_or_else(|| invalid("its host is not a name or address"))?;
-        let authorization = credentials.map(basic).transpose()?;
-        Ok(Proxy { host, port, authorization })
+            split_port(authority, 80).map_err(|_| "its port is not a number from 1 to 65535")?;
+        let host = Host::parse(host).ok_or("its host is not a name or address")?;
+        let authorization = credentials.map(|pair| basic(pair).ok_or("its credentials are malformed"));
+        Ok(Proxy { host, port, authorization: authorization.transpose()? })
     }
 
     /// Asks the proxy at the other end of `stream` for a tunnel to `target` ("host:port").
@@ -84,10 +95,23 @@ impl Proxy {
     }
 }
 
+/// What stands behind `http://`.
+fn after_scheme(url: &str) -> Result<&str, String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err("it does not begin with http://".into());
+    };
+    if scheme.eq_ignore_ascii_case("http") {
+        return Ok(rest);
+    }
+    Err(match OTHER_SCHEMES.iter().find(|other| scheme.eq_ignore_ascii_case(other)) {
+        Some(other) => format!("its scheme is {other}, and the only one for proxies is http"),
+        None => "it does not begin with http://".into(),
+    })
+}
+
 /// The user and password, percent-decoded, as RFC 7617 sends them.
-fn basic(credentials: &str) -> Result<Zeroizing<String>, Error> {
-    let decoded =
-        Zeroizing::new(percent_decode(credentials).ok_or_else(|| invalid("its credentials are malformed"))?);
+fn basic(credentials: &str) -> Option<Zeroizing<String>> {
+    let decoded = percent_decode(credentials)?;
     let pair = if credentials.contains(':') {
         decoded
     } else {
@@ -96,11 +120,12 @@ fn basic(credentials: &str) -> Result<Zeroizing<String>, Error> {
         pair.push(b':');
         pair
     };
-    Ok(Zeroizing::new(format!("Basic {}", Zeroizing::new(BASE64_STANDARD.encode(pair.as_slice())).as_str())))
+    let encoded = Zeroizing::new(BASE64_STANDARD.encode(pair.as_slice()));
+    Some(Zeroizing::new(format!("Basic {}", encoded.as_str())))
 }
 
-fn percent_decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
+fn percent_decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
         if *first != b'%' {
@@ -146,40 +171,49 @@ fn not_understood(error: &Error) -> Error {
     Error::new(Code::Proxy, format!("the proxy answered something else to CONNECT: {}", error.message))
 }
 
-fn invalid(why: &str) -> Error {
-    Error::new(Code::InvalidUrl, format!("proxy_url is refused: {why}"))
+fn refused(source: &str, why: &str) -> Error {
+    Error::new(Code::InvalidUrl, format!("{source} is refused: {why}"))
 }
 
-/// The proxy that the environment names for `base`, if any. Upper-case `HTTP_PROXY` is never looked
-/// at: a web server's CGI sets it from a request's `Proxy` header.
+/// The proxy that the environment names for `base`, if any.
 pub(crate) fn from_environment(
     base: &BaseUrl,
-    read: impl Fn(&str) -> Option<String>,
+    read: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Proxy>, Error> {
     if base.host().is_loopback() || is_exempt(base, &read) {
         return Ok(None);
     }
-    let names = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
-    let url = names.iter().filter_map(|name| read(name)).find(|url| !url.is_empty());
-    url.map(|url| Proxy::parse(&with_scheme(url))).transpose()
+    let Some((name, value)) = first_of(&VARIABLES, &read) else { return Ok(None) };
+    let url = std::str::from_utf8(&value).map_err(|_| refused(name, "it is not UTF-8"))?;
+    // Programs commonly take "host:port" for "http://host:port".
+    let scheme = if url.contains("://") { "" } else { "http://" };
+    Proxy::parse(&Zeroizing::new([scheme, url].concat()), name).map(Some)
 }
 
-/// Programs commonly take "host:port" for "http://host:port".
-fn with_scheme(url: String) -> String {
-    if url.contains("://") { url } else { format!("http://{url}") }
+/// The first of these variables that is not empty, and its bytes.
+fn first_of<'a>(
+    names: &[&'a str],
+    read: &impl Fn(&str) -> Option<OsString>,
+) -> Option<(&'a str, Zeroizing<Vec<u8>>)> {
+    let values = names.iter().filter_map(|name| Some((*name, read(name)?)));
+    values
+        .map(|(name, value)| (name, Zeroizing::new(value.into_encoded_bytes())))
+        .find(|(_, v)| !v.is_empty())
 }
 
-fn is_exempt(base: &BaseUrl, read: &impl Fn(&str) -> Option<String>) -> bool {
-    let list = ["no_proxy", "NO_PROXY"].iter().filter_map(|name| read(name)).find(|list| !list.is_empty());
-    list.is_some_and(|list| list.split([',', ' ']).any(|entry| exempts(entry.trim(), base)))
+/// An entry that is not understood, or no text, exempts nothing and spoils nothing.
+fn is_exempt(base: &BaseUrl, read: &impl Fn(&str) -> Option<OsString>) -> bool {
+    let is_separator = |byte: &u8| matches!(byte, b',' | b';') || byte.is_ascii_whitespace();
+    first_of(&EXEMPTIONS, read).is_some_and(|(_, list)| {
+        let mut entries = list.split(is_separator).filter_map(|entry| std::str::from_utf8(entry).ok());
+        entries.any(|entry| exempts(entry, base))
+    })
 }
 
 /// Whether one entry of `NO_PROXY` names the host: `*`, a name or a domain above it (with or without
-/// a leading dot), an address, a block of addresses; each perhaps with a port.
+/// a leading dot), with a leading `*.` a domain above it alone, an address, a block of addresses; each
+/// but a block perhaps with a port.
 fn exempts(entry: &str, base: &BaseUrl) -> bool {
-    if entry == "*" {
-        return true;
-    }
     if let (Some((network, bits)), Host::Ip(ip)) = (entry.split_once('/'), base.host()) {
         return is_in_block(*ip, network, bits);
     }
@@ -187,26 +221,38 @@ fn exempts(entry: &str, base: &BaseUrl) -> bool {
         return *base.host() == Host::Ip(address);
     }
     let Ok((name, port)) = split_port(entry, base.port()) else { return false };
-    if name.is_empty() || port != base.port() {
+    if port != base.port() {
         return false;
     }
     match base.host() {
+        _ if name == "*" => true,
         Host::Ip(_) | Host::Localhost => Host::parse(name).as_ref() == Some(base.host()),
-        Host::Name(host) => is_domain_or_below(host, name),
+        Host::Name(host) => match name.strip_prefix("*.") {
+            Some(domain) => is_below(host, domain),
+            None => is_below(host, name) || clean(host) == clean(name),
+        },
     }
 }
 
-fn is_domain_or_below(host: &str, domain: &str) -> bool {
-    let clean = |text: &str| text.trim_matches('.').to_ascii_lowercase();
+fn clean(name: &str) -> String {
+    name.trim_matches('.').to_ascii_lowercase()
+}
+
+fn is_below(host: &str, domain: &str) -> bool {
     let (host, domain) = (clean(host), clean(domain));
-    match host.strip_suffix(&domain) {
-        Some(above) => !domain.is_empty() && (above.is_empty() || above.ends_with('.')),
-        None => false,
-    }
+    let above = host.strip_suffix(&domain);
+    !domain.is_empty() && above.is_some_and(|above| above.ends_with('.'))
 }
 
+/// `network` may stand in brackets where it is IPv6, as it does in URLs.
 fn is_in_block(ip: IpAddr, network: &str, bits: &str) -> bool {
-    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else { return false };
+    let bracketed = network.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let network = match bracketed {
+        Some(v6) => v6.parse().map(IpAddr::V6),
+        None => network.parse(),
+    };
+    let is_number = bits.bytes().all(|b| b.is_ascii_digit());
+    let (Ok(network), Ok(bits), true) = (network, bits.parse::<u32>(), is_number) else { return false };
     let prefix = |ip: IpAddr, width: u32| {
         let number = match ip {
             IpAddr::V4(v4) => u128::from(u32::from(v4)),
@@ -224,11 +270,11 @@ mod tests {
 
     #[test]
     fn proxies_are_read_and_bad_ones_refused() {
-        let proxy = Proxy::parse("http://us%40er:p%3Ass@proxy.example:3128/").unwrap();
+        let proxy = Proxy::parse("http://us%40er:p%3Ass@proxy.example:3128/", "proxy_url").unwrap();
         assert_eq!((proxy.host.clone(), proxy.port), (Host::Name("proxy.example".into()), 3128));
         assert_eq!(proxy.authorization.as_deref().map(String::as_str), Some("Basic dXNAZXI6cDpzcw=="));
         assert!(!format!("{proxy:?}").contains("dXN"));
-        let proxy = Proxy::parse("HTTP://user@[::1]").unwrap();
+        let proxy = Proxy::parse("HTTP://user@[::1]", "proxy_url").unwrap();
         assert_eq!(proxy.port, 80);
         assert_eq!(proxy.authorization.as_deref().map(String::as_str), Some("Basic dXNlcjo="));
         let bad = [
@@ -245,15 +291,19 @@ mod tests {
             "http://a b",
             "http://ä",
             "http://u\r\n@a",
+            "http://0X7f000001",
+            "http://0X7F.0.0.1:3128",
         ];
         for url in bad {
-            assert_eq!(Proxy::parse(url).unwrap_err().code, Code::InvalidUrl, "{url}");
+            let error = Proxy::parse(url, "proxy_url").unwrap_err();
+            assert_eq!(error.code, Code::InvalidUrl, "{url}");
+            assert!(error.message.starts_with("proxy_url is refused: "), "{error}");
         }
     }
 
     fn chosen(url: &str, environment: &[(&str, &str)]) -> Option<String> {
         let base = BaseUrl::parse(url, true).unwrap();
-        let read = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        let read = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).into());
         from_environment(&base, read).unwrap().map(|p| format!("{:?}:{}", p.host, p.port))
     }
 
@@ -276,6 +326,31 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_value_is_told_by_its_variable_and_without_its_secrets() {
+        let api = BaseUrl::parse("https://api.example.com", true).unwrap();
+        for name in VARIABLES {
+            for (value, why) in [
+                ("socks5://me:hush@a:1", "socks5"),
+                ("SOCKS5H://me:hush@a:1", "socks5h"),
+                ("https://me:hush@a", "https"),
+                ("hush://a:1", "http://"),
+                ("me:hush://word@a:1", "http://"),
+                ("me:hush@a:port", "port"),
+                ("me:hush@a b", "byte"),
+                ("http://me:hush%@a", "credentials"),
+                ("me:hush@a/path", "path"),
+                ("http://me:hush@0X7f000001", "host"),
+            ] {
+                let read = |asked: &str| (asked == name).then(|| value.into());
+                let error = from_environment(&api, read).unwrap_err();
+                assert_eq!(error.code, Code::InvalidUrl, "{value}");
+                assert!(error.message.starts_with(&format!("{name} is refused: ")), "{error}");
+                assert!(error.message.contains(why) && !error.message.contains("hush"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn exemptions_are_honoured() {
         let exempt =
             |url: &str, list: &str| chosen(url, &[("ALL_PROXY", "a:1"), ("NO_PROXY", list)]).is_none();
@@ -288,22 +363,64 @@ mod tests {
             "x, EXAMPLE.com",
             "com",
             "example.com:443",
+            "*.example.com",
+            "*.com",
+            "*:443",
+            "x.org\texample.com",
+            "x.org\n\r\nexample.com\n",
+            "x.org;example.com",
+            " x.org ,\t; example.com ",
+            "[:::/x,a:b:c,%,*.*,10.0.0.0/99,\u{e4}.example,example.com",
         ] {
             assert!(exempt(api, list), "{list}");
         }
-        for list in
-            ["", "ample.com", "example.org", "api.example.com.org", "example.com:80", ".", "10.0.0.0/8"]
-        {
+        for list in [
+            "",
+            "ample.com",
+            "example.org",
+            "api.example.com.org",
+            "example.com:80",
+            ".",
+            "10.0.0.0/8",
+            "*.api.example.com",
+            "*.ample.com",
+            "*example.com",
+            "*.",
+            "*:80",
+            " ,;\t",
+        ] {
             assert!(!exempt(api, list), "{list}");
         }
         for list in ["10.1.2.3", "10.0.0.0/8", "0.0.0.0/0", "10.1.2.3/32"] {
             assert!(exempt("https://10.1.2.3", list), "{list}");
         }
-        for list in ["10.1.2.4", "11.0.0.0/8", "10.1.2.2/32", "::/0", "10.0.0.0/33", "10.0.0.0/x"] {
+        for list in [
+            "10.1.2.4",
+            "11.0.0.0/8",
+            "10.1.2.2/32",
+            "::/0",
+            "[::]/0",
+            "10.0.0.0/33",
+            "10.0.0.0/x",
+            "10.0.0.0/+8",
+            "10.0.0.0/",
+            "[10.0.0.0]/8",
+            "*.1.2.3",
+        ] {
             assert!(!exempt("https://10.1.2.3", list), "{list}");
         }
-        assert!(exempt("https://[2001:db8::1]", "2001:db8::/32"));
-        assert!(exempt("https://[2001:db8::1]", "[2001:db8::1]:443"));
-        assert!(exempt("https://[2001:db8::1]", "2001:db8::1"));
+        for list in [
+            "2001:db8::/32",
+            "[2001:db8::]/32",
+            "[::]/0",
+            "[2001:db8::1]:443",
+            "[2001:db8::1]",
+            "2001:db8::1",
+        ] {
+            assert!(exempt("https://[2001:db8::1]", list), "{list}");
+        }
+        for list in ["[2001:db8::]/129", "[2001:db9::]/32", "[2001:db8::/32", "[2001:db8::1]:80"] {
+            assert!(!exempt("https://[2001:db8::1]", list), "{list}");
+        }
     }
 }

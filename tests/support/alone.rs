@@ -1,5 +1,6 @@
 //! Tests in processes of their own, where what is left behind can be counted.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use super::wait_until;
@@ -8,17 +9,20 @@ const NAME: &str = "MFA_TEST_ALONE";
 
 /// Runs the test of this `name` in a process in which nothing else happens.
 pub fn alone(name: &str, test: impl FnOnce()) {
-    alone_with(name, &[], test);
+    alone_with::<&str>(name, &[], test);
 }
 
 /// The same, with more in its environment, which belongs to a whole process.
-pub fn alone_with(name: &str, environment: &[(&str, &str)], test: impl FnOnce()) {
+pub fn alone_with<V: AsRef<OsStr>>(name: &str, environment: &[(&str, V)], test: impl FnOnce()) {
     if std::env::var_os(NAME).is_some() {
         return test();
     }
     let program = std::env::current_exe().unwrap();
     let mut command = Command::new(program);
-    command.args(["--exact", name, "--nocapture"]).env(NAME, name).envs(environment.iter().copied());
+    command
+        .args(["--exact", name, "--nocapture"])
+        .env(NAME, name)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     let run = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     // Without the count, a name that fits no test would pass.
