@@ -28,10 +28,14 @@ pub(crate) fn refuse(request: &Request, local: SocketAddr, tls: bool) -> Option<
         None if changes => return Some("a request that changes something needs an Origin"),
         _ => {}
     }
-    match request.all("sec-fetch-site").next() {
+    // One header twice says two things, and whoever stood between us may have believed the other one.
+    if ["sec-fetch-site", "sec-fetch-mode"].iter().any(|name| request.all(name).count() > 1) {
+        return Some("more than one Sec-Fetch header of a kind");
+    }
+    match request.only("sec-fetch-site") {
         None | Some("same-origin" | "none") => None,
         // A link on another page may lead here, as long as nothing but the page itself is asked for.
-        Some(_) if !changes && request.all("sec-fetch-mode").any(|mode| mode == "navigate") => None,
+        Some(_) if !changes && request.only("sec-fetch-mode") == Some("navigate") => None,
         Some(_) => Some("the request comes from another site"),
     }
 }

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use crate::http::{Request, Response};
 use crate::origin;
 use crate::route::Context;
-use crate::state::Inner;
+use crate::state::{Inner, Pressed};
 use crate::transaction::{DecideError, Decision, Record, Status};
 
 const HTML: &str = include_str!("phone.html");
 /// Where the page's nonce goes; a new one for every answer.
 const NONCE: &str = "__NONCE__";
+/// Where the mark of the server's run goes.
+const RUN: &str = "__RUN__";
 /// A list that does not change is asked for again after this time, so that a dead server is noticed.
 const LONG_POLL: Duration = Duration::from_secs(15);
 const MOST_RECENT: usize = 12;
@@ -23,12 +25,15 @@ const MOST_PENDING: usize = 100;
 pub(crate) struct Page {
     /// `/phone`, with `/SECRET` behind it when the network can see us.
     path: String,
+    /// The mark of this run of the server. Ids begin again in every run, so an id alone does not say what
+    /// a person saw: a page that stays open belongs to the run that served it, and to no other.
+    run: String,
 }
 
 impl Page {
     pub(crate) fn new(secret: bool) -> io::Result<Page> {
         let path = if secret { format!("/phone/{}", random()?) } else { "/phone".to_owned() };
-        Ok(Page { path })
+        Ok(Page { path, run: random()? })
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -58,9 +63,9 @@ impl Page {
             return Response::text(404, "no such page");
         };
         match (request.method.as_str(), rest) {
-            ("GET", "") => page(),
-            ("GET", "/api/requests") => list(context, request.query()),
-            ("POST", "/api/decide") => decide(context, request),
+            ("GET", "") => self.html(),
+            ("GET", "/api/requests") => self.list(context, request.query()),
+            ("POST", "/api/decide") => self.decide(context, request),
             (_, "" | "/api/requests") => Response::text(405, "only GET").with("Allow", "GET"),
             (_, "/api/decide") => Response::text(405, "only POST").with("Allow", "POST"),
             _ => Response::text(404, "no such page"),
@@ -73,6 +78,59 @@ impl Page {
         let differing = begin.bytes().zip(self.path.bytes()).fold(0, |d, (a, b)| d | (a ^ b));
         (differing == 0).then_some(rest)
     }
+
+    fn html(&self) -> Response {
+        let Ok(nonce) = random() else {
+            return Response::text(500, "no random numbers");
+        };
+        let policy = format!(
+            "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+             img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        );
+        let html = HTML.replace(NONCE, &nonce).replace(RUN, &self.run);
+        Response::new(200, "text/html; charset=utf-8", html)
+            .with("Content-Security-Policy", policy)
+            .with("X-Frame-Options", "DENY")
+            .with("Cross-Origin-Opener-Policy", "same-origin")
+    }
+
+    /// Answers when there is something newer than `since`, or after a while with the same again; a page
+    /// of another run at once, so that it learns of it.
+    fn list(&self, context: &Context, query: &str) -> Response {
+        let since = parameter(query, "since").and_then(|n| n.parse::<u64>().ok());
+        if let (Some(since), true) = (since, parameter(query, "run") == Some(&self.run)) {
+            context.state.wait(LONG_POLL, |inner| (inner.version != since).then_some(()));
+        }
+        let list = collect(&context.state.lock(), &self.run);
+        match serde_json::to_string(&list) {
+            Ok(body) => Response::json(200, body),
+            Err(_) => Response::text(500, "the list cannot be written"),
+        }
+    }
+
+    fn decide(&self, context: &Context, request: &Request) -> Response {
+        if !request.is_json() {
+            return Response::text(415, "Content-Type must be application/json");
+        }
+        let Some(press) = Press::read(&request.body) else {
+            return Response::text(400, "not a decision");
+        };
+        if press.run != self.run {
+            return Response::text(412, "this page is of another run of the sandbox: nothing was decided");
+        }
+        match context.state.press(press.id, &press.seen, press.decision) {
+            Ok(()) => Response::json(200, "{}"),
+            Err(Pressed::SomethingElse) => {
+                Response::text(412, "this is not the request that the page showed: nothing was decided")
+            }
+            Err(Pressed::Not(error @ DecideError::NotFound)) => Response::text(404, &error.to_string()),
+            Err(Pressed::Not(error)) => Response::text(409, &error.to_string()),
+        }
+    }
+}
+
+fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// 128 bits as hexadecimal digits, from the generator that TLS uses.
@@ -83,22 +141,9 @@ fn random() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn page() -> Response {
-    let Ok(nonce) = random() else {
-        return Response::text(500, "no random numbers");
-    };
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    Response::new(200, "text/html; charset=utf-8", HTML.replace(NONCE, &nonce))
-        .with("Content-Security-Policy", policy)
-        .with("X-Frame-Options", "DENY")
-        .with("Cross-Origin-Opener-Policy", "same-origin")
-}
-
 #[derive(Serialize)]
-struct List {
+struct List<'a> {
+    run: &'a str,
     version: u64,
     pending: Vec<Entry>,
     recent: Vec<Entry>,
@@ -108,6 +153,8 @@ struct List {
 #[derive(Serialize)]
 struct Entry {
     id: String,
+    /// Stands for all that the card shows; a press sends it back.
+    seen: String,
     user: String,
     template_id: i64,
     question: Option<String>,
@@ -122,11 +169,12 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(record: &Record, now: Instant) -> Entry {
+    fn new(record: &Record, seen: String, now: Instant) -> Entry {
         let asked = record.asked.clone();
         let ended = record.ended_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         Entry {
             id: record.id.to_string(),
+            seen,
             user: record.user.clone(),
             template_id: asked.template_id,
             // What the app shows as a question is not shown a second time as raw values.
@@ -154,63 +202,51 @@ fn outcome(record: &Record) -> &'static str {
     }
 }
 
-/// Answers when there is something newer than `since`, or after a while with the same again.
-fn list(context: &Context, query: &str) -> Response {
-    let since = query.strip_prefix("since=").and_then(|n| n.parse::<u64>().ok());
-    if let Some(since) = since {
-        context.state.wait(LONG_POLL, |inner| (inner.version != since).then_some(()));
-    }
-    let list = collect(&context.state.lock());
-    match serde_json::to_string(&list) {
-        Ok(body) => Response::json(200, body),
-        Err(_) => Response::text(500, "the list cannot be written"),
-    }
-}
-
-fn collect(inner: &Inner) -> List {
+fn collect<'a>(inner: &Inner, run: &'a str) -> List<'a> {
     let now = Instant::now();
+    let entry = |record| Entry::new(record, inner.mark(record), now);
     let records = || inner.transactions.values().rev();
     let pending = records().filter(|r| r.pending() && r.on_page()).take(MOST_PENDING);
     let mut ended: Vec<&Record> = records().filter(|r| !r.pending()).collect();
     ended.sort_by_key(|record| std::cmp::Reverse(record.ended_at));
     List {
+        run,
         version: inner.version,
-        pending: pending.map(|record| Entry::new(record, now)).collect(),
-        recent: ended.into_iter().take(MOST_RECENT).map(|record| Entry::new(record, now)).collect(),
+        pending: pending.map(entry).collect(),
+        recent: ended.into_iter().take(MOST_RECENT).map(entry).collect(),
     }
+}
+
+/// A button that was pressed, and under which card of which run.
+struct Press {
+    run: String,
+    id: i64,
+    seen: String,
+    decision: Decision,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Decided {
+struct Sent {
+    run: String,
     id: String,
-    decision: Answer,
+    seen: String,
+    // A text, and not an enumeration: serde would take `{"approve":null}` for one, too.
+    decision: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Answer {
-    Approve,
-    Deny,
-}
-
-fn decide(context: &Context, request: &Request) -> Response {
-    if !request.is_json() {
-        return Response::text(415, "Content-Type must be application/json");
-    }
-    let Ok(decided) = serde_json::from_slice::<Decided>(&request.body) else {
-        return Response::text(400, "not a decision");
-    };
-    let Ok(id) = decided.id.parse() else {
-        return Response::text(400, "not an id");
-    };
-    let decision = match decided.decision {
-        Answer::Approve => Decision::Approve,
-        Answer::Deny => Decision::Deny,
-    };
-    match context.state.decide(id, decision) {
-        Ok(()) => Response::json(200, "{}"),
-        Err(error @ DecideError::NotFound) => Response::text(404, &error.to_string()),
-        Err(error) => Response::text(409, &error.to_string()),
+impl Press {
+    fn read(body: &[u8]) -> Option<Press> {
+        // serde would take an array for a struct, too.
+        let object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+        let sent: Sent = serde_json::from_slice(body).ok().filter(|_| object)?;
+        let id: i64 = sent.id.parse().ok()?;
+        let decision = match sent.decision.as_str() {
+            "approve" => Decision::Approve,
+            "deny" => Decision::Deny,
+            _ => return None,
+        };
+        // As the list wrote it: no sign, no zeros before it.
+        (id.to_string() == sent.id).then_some(Press { run: sent.run, id, seen: sent.seen, decision })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,9 +37,18 @@ pub(crate) struct Inner {
     people: HashMap<String, Person>,
     tokens: HashMap<String, Token>,
     brands: HashMap<String, bool>,
+    /// The keys of [`Inner::mark`], other ones in every run.
+    marks: RandomState,
     next_id: i64,
     /// When each transaction ends by itself, the next first. It may have ended otherwise by then.
     due: BinaryHeap<Reverse<(Instant, i64)>>,
+}
+
+/// Why a press on the page decided nothing.
+pub(crate) enum Pressed {
+    /// The page showed something else under this id.
+    SomethingElse,
+    Not(DecideError),
 }
 
 /// What came of a cancel.
@@ -59,6 +69,7 @@ impl State {
             people: HashMap::new(),
             tokens: HashMap::new(),
             brands: HashMap::from(brands),
+            marks: RandomState::new(),
             next_id: FIRST_ID,
             due: BinaryHeap::new(),
         };
@@ -200,6 +211,18 @@ impl State {
         Cancelled::Done
     }
 
+    /// A decision by somebody who saw the transaction under this mark.
+    pub(crate) fn press(&self, id: i64, seen: &str, decision: Decision) -> Result<(), Pressed> {
+        let inner = self.lock();
+        let record = inner.transactions.get(&id).ok_or(Pressed::Not(DecideError::NotFound))?;
+        if inner.mark(record) != seen {
+            return Err(Pressed::SomethingElse);
+        }
+        // What a mark stands for never changes, so that the lock may be let go.
+        drop(inner);
+        self.decide(id, decision).map_err(Pressed::Not)
+    }
+
     pub(crate) fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
         let mut inner = self.lock();
         let record = inner.transactions.get_mut(&id).ok_or(DecideError::NotFound)?;
@@ -224,6 +247,11 @@ impl State {
 }
 
 impl Inner {
+    /// Stands for everything that the page shows of a transaction.
+    pub(crate) fn mark(&self, record: &Record) -> String {
+        format!("{:016x}", self.marks.hash_one((record.id, &record.user, &record.asked)))
+    }
+
     fn settle(&mut self) {
         let now = Instant::now();
         while let Some(Reverse((at, id))) = self.due.peek().copied() {

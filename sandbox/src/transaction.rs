@@ -113,7 +113,7 @@ impl Transaction {
 }
 
 /// What start was asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Asked {
     pub(crate) template_id: i64,
     pub(crate) values: Option<String>,

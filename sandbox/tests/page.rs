@@ -27,8 +27,16 @@ fn list(sandbox: &Sandbox, query: &str) -> serde_json::Value {
     answer.json()
 }
 
-fn decision(id: i64, decision: &str) -> String {
-    format!(r#"{{"id":"{id}","decision":"{decision}"}}"#)
+/// The press of a button under a card that shows this request, if one does.
+fn decision(sandbox: &Sandbox, id: i64, decision: &str) -> String {
+    let shown = list(sandbox, "");
+    let mut cards = shown["pending"].as_array().unwrap().iter().chain(shown["recent"].as_array().unwrap());
+    let card = cards.find(|card| card["id"].as_str() == Some(&id.to_string()));
+    press(&shown["run"], &id.to_string(), card.map_or(&shown["run"], |card| &card["seen"]), decision)
+}
+
+fn press(run: &serde_json::Value, id: &str, seen: &serde_json::Value, decision: &str) -> String {
+    serde_json::json!({ "run": run, "id": id, "seen": seen, "decision": decision }).to_string()
 }
 
 fn decide(sandbox: &Sandbox, body: &str, headers: &[(&str, &str)]) -> u16 {
@@ -63,7 +71,12 @@ fn the_page_is_whole_and_locked_down() {
     assert_eq!(text.matches(&format!("nonce=\"{nonce}\"")).count(), 2);
     assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     assert!(!policy.contains("unsafe"));
-    assert!(!text.contains("__NONCE__") && !text.contains("innerHTML") && !text.contains(" onclick"));
+    assert!(
+        !text.contains("__NONCE__")
+            && !text.contains("__RUN__")
+            && !text.contains("innerHTML")
+            && !text.contains(" onclick")
+    );
     for outside in ["src=", "https://", "@import", "url("] {
         assert!(!text.contains(outside), "{outside}");
     }
@@ -94,8 +107,8 @@ fn the_list_shows_and_the_buttons_decide() {
         (Some("Pay?"), Some("42"), Some("ann"))
     );
     assert!(pending[1]["remaining_ms"].as_u64().unwrap() > 100_000);
-    assert_eq!(as_page(&sandbox, &decision(yes, "approve")), 200);
-    assert_eq!(as_page(&sandbox, &decision(no, "deny")), 200);
+    assert_eq!(as_page(&sandbox, &decision(&sandbox, yes, "approve")), 200);
+    assert_eq!(as_page(&sandbox, &decision(&sandbox, no, "deny")), 200);
     assert_eq!(status(&sandbox, "sandbox-phone#ann", yes), (1, 0));
     assert_eq!(status(&sandbox, "sandbox-phone#ann", no), (1, 1));
     let after = list(&sandbox, "");
@@ -103,24 +116,120 @@ fn the_list_shows_and_the_buttons_decide() {
         (after["recent"][0]["outcome"].as_str(), after["recent"][1]["outcome"].as_str()),
         (Some("denied"), Some("approved"))
     );
-    assert_eq!(as_page(&sandbox, &decision(yes, "deny")), 409);
-    assert_eq!(as_page(&sandbox, &decision(1, "deny")), 404);
+    assert_eq!(as_page(&sandbox, &decision(&sandbox, yes, "deny")), 409);
+    assert_eq!(as_page(&sandbox, &decision(&sandbox, 1, "deny")), 404);
+}
+
+#[test]
+fn a_decision_is_an_object_of_the_documented_shape() {
+    let sandbox = sandbox();
+    let id = start(&sandbox, "sandbox-phone");
+    let good = decision(&sandbox, id, "approve");
+    let (run, seen) = {
+        let shown = list(&sandbox, "");
+        (shown["run"].to_string(), shown["pending"][0]["seen"].to_string())
+    };
+    let all = |id: &str, decision: &str| {
+        format!(r#"{{"run":{run},"id":{id},"seen":{seen},"decision":{decision}}}"#)
+    };
+    let quoted = format!("\"{id}\"");
     for body in [
-        "",
-        "{}",
-        r#"{"id":5,"decision":"approve"}"#,
-        r#"{"id":"5","decision":"yes"}"#,
-        r#"{"id":"x","decision":"deny"}"#,
+        String::new(),
+        "{}".to_owned(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        format!(r#"["{id}","approve"]"#),
+        format!(r#"[{run},"{id}",{seen},"approve"]"#),
+        format!("[{good}]"),
+        format!("{good}{good}"),
+        format!("\u{feff}{good}"),
+        format!(r#"{{"id":"{id}","decision":"approve"}}"#),
+        format!(r#"{{"run":{run},"id":"{id}","decision":"approve"}}"#),
+        format!(r#"{{"id":"{id}","seen":{seen},"decision":"approve"}}"#),
+        all(&id.to_string(), "\"approve\""),
+        all(&format!("\"+{id}\""), "\"approve\""),
+        all(&format!("\"0{id}\""), "\"approve\""),
+        all("\"x\"", "\"approve\""),
+        all(&quoted, "\"yes\""),
+        all(&quoted, "\"Approve\""),
+        all(&quoted, r#"{"approve":null}"#),
+        all(&quoted, r#"["approve"]"#),
+        all(&quoted, "0"),
+        all(&quoted, "null"),
+        good.replace('}', ",\"more\":1}"),
+        good.replace('}', ",\"decision\":\"deny\"}"),
     ] {
-        assert_eq!(as_page(&sandbox, body), 400, "{body}");
+        assert_eq!(as_page(&sandbox, &body), 400, "{body}");
     }
+    assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
+    assert_eq!(as_page(&sandbox, &good), 200);
+}
+
+#[test]
+fn a_press_names_what_was_seen() {
+    let sandbox = sandbox();
+    let seen = start(&sandbox, "sandbox-phone#ann");
+    let other = start(&sandbox, "sandbox-phone#ann");
+    let shown = list(&sandbox, "");
+    let marks: Vec<_> =
+        shown["pending"].as_array().unwrap().iter().map(|card| card["seen"].clone()).collect();
+    assert_ne!(marks[0], marks[1], "two requests with the same text are two");
+    let swapped = press(&shown["run"], &other.to_string(), &marks[1], "approve");
+    assert_eq!(as_page(&sandbox, &swapped), 412);
+    let guessed = press(&shown["run"], &other.to_string(), &"0".into(), "approve");
+    assert_eq!(as_page(&sandbox, &guessed), 412);
+    let strange = press(&"0".repeat(32).into(), &other.to_string(), &marks[0], "approve");
+    assert_eq!(as_page(&sandbox, &strange), 412);
+    for id in [seen, other] {
+        assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
+    }
+    assert_eq!(as_page(&sandbox, &press(&shown["run"], &other.to_string(), &marks[0], "deny")), 200);
+}
+
+/// The page of one run stays open while the server is started again on the same port.
+#[test]
+fn a_card_of_an_earlier_run_decides_nothing() {
+    let first = sandbox();
+    let port = first.address().port();
+    let id = start(&first, "sandbox-phone#ann");
+    let (old, since) = (decision(&first, id, "approve"), list(&first, "")["version"].clone());
+    let old_run = list(&first, "")["run"].clone();
+    drop(first);
+
+    let second = Sandbox::start(Options { port, ..Options::default() }).unwrap();
+    assert_eq!(start(&second, "sandbox-phone#bob"), id, "ids begin again");
+    let host = host(&second);
+    let origin = format!("http://{host}");
+    let headers = [("Host", host.as_str()), ("Origin", &origin), ("Content-Type", "application/json")];
+    let answer = ask(&second, "POST /phone/api/decide", &headers, &old);
+    assert_eq!(answer.status, 412, "{}", answer.text());
+    assert!(answer.text().contains("another run of the sandbox"), "{}", answer.text());
+    assert_eq!(second.transaction(id).unwrap().status, Status::Pending);
+
+    // The open page learns of it at once, although its list is as new as this one's.
+    let begin = std::time::Instant::now();
+    let run = old_run.as_str().unwrap();
+    let shown = list(&second, &format!("?run={run}&since={since}"));
+    assert!(begin.elapsed() < std::time::Duration::from_secs(8), "it waited as for its own run's page");
+    assert_ne!(shown["run"], old_run);
+    assert_eq!(as_page(&second, &decision(&second, id, "deny")), 200);
+}
+
+#[test]
+fn the_page_knows_its_run() {
+    let sandbox = sandbox();
+    let text = ask(&sandbox, "GET /phone", &[("Host", &host(&sandbox))], "").text();
+    let run = list(&sandbox, "")["run"].as_str().unwrap().to_owned();
+    assert_eq!(run.len(), 32);
+    assert!(text.contains(&format!("data-run=\"{run}\"")));
 }
 
 #[test]
 fn the_list_waits_for_something_new() {
     let sandbox = sandbox();
     let version = list(&sandbox, "")["version"].as_u64().unwrap();
-    let wait = |version: u64| list(&sandbox, &format!("?since={version}"));
+    let run = list(&sandbox, "")["run"].as_str().unwrap().to_owned();
+    let wait = |version: u64| list(&sandbox, &format!("?run={run}&since={version}"));
     let (id, shown) = thread::scope(|scope| {
         let waiting = scope.spawn(|| wait(version));
         (start(&sandbox, "sandbox-phone"), waiting.join().unwrap())
@@ -141,7 +250,7 @@ fn no_page_elsewhere_can_look_or_approve() {
     let id = start(&sandbox, "sandbox-phone");
     let own = host(&sandbox);
     let port = sandbox.address().port();
-    let body = decision(id, "approve");
+    let body = decision(&sandbox, id, "approve");
     let json = ("Content-Type", "application/json");
     let own_origin = format!("http://{own}");
     let (local, local_origin) = (format!("localhost:{port}"), format!("http://localhost:{port}"));
@@ -161,6 +270,23 @@ fn no_page_elsewhere_can_look_or_approve() {
         &[("Host", &own), ("Origin", &own_origin), ("Origin", "http://evil.example"), json],
         &[("Host", &own), ("Origin", &own_origin), ("Sec-Fetch-Site", "cross-site"), json],
         &[("Host", &own), ("Origin", &own_origin), ("Sec-Fetch-Site", "same-site"), json],
+        // Two of one kind: whoever stood between might have looked at the other one.
+        &[
+            ("Host", &own),
+            ("Origin", &own_origin),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Sec-Fetch-Site", "cross-site"),
+            json,
+        ],
+        &[
+            ("Host", &own),
+            ("Origin", &own_origin),
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Sec-Fetch-Site", "same-origin"),
+            json,
+        ],
+        &[("Host", &own), ("Origin", &own_origin), ("Sec-Fetch-Site", "same-origin, cross-site"), json],
+        &[("Host", &own), ("Origin", &own_origin), ("Origin", &own_origin), json],
     ];
     for headers in refused {
         assert_eq!(decide(&sandbox, &body, headers), 403, "{headers:?}");
@@ -185,6 +311,13 @@ fn no_page_elsewhere_can_look_or_approve() {
         let foreign = get(&[("Host", &own), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors")]);
         assert_eq!(foreign.status, 403);
         assert_eq!(foreign.header("access-control-allow-origin"), None);
+        let link = [("Host", own.as_str()), ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")];
+        assert_eq!(get(&link).status, 200);
+        let two_modes = [link[0], link[1], link[2], ("Sec-Fetch-Mode", "no-cors")];
+        assert_eq!(get(&two_modes).status, 403);
+        let two_sites = [link[0], ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "cross-site")];
+        assert_eq!(get(&two_sites).status, 403);
+        assert_eq!(get(&[("Host", &own), ("Host", &own)]).status, 400);
     }
     assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
     assert_eq!(decide(&sandbox, &body, &[("Host", &local), ("Origin", &local_origin), json]), 200);
@@ -213,9 +346,53 @@ fn in_a_network_the_address_holds_a_secret() {
     let id = start(&sandbox, "sandbox-phone");
     let origin = format!("http://{host}");
     let headers = [("Host", host.as_str()), ("Origin", &origin), ("Content-Type", "application/json")];
-    let body = decision(id, "approve");
+    let shown = ask(&sandbox, &format!("GET /phone/{secret}/api/requests"), &[("Host", &host)], "").json();
+    let body = press(&shown["run"], &id.to_string(), &shown["pending"][0]["seen"], "approve");
     assert_eq!(ask(&sandbox, "POST /phone/api/decide", &headers, &body).status, 404);
     assert_eq!(ask(&sandbox, &format!("POST /phone/{secret}/api/decide"), &headers, &body).status, 200);
     let other = Sandbox::start(Options { lan: true, ..Options::default() }).unwrap();
     assert!(!other.phone_url().ends_with(&secret), "each run has its own");
+}
+
+/// Ends the program with the test, however it ends.
+struct Browser(std::process::Child);
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The page's own script: what it sends is taken, and after a restart it loads itself again.
+#[test]
+fn the_script_presses_and_reloads() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+
+    let first = sandbox();
+    let port = first.address().port();
+    let id = start(&first, "sandbox-phone#ann");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page.js");
+    let mut command = Command::new("node");
+    command.arg(script).arg(first.phone_url()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(child) = command.spawn() else {
+        eprintln!("skipped: no node");
+        return;
+    };
+    let mut browser = Browser(child);
+    let mut said = BufReader::new(browser.0.stdout.take().unwrap()).lines();
+    match said.next().expect("node ended").unwrap().as_str() {
+        "skipped" => return eprintln!("skipped: this node is too old"),
+        said => assert_eq!(said, "card"),
+    }
+    browser.0.stdin.as_mut().unwrap().write_all(b"press\n").unwrap();
+    wait_for_end(&first, id);
+    assert!(first.transaction(id).unwrap().is_approved());
+    drop(first);
+
+    let second = Sandbox::start(Options { port, ..Options::default() }).unwrap();
+    let id = start(&second, "sandbox-phone#bob");
+    assert_eq!(said.next().expect("node ended").unwrap(), "reload");
+    assert_eq!(second.transaction(id).unwrap().status, Status::Pending);
 }
