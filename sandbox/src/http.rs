@@ -12,8 +12,6 @@ use crate::wire::Connection;
 const MOST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 100;
 const MOST_BODY: usize = 1024 * 1024;
-/// From its first byte to its last.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -71,6 +69,15 @@ fn bad<T>(status: u16, why: &'static str) -> Result<T, NoRequest> {
     Err(NoRequest::Bad(status, why))
 }
 
+/// How long a client may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    /// Until the first byte.
+    pub(crate) idle: Duration,
+    /// From the first byte of a request, or of TLS' handshake, to its last.
+    pub(crate) request: Duration,
+}
+
 /// Reads requests off one connection; what came too early waits in the buffer.
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -78,12 +85,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// The next request. `idle` is how long its first byte may take.
-    pub(crate) fn next(&mut self, connection: &mut Connection, idle: Duration) -> Result<Request, NoRequest> {
+    /// The next request.
+    pub(crate) fn next(&mut self, connection: &mut Connection, times: Times) -> Result<Request, NoRequest> {
         if self.buffer.is_empty() {
-            self.fill(connection, Instant::now() + idle)?;
+            self.fill(connection, Instant::now() + times.idle)?;
         }
-        let deadline = Instant::now() + REQUEST_TIME;
+        let deadline = Instant::now() + times.request;
         let mut request = loop {
             if let Some((request, length)) = parse_head(&self.buffer)? {
                 self.buffer.drain(..length);

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::http::Times;
 use crate::journal::LoggedRequest;
 use crate::phone::Page;
 use crate::route::Context;
@@ -27,6 +28,8 @@ pub struct Options {
     pub life: Duration,
     /// How long a connection may be idle.
     pub idle_timeout: Duration,
+    /// How long a request, or TLS' handshake, may take from its first byte to its last.
+    pub request_timeout: Duration,
     /// Capillary's codes under the HTTP status as well (404, 401, else 400), not only under 200.
     pub capillary_http_status: bool,
 }
@@ -39,6 +42,7 @@ impl Default for Options {
             lan: false,
             life: Duration::from_secs(120),
             idle_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(30),
             capillary_http_status: false,
         }
     }
@@ -80,7 +84,8 @@ impl Sandbox {
             Some(tls) => (Some(tls.config), Some(tls.ca_pem)),
             None => (None, None),
         };
-        let server = Server::start(listener, Arc::clone(&context), config, options.idle_timeout)?;
+        let times = Times { idle: options.idle_timeout, request: options.request_timeout };
+        let server = Server::start(listener, Arc::clone(&context), config, times)?;
         Ok(Sandbox { context, server, address, provider_url, phone_url, ca_pem })
     }
 

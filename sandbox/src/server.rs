@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use crate::deliver::{Delivery, Next};
-use crate::http::{NoRequest, Reader, Request, Response};
+use crate::http::{NoRequest, Reader, Request, Response, Times};
 use crate::route::{self, Context, Reply};
 use crate::wire::Connection;
 
@@ -26,7 +26,7 @@ pub(crate) struct Server {
 struct Shared {
     context: Arc<Context>,
     tls: Option<Arc<ServerConfig>>,
-    idle: Duration,
+    times: Times,
     open: Mutex<Open>,
 }
 
@@ -44,10 +44,10 @@ impl Server {
         listener: TcpListener,
         context: Arc<Context>,
         tls: Option<Arc<ServerConfig>>,
-        idle: Duration,
+        times: Times,
     ) -> io::Result<Server> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { context, tls, idle, open: Mutex::default() });
+        let shared = Arc::new(Shared { context, tls, times, open: Mutex::default() });
         let inside = Arc::clone(&shared);
         let acceptor =
             thread::Builder::new().name("mfa-sandbox".to_owned()).spawn(move || inside.accept(&listener))?;
@@ -159,9 +159,12 @@ impl Shared {
         let Ok(mut connection) = Connection::new(socket, self.tls.clone()) else {
             return;
         };
+        if connection.shake_hands(self.times.idle, self.times.request).is_err() {
+            return self.close(connection, Next::ClosePolitely);
+        }
         let mut reader = Reader::default();
         let next = loop {
-            let (reply, keep) = match reader.next(&mut connection, self.idle) {
+            let (reply, keep) = match reader.next(&mut connection, self.times) {
                 Ok(request) => (self.reply(&request, local, number), request.keep_alive),
                 Err(NoRequest::Gone) => break Next::ClosePolitely,
                 Err(NoRequest::Bad(status, why)) => (Response::text(status, why).into(), false),
@@ -172,6 +175,10 @@ impl Shared {
                 Err(_) => break Next::CloseRudely,
             }
         };
+        self.close(connection, next);
+    }
+
+    fn close(&self, connection: Connection, next: Next) {
         // Nobody is to be waited for when the whole sandbox stops.
         if next == Next::CloseRudely || self.open().closed {
             return connection.close_rudely();

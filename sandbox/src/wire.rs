@@ -8,11 +8,21 @@ use std::time::{Duration, Instant};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// A shared socket: the server keeps the other reference, to shut it down from outside.
-pub(crate) struct Socket(Arc<TcpStream>);
+pub(crate) struct Socket {
+    stream: Arc<TcpStream>,
+    /// Reading ends here, however often it is asked to: TLS reads many times for one record or handshake,
+    /// and a byte now and then must not keep it going.
+    deadline: Instant,
+}
 
 impl Read for Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buf)
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        (&*self.stream).read(buf)
     }
 }
 
@@ -20,11 +30,11 @@ impl Read for Socket {
 // would die of it.
 impl Write for Socket {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(buf)
+        (&*self.stream).write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        (&*self.0).flush()
+        (&*self.stream).flush()
     }
 }
 
@@ -42,31 +52,54 @@ impl Connection {
     pub(crate) fn new(socket: Arc<TcpStream>, tls: Option<Arc<ServerConfig>>) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        // Whoever reads sets a deadline first.
+        let socket = Socket { stream: socket, deadline: Instant::now() };
         let Some(config) = tls else {
-            return Ok(Connection::Plain(Socket(socket)));
+            return Ok(Connection::Plain(socket));
         };
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
-        Ok(Connection::Tls(Box::new(StreamOwned::new(session, Socket(socket)))))
+        Ok(Connection::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 
     fn socket(&self) -> &TcpStream {
         match self {
-            Connection::Plain(socket) => &socket.0,
-            Connection::Tls(stream) => &stream.sock.0,
+            Connection::Plain(socket) => &socket.stream,
+            Connection::Tls(stream) => &stream.sock.stream,
         }
+    }
+
+    /// TLS' handshake, cut off as a request is: `idle` until its first byte, and `time` from there to its
+    /// last.
+    pub(crate) fn shake_hands(&mut self, idle: Duration, time: Duration) -> io::Result<()> {
+        let Connection::Tls(stream) = self else {
+            return Ok(());
+        };
+        let StreamOwned { conn, sock } = &mut **stream;
+        sock.stream.set_read_timeout(Some(idle))?;
+        while let Err(error) = sock.stream.peek(&mut [0]) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        sock.deadline = Instant::now() + time;
+        while conn.is_handshaking() {
+            conn.complete_io(sock)?;
+        }
+        Ok(())
     }
 
     /// Reads at least a byte before the deadline; 0 is the end.
     pub(crate) fn read_before(&mut self, buf: &mut [u8], deadline: Instant) -> io::Result<usize> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            self.socket().set_read_timeout(Some(left))?;
             let got = match self {
-                Connection::Plain(socket) => socket.read(buf),
-                Connection::Tls(stream) => stream.read(buf),
+                Connection::Plain(socket) => {
+                    socket.deadline = deadline;
+                    socket.read(buf)
+                }
+                Connection::Tls(stream) => {
+                    stream.sock.deadline = deadline;
+                    stream.read(buf)
+                }
             };
             match got {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

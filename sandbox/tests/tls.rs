@@ -7,8 +7,10 @@ use mfa_sandbox::{Options, Sandbox};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
@@ -52,7 +54,7 @@ fn another_run_or_another_name_is_not_trusted() {
     for (pem, name) in [(other.ca_pem(), "127.0.0.1"), (sandbox.ca_pem(), "example.org")] {
         let mut client = client(&sandbox, pem.unwrap(), name);
         let request = b"POST / HTTP/1.1\r\nHost: x\r\n\r\n";
-        assert!(std::io::Write::write_all(&mut client.stream, request).is_err());
+        assert!(client.stream.write_all(request).is_err());
     }
     assert_eq!(sandbox.request_count(), 0);
 }
@@ -81,4 +83,62 @@ fn the_wire_breaks_over_tls_too() {
 #[test]
 fn without_tls_there_is_no_authority() {
     assert_eq!(sandbox().ca_pem(), None);
+}
+
+/// Sends so many bytes with a pause after each, until the server has closed; how long that took. `None`: it
+/// took them all.
+fn drip(stream: &mut TcpStream, mut bytes: impl Iterator<Item = u8>) -> Option<Duration> {
+    let begin = Instant::now();
+    stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    loop {
+        if stream.write_all(&[bytes.next()?]).is_err() {
+            return Some(begin.elapsed());
+        }
+        match stream.read(&mut [0; 4096]) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return Some(begin.elapsed()),
+        }
+    }
+}
+
+fn impatient(tls: bool) -> Sandbox {
+    let limit = Duration::from_millis(250);
+    let options = Options { tls, idle_timeout: limit, request_timeout: limit, ..Options::default() };
+    Sandbox::start(options).unwrap()
+}
+
+/// A byte every 10 ms, for 20 s at least.
+const DROPS: usize = 2000;
+
+#[test]
+fn what_drips_is_cut_off() {
+    // A request: a header without end.
+    let plain = impatient(false);
+    let mut stream = TcpStream::connect(plain.address()).unwrap();
+    let head = b"POST / HTTP/1.1\r\nHost: ".iter().copied().chain(std::iter::repeat(b'x'));
+    assert!(drip(&mut stream, head.take(DROPS)).is_some(), "a request");
+
+    // A handshake: a record of 16 KiB.
+    let secure = impatient(true);
+    let mut stream = TcpStream::connect(secure.address()).unwrap();
+    let hello = [0x16, 3, 1, 0x40, 0].into_iter().chain(std::iter::repeat(0));
+    assert!(drip(&mut stream, hello.take(DROPS)).is_some(), "a handshake");
+
+    // A record after the handshake, which would hold the first byte of a request.
+    let mut client = client(&secure, secure.ca_pem().unwrap(), "localhost");
+    while client.stream.conn.is_handshaking() {
+        client.stream.conn.complete_io(&mut client.stream.sock).unwrap();
+    }
+    let record = [0x17, 3, 3, 0x40, 0].into_iter().chain(std::iter::repeat(0));
+    assert!(drip(&mut client.stream.sock, record.take(DROPS)).is_some(), "a record");
+    eventually("all are closed", || plain.open_connections() + secure.open_connections() == 0);
+}
+
+#[test]
+fn a_handshake_that_never_begins_is_an_idle_connection() {
+    let secure = impatient(true);
+    let _silent = TcpStream::connect(secure.address()).unwrap();
+    eventually("it is accepted", || secure.connection_count() == 1);
+    eventually("it is closed", || secure.open_connections() == 0);
 }
