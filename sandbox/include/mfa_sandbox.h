@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 /* Every member, in order: no warning in C99 nor in C++17. */
-#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0 }
+#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0, 0 }
 
 #define MFA_SANDBOX_TRANSACTION_INFO_INIT \
     { sizeof(mfa_sandbox_transaction_info), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, {0} }
@@ -48,6 +48,10 @@
 // Option flag: Capillary's codes under the HTTP status as well.
 #define MFA_SANDBOX_CAPILLARY_HTTP_STATUS 4
 
+// Option flag: refuse what the provider's own clients send beside its documentation: for a client's own
+// tests. Without it that is taken, and the answer's header `Sandbox-Unusual` says what it was.
+#define MFA_SANDBOX_STRICT 8
+
 // Decision: completed, complete result 0.
 #define MFA_SANDBOX_APPROVE 1
 
@@ -70,7 +74,7 @@ typedef struct mfa_sandbox mfa_sandbox;
 typedef struct mfa_sandbox_options {
   // `sizeof(mfa_sandbox_options)`.
   uint32_t struct_size;
-  // `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`.
+  // `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`.
   uint32_t flags;
   // 0: any free one.
   uint32_t port;
@@ -80,6 +84,9 @@ typedef struct mfa_sandbox_options {
   uint32_t idle_timeout_ms;
   // 0.
   uint32_t reserved;
+  // The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: 4,294,967,297, so that a
+  // client that keeps ids in 32 bits is found out.
+  int64_t first_id;
 } mfa_sandbox_options;
 
 // A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
@@ -103,7 +110,7 @@ typedef struct mfa_sandbox_transaction_info {
   char user[128];
   // Template 4: the text shown to the person.
   char question[1024];
-  // As sent: a string that holds JSON.
+  // As sent: a string that holds JSON. An object in its place: its text.
   char values[2048];
   // The control code, as sent.
   char code[64];

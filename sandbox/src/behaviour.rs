@@ -222,7 +222,8 @@ pub(crate) struct Part {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Behaviour {
     pub(crate) parts: Vec<Part>,
-    pub(crate) person: String,
+    /// Behind `#`. Without one, the token is a person of its own.
+    pub(crate) person: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -546,11 +547,11 @@ impl Behaviour {
     pub(crate) fn parse(spec: &str) -> Result<Behaviour, BehaviourError> {
         let (parts, person) = match spec.split_once('#') {
             Some((_, "")) => return Err(BehaviourError("no name behind '#'".to_owned())),
-            Some((parts, person)) => (parts, person),
-            None => (spec, spec),
+            Some((parts, person)) => (parts, Some(person.to_owned())),
+            None => (spec, None),
         };
         let parts = parts.split('+').map(part).collect::<Result<Vec<_>, _>>()?;
-        Ok(Behaviour { parts, person: person.to_owned() })
+        Ok(Behaviour { parts, person })
     }
 }
 
@@ -628,12 +629,12 @@ mod tests {
     #[test]
     fn every_part_of_the_grammar() {
         let parsed = Behaviour::parse("refuse--8*2@start,status+approve-after-5#ann").unwrap();
-        assert_eq!(parsed.person, "ann");
+        assert_eq!(parsed.person.as_deref(), Some("ann"));
         assert_eq!(parsed.parts[0].effect, Effect::Instead(Instead::Refuse(-8)));
         assert_eq!(parsed.parts[0].times, Some(2));
         assert!(parsed.parts[0].endpoints.contains(Endpoint::Status));
         assert!(!parsed.parts[0].endpoints.contains(Endpoint::Cancel));
-        assert_eq!(Behaviour::parse("approve").unwrap().person, "approve");
+        assert_eq!(Behaviour::parse("approve").unwrap().person, None);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub const MFA_SANDBOX_TLS: u32 = 1;
 pub const MFA_SANDBOX_LAN: u32 = 2;
 /// Option flag: Capillary's codes under the HTTP status as well.
 pub const MFA_SANDBOX_CAPILLARY_HTTP_STATUS: u32 = 4;
+/// Option flag: refuse what the provider's own clients send beside its documentation: for a client's own
+/// tests. Without it that is taken, and the answer's header `Sandbox-Unusual` says what it was.
+pub const MFA_SANDBOX_STRICT: u32 = 8;
 
 /// Decision: completed, complete result 0.
 pub const MFA_SANDBOX_APPROVE: i32 = 1;
@@ -42,7 +45,8 @@ pub const MFA_SANDBOX_FAIL: i32 = 4;
 /// Decision: status 2, before its life is over.
 pub const MFA_SANDBOX_EXPIRE: i32 = 5;
 
-const ALL_FLAGS: u32 = MFA_SANDBOX_TLS | MFA_SANDBOX_LAN | MFA_SANDBOX_CAPILLARY_HTTP_STATUS;
+const ALL_FLAGS: u32 =
+    MFA_SANDBOX_TLS | MFA_SANDBOX_LAN | MFA_SANDBOX_CAPILLARY_HTTP_STATUS | MFA_SANDBOX_STRICT;
 
 /// A running sandbox. Safe to use from any number of threads at once, except to free it.
 pub struct mfa_sandbox {
@@ -58,7 +62,7 @@ pub struct mfa_sandbox {
 pub struct mfa_sandbox_options {
     /// `sizeof(mfa_sandbox_options)`.
     pub struct_size: u32,
-    /// `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`.
+    /// `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`.
     pub flags: u32,
     /// 0: any free one.
     pub port: u32,
@@ -68,6 +72,9 @@ pub struct mfa_sandbox_options {
     pub idle_timeout_ms: u32,
     /// 0.
     pub reserved: u32,
+    /// The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: 4,294,967,297, so that a
+    /// client that keeps ids in 32 bits is found out.
+    pub first_id: i64,
 }
 
 /// A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
@@ -93,7 +100,7 @@ pub struct mfa_sandbox_transaction_info {
     pub user: [c_char; 128],
     /// Template 4: the text shown to the person.
     pub question: [c_char; 1024],
-    /// As sent: a string that holds JSON.
+    /// As sent: a string that holds JSON. An object in its place: its text.
     pub values: [c_char; 2048],
     /// The control code, as sent.
     pub code: [c_char; 64],
@@ -110,7 +117,10 @@ const LEAST_OPTIONS: usize = 24;
 const LEAST_INFO: usize = 3744;
 const MOST_STRUCT: usize = 4096;
 
-const _: () = assert!(size_of::<mfa_sandbox_options>() == LEAST_OPTIONS);
+const OPTIONS: usize = size_of::<mfa_sandbox_options>();
+
+const _: () = assert!(OPTIONS == 32);
+const _: () = assert!(std::mem::offset_of!(mfa_sandbox_options, first_id) == LEAST_OPTIONS);
 const _: () = assert!(size_of::<mfa_sandbox_transaction_info>() == LEAST_INFO);
 
 /// Runs `work`; a panic becomes `fallback` instead of crossing into C.
@@ -174,11 +184,15 @@ unsafe fn read_options(options: *const mfa_sandbox_options) -> Option<Options> {
     }
     // SAFETY: the caller vouches for `size` bytes.
     let bytes = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
-    if bytes[LEAST_OPTIONS..].iter().any(|byte| *byte != 0) {
+    let (known, unknown) = bytes.split_at(size.min(OPTIONS));
+    if unknown.iter().any(|byte| *byte != 0) {
         return None;
     }
-    // SAFETY: at least this many bytes are there, and every bit pattern is valid for integers.
-    to_options(&unsafe { ptr::read_unaligned(options) })
+    // What an older caller does not know is zero.
+    let mut whole = [0; OPTIONS];
+    whole[..known.len()].copy_from_slice(known);
+    // SAFETY: as many bytes as the struct has, and every bit pattern is valid for integers.
+    to_options(&unsafe { ptr::read_unaligned(whole.as_ptr().cast::<mfa_sandbox_options>()) })
 }
 
 fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
@@ -190,6 +204,7 @@ fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
         tls: given.flags & MFA_SANDBOX_TLS != 0,
         lan: given.flags & MFA_SANDBOX_LAN != 0,
         capillary_http_status: given.flags & MFA_SANDBOX_CAPILLARY_HTTP_STATUS != 0,
+        strict: given.flags & MFA_SANDBOX_STRICT != 0,
         ..Options::default()
     };
     if given.life_ms != 0 {
@@ -197,6 +212,9 @@ fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
     }
     if given.idle_timeout_ms != 0 {
         options.idle_timeout = milliseconds(given.idle_timeout_ms);
+    }
+    if given.first_id != 0 {
+        options.first_id = given.first_id;
     }
     Some(options)
 }

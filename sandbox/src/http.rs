@@ -44,10 +44,14 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
-    /// `application/json`, with or without a character set.
-    pub(crate) fn is_json(&self) -> bool {
+    /// The media type in small letters, without a character set; empty if there is none, or more than one.
+    pub(crate) fn kind(&self) -> String {
         let kind = self.only("content-type").unwrap_or("").split(';').next().unwrap_or("");
-        kind.trim().eq_ignore_ascii_case("application/json")
+        kind.trim().to_ascii_lowercase()
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.kind() == "application/json"
     }
 }
 

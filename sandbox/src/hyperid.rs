@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::{Map, Value};
+use serde_json::value::{Map, RawValue, Value};
 
 use crate::behaviour::Endpoint;
 use crate::body::Node;
@@ -12,9 +12,12 @@ use crate::route::{Context, Reply};
 use crate::state::Cancelled;
 use crate::token::{Caller, Standing};
 use crate::transaction::{Asked, Status};
+use crate::unusual::Unusual;
 
-/// The templates whose screens are known.
+/// The templates whose screens are documented.
 const TEMPLATES: [i64; 4] = [2, 3, 4, 15];
+/// All whose numbers are known; the others from the provider's demo of 2023.
+const KNOWN: std::ops::RangeInclusive<i64> = 1..=15;
 const QUESTION: i64 = 4;
 
 /// Why a call is refused.
@@ -59,13 +62,22 @@ pub(crate) fn refused(result: i64) -> Node {
 }
 
 /// A refusal, and for the person at the keyboard a word why; it goes into a header, not into the answer.
-type Outcome = Result<Node, (Refusal, String)>;
+type Outcome<T = Node> = Result<T, (Refusal, String)>;
 
-fn no<T>(refusal: Refusal, why: impl Into<String>) -> Result<T, (Refusal, String)> {
+fn no<T>(refusal: Refusal, why: impl Into<String>) -> Outcome<T> {
     Err((refusal, why.into()))
 }
 
-pub(crate) fn answer(context: &Context, endpoint: Endpoint, request: &Request) -> Reply {
+fn invalid<T>(why: &str) -> Outcome<T> {
+    no(Refusal::InvalidParameters, why)
+}
+
+pub(crate) fn answer(
+    context: &Context,
+    endpoint: Endpoint,
+    request: &Request,
+    unusual: &mut Unusual,
+) -> Reply {
     let caller = match bearer(request) {
         Some(token) => context.state.caller(token, endpoint),
         None => Caller::stranger(),
@@ -73,7 +85,7 @@ pub(crate) fn answer(context: &Context, endpoint: Endpoint, request: &Request) -
     if let Some(instead) = caller.instead {
         return faults::instead(context, endpoint, request, &caller, instead);
     }
-    let (body, why) = match carry_out(context, endpoint, request, &caller) {
+    let (body, why) = match carry_out(context, endpoint, request, &caller, unusual) {
         Ok(body) => (body, None),
         Err((refusal, why)) => (refused(number(endpoint, refusal)), Some(why)),
     };
@@ -95,7 +107,13 @@ fn echo(body: Node, request: &Request) -> Node {
     }
 }
 
-fn carry_out(context: &Context, endpoint: Endpoint, request: &Request, caller: &Caller) -> Outcome {
+fn carry_out(
+    context: &Context,
+    endpoint: Endpoint,
+    request: &Request,
+    caller: &Caller,
+    unusual: &mut Unusual,
+) -> Outcome {
     match caller.standing {
         Standing::Good => {}
         Standing::Invalid => {
@@ -104,20 +122,25 @@ fn carry_out(context: &Context, endpoint: Endpoint, request: &Request, caller: &
         Standing::Expired => return no(Refusal::TokenExpired, "the token has expired"),
         Standing::NoScope => return no(Refusal::AccessDenied, "the token lacks the scope"),
     }
+    let body = &request.body;
     match endpoint {
-        Endpoint::Availability => availability(parse(&request.body)?, caller),
-        Endpoint::Types => types(parse(&request.body)?, caller),
-        Endpoint::Start => start(context, parse(&request.body)?, caller),
-        Endpoint::Status => status(context, parse(&request.body)?, caller),
-        Endpoint::Cancel => cancel(context, parse(&request.body)?, caller),
-        Endpoint::Registered => no(Refusal::InvalidParameters, "not a call of HyperID"),
+        Endpoint::Availability if body.is_empty() && unusual.allow("an empty body") => {
+            availability(NothingAsked::default(), caller)
+        }
+        Endpoint::Availability => availability(parse(body)?, caller),
+        Endpoint::Types => types(parse(body)?, caller),
+        Endpoint::Start => start(context, parse(body)?, caller, unusual),
+        Endpoint::Status => status(context, id(&parse(body)?, unusual)?, caller),
+        Endpoint::Cancel => cancel(context, id(&parse(body)?, unusual)?, caller),
+        Endpoint::Registered => invalid("not a call of HyperID"),
     }
 }
 
 // The bodies: unknown members, repeated ones and wrong types are all "invalid parameters". A more lenient
-// server might ignore them; a strict one finds the client's mistakes.
+// server might ignore them; a strict one finds the client's mistakes. What the provider's own clients get
+// wrong is let pass by `Unusual`.
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NothingAsked {
     #[serde(rename = "request_id", default)]
@@ -127,7 +150,7 @@ struct NothingAsked {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IdAsked {
-    transaction_id: i64,
+    transaction_id: Box<RawValue>,
     #[serde(rename = "request_id", default)]
     _request_id: Option<i64>,
 }
@@ -137,7 +160,7 @@ struct IdAsked {
 struct StartAsked {
     template_id: i64,
     #[serde(default, deserialize_with = "present")]
-    values: Option<String>,
+    values: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "present")]
     code: Option<String>,
     #[serde(default, deserialize_with = "present")]
@@ -151,17 +174,35 @@ struct StartAsked {
 }
 
 /// Optional means that it may be left out, not that it may be null.
-fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(from).map(Some)
+fn present<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, (Refusal, String)> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Outcome<T> {
     // serde would take an array for a struct, too.
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     if first != Some(&b'{') {
-        return no(Refusal::InvalidParameters, "the body is not a JSON object");
+        return invalid("the body is not a JSON object");
     }
     serde_json::from_slice(body).map_err(|error| (Refusal::InvalidParameters, error.to_string()))
+}
+
+/// A number of 64 bits; PHP's client sends it as a text of digits.
+fn id(asked: &IdAsked, unusual: &mut Unusual) -> Outcome<i64> {
+    let json = asked.transaction_id.get();
+    if let Ok(number) = serde_json::from_str(json) {
+        return Ok(number);
+    }
+    let text: String = serde_json::from_str(json).unwrap_or_default();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits && unusual.allow("transaction_id as a text") => Ok(number),
+        _ => invalid("transaction_id must be an integer of 64 bits"),
+    }
 }
 
 fn success() -> Node {
@@ -177,11 +218,18 @@ fn types(_: NothingAsked, caller: &Caller) -> Outcome {
     Ok(success().with("auth_types", format!("[{}]", list.join(","))))
 }
 
-fn start(context: &Context, asked: StartAsked, caller: &Caller) -> Outcome {
-    if !TEMPLATES.contains(&asked.template_id) {
+fn start(context: &Context, asked: StartAsked, caller: &Caller, unusual: &mut Unusual) -> Outcome {
+    let template = asked.template_id;
+    let known = TEMPLATES.contains(&template)
+        || (KNOWN.contains(&template) && unusual.allow("a template of the 2023 demo"));
+    if !known {
         return no(Refusal::TemplateNotFound, "no such template");
     }
-    let question = check_values(asked.template_id, asked.values.as_deref())?;
+    let (values, question) = match &asked.values {
+        Some(values) => read_values(template, values.get(), unusual)?,
+        None if template == QUESTION => return invalid("template 4 needs values"),
+        None => (None, None),
+    };
     if !caller.profile.app_linked {
         return no(Refusal::DeviceNotFound, "the person has not linked the app");
     }
@@ -194,8 +242,8 @@ fn start(context: &Context, asked: StartAsked, caller: &Caller) -> Outcome {
     let id = context.state.start(
         caller,
         Asked {
-            template_id: asked.template_id,
-            values: asked.values,
+            template_id: template,
+            values,
             question,
             code: asked.code,
             device_id: asked.device_id,
@@ -206,31 +254,56 @@ fn start(context: &Context, asked: StartAsked, caller: &Caller) -> Outcome {
     Ok(success().with("transaction_id", id))
 }
 
-/// `values` must be a string that holds a JSON object; template 4's must be a question, which is returned.
-fn check_values(template: i64, values: Option<&str>) -> Result<Option<String>, (Refusal, String)> {
-    let invalid = |why: &str| (Refusal::InvalidParameters, why.to_owned());
-    let Some(text) = values else {
-        return if template == QUESTION { Err(invalid("template 4 needs values")) } else { Ok(None) };
+/// `values` as a text, and what template 4 asks.
+///
+/// Documented is a string that holds a JSON object. PHP's client sends the object itself, Android's the bare
+/// question, and the documentation's own sample an empty string.
+fn read_values(
+    template: i64,
+    json: &str,
+    unusual: &mut Unusual,
+) -> Outcome<(Option<String>, Option<String>)> {
+    let text = match serde_json::from_str::<String>(json) {
+        Ok(text) => text,
+        Err(_) if json.starts_with('{') && unusual.allow("values as an object") => json.to_owned(),
+        Err(_) => return invalid("values must be a string that holds a JSON object"),
     };
-    let decoded: Map<String, Value> =
-        serde_json::from_str(text).map_err(|_| invalid("values does not hold a JSON object"))?;
-    if template != QUESTION {
-        return Ok(None);
+    if let Ok(decoded) = serde_json::from_str::<Map<String, Value>>(&text) {
+        let question = if template == QUESTION { Some(question(&decoded)?) } else { None };
+        return Ok((Some(text), question));
     }
-    if decoded.get("version").and_then(Value::as_i64) != Some(1) {
-        return Err(invalid("template 4 needs version 1"));
+    let told = match text.trim_start() {
+        "" if template != QUESTION => unusual.allow("an empty text as values"),
+        // JSON that was cut or misspelt is no question.
+        bare if template == QUESTION && !bare.is_empty() && !bare.starts_with('{') => {
+            unusual.allow("the bare question as values")
+        }
+        _ => false,
+    };
+    if !told {
+        return invalid("values does not hold a JSON object");
     }
-    let action = decoded.get("action").and_then(Value::as_object);
-    let action = action.ok_or_else(|| invalid("template 4 needs an action"))?;
-    if action.get("type").and_then(Value::as_str) != Some("question") {
-        return Err(invalid("template 4's action must be a question"));
-    }
-    let info = action.get("action_info").and_then(Value::as_str);
-    info.map(|text| Some(text.to_owned())).ok_or_else(|| invalid("template 4's action_info must be a string"))
+    let question = (template == QUESTION).then(|| text.clone());
+    Ok((Some(text), question))
 }
 
-fn status(context: &Context, asked: IdAsked, caller: &Caller) -> Outcome {
-    let id = asked.transaction_id;
+fn question(decoded: &Map<String, Value>) -> Outcome<String> {
+    if decoded.get("version").and_then(Value::as_i64) != Some(1) {
+        return invalid("template 4 needs version 1");
+    }
+    let Some(action) = decoded.get("action").and_then(Value::as_object) else {
+        return invalid("template 4 needs an action");
+    };
+    if action.get("type").and_then(Value::as_str) != Some("question") {
+        return invalid("template 4's action must be a question");
+    }
+    match action.get("action_info").and_then(Value::as_str) {
+        Some(text) => Ok(text.to_owned()),
+        None => invalid("template 4's action_info must be a string"),
+    }
+}
+
+fn status(context: &Context, id: i64, caller: &Caller) -> Outcome {
     let Some((status, complete_result)) = context.state.poll(&caller.person, id) else {
         return no(Refusal::TransactionNotFound, "the person has no such transaction");
     };
@@ -241,8 +314,8 @@ fn status(context: &Context, asked: IdAsked, caller: &Caller) -> Outcome {
         .with("transaction_complete_result", complete_result))
 }
 
-fn cancel(context: &Context, asked: IdAsked, caller: &Caller) -> Outcome {
-    match context.state.cancel(&caller.person, asked.transaction_id) {
+fn cancel(context: &Context, id: i64, caller: &Caller) -> Outcome {
+    match context.state.cancel(&caller.person, id) {
         Cancelled::Done => Ok(success()),
         Cancelled::NotFound => no(Refusal::TransactionNotFound, "the person has no such transaction"),
         Cancelled::Ended(Status::Expired) => no(Refusal::AlreadyExpired, "already expired"),

@@ -38,11 +38,12 @@ mod state;
 mod tls;
 mod token;
 mod transaction;
+mod unusual;
 mod wire;
 
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
 pub use journal::LoggedRequest;
-pub use sandbox::{Options, Sandbox};
+pub use sandbox::{FIRST_ID, LARGEST_FIRST_ID, Options, Sandbox};
 pub use token::{Access, SCOPE_MFA_CLIENT, SCOPE_SECOND_FACTOR, User};
 pub use transaction::{DecideError, Decision, Status, Transaction};
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mfa_sandbox::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, Options, Sandbox, help_text};
+use mfa_sandbox::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, LARGEST_FIRST_ID, Options, Sandbox, help_text};
 
 const USAGE: &str = "\
 mfa-sandbox: a local server that plays HyperID's and Capillary's MFA services
@@ -18,6 +18,10 @@ usage: mfa-sandbox [options]
   --lan                    listen on every interface, to use a real phone; the
                            phone page's address then holds a secret
   --capillary-http-status  Capillary's codes under the HTTP status as well
+  --strict                 refuse what the provider's own clients send beside the
+                           documentation (else: a header Sandbox-Unusual says it)
+  --first-id N             the first transaction's id (default: 4294967297, to find
+                           out a client that keeps ids in 32 bits)
   --stop-with-stdin        end when the standard input is closed
   --help                   this text
   --version                the version
@@ -84,6 +88,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--ca-out" => arguments.ca_out = Some(value()?),
             "--lan" => arguments.options.lan = true,
             "--capillary-http-status" => arguments.options.capillary_http_status = true,
+            "--strict" => arguments.options.strict = true,
+            "--first-id" => arguments.options.first_id = first_id(&value()?)?,
             "--stop-with-stdin" => arguments.stop_with_stdin = true,
             other => return Err(format!("unknown option {other}")),
         }
@@ -92,6 +98,11 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         return Err("--ca-out needs --tls".to_owned());
     }
     Ok(Wanted::Run(Box::new(arguments)))
+}
+
+fn first_id(text: &str) -> Result<i64, String> {
+    let fits = |id: &i64| (1..=LARGEST_FIRST_ID).contains(id);
+    number(text).ok().filter(fits).ok_or(format!("'{text}' is not 1 to {LARGEST_FIRST_ID}"))
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {

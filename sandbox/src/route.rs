@@ -8,6 +8,7 @@ use crate::http::{Request, Response};
 use crate::journal::LoggedRequest;
 use crate::phone::Page;
 use crate::state::State;
+use crate::unusual::Unusual;
 use crate::{capillary, hyperid};
 
 /// What every answer may need to know.
@@ -16,6 +17,7 @@ pub(crate) struct Context {
     pub(crate) page: Page,
     pub(crate) tls: bool,
     pub(crate) capillary_http_status: bool,
+    pub(crate) strict: bool,
 }
 
 /// An answer and how it is to be sent.
@@ -41,12 +43,33 @@ pub(crate) fn answer(context: &Context, request: &Request, local: SocketAddr, co
     if request.method != "POST" {
         return Response::text(405, "only POST").with("Allow", "POST").into();
     }
-    if !request.is_json() {
+    let mut unusual = Unusual::new(context.strict);
+    if !kind_fits(endpoint, request, &mut unusual) {
         return Response::text(415, "Content-Type must be application/json").into();
     }
-    match endpoint {
+    let mut reply = match endpoint {
         Endpoint::Registered => capillary::answer(context, request),
-        _ => hyperid::answer(context, endpoint, request),
+        _ => hyperid::answer(context, endpoint, request, &mut unusual),
+    };
+    reply.response = unusual.tell(reply.response);
+    reply
+}
+
+/// HyperID's own clients call an empty body a text, a form or nothing, and some call JSON so. No page
+/// elsewhere gains by it: without an `Authorization`, which it may not send unasked, nothing is done.
+fn kind_fits(endpoint: Endpoint, request: &Request, unusual: &mut Unusual) -> bool {
+    if request.is_json() {
+        return true;
+    }
+    match request.kind().as_str() {
+        _ if endpoint == Endpoint::Registered => false,
+        kind @ ("text/plain" | "application/x-www-form-urlencoded") => {
+            unusual.allow(format!("Content-Type {kind}"))
+        }
+        "" if request.body.is_empty() && request.all("content-type").next().is_none() => {
+            unusual.allow("no Content-Type")
+        }
+        _ => false,
     }
 }
 

@@ -32,7 +32,18 @@ pub struct Options {
     pub request_timeout: Duration,
     /// Capillary's codes under the HTTP status as well (404, 401, else 400), not only under 200.
     pub capillary_http_status: bool,
+    /// Refuses what the provider's own clients send beside its documentation: for a client's own tests.
+    /// Otherwise it is taken, and the answer's header `Sandbox-Unusual` says what it was.
+    pub strict: bool,
+    /// The first transaction's id; the next ones follow. 1 to [`LARGEST_FIRST_ID`].
+    pub first_id: i64,
 }
+
+/// [`Options::first_id`] is above 2 to the 32nd unless said otherwise: a client that keeps ids in 32 bits is
+/// found out.
+pub const FIRST_ID: i64 = 4_294_967_297;
+/// The largest [`Options::first_id`]: 2 to the 62nd leaves room for those that follow.
+pub const LARGEST_FIRST_ID: i64 = 1 << 62;
 
 impl Default for Options {
     fn default() -> Options {
@@ -44,6 +55,8 @@ impl Default for Options {
             idle_timeout: Duration::from_secs(60),
             request_timeout: Duration::from_secs(30),
             capillary_http_status: false,
+            strict: false,
+            first_id: FIRST_ID,
         }
     }
 }
@@ -61,6 +74,9 @@ pub struct Sandbox {
 impl Sandbox {
     /// Binds, and answers from now on.
     pub fn start(options: Options) -> io::Result<Sandbox> {
+        if !(1..=LARGEST_FIRST_ID).contains(&options.first_id) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the first id must be 1 to 2^62"));
+        }
         let interface = if options.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
         let listener = TcpListener::bind((interface, options.port))?;
         let address = listener.local_addr()?;
@@ -75,10 +91,11 @@ impl Sandbox {
         let phone_url = format!("{scheme}://{phone_host}:{port}{}", page.path());
 
         let context = Arc::new(Context {
-            state: State::new(options.life),
+            state: State::new(options.life, options.first_id),
             page,
             tls: options.tls,
             capillary_http_status: options.capillary_http_status,
+            strict: options.strict,
         });
         let (config, ca_pem) = match tls {
             Some(tls) => (Some(tls.config), Some(tls.ca_pem)),

@@ -15,8 +15,6 @@ use crate::token::{Access, Caller, Person, Token, User};
 use crate::transaction::{Asked, DecideError, Decision, Record, Status, Transaction};
 use crate::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, BehaviourError};
 
-/// Above 2 to the 32nd: a client that keeps ids in 32 bits is found out.
-const FIRST_ID: i64 = 4_294_967_297;
 /// More than these, and the oldest is forgotten.
 const MOST_TRANSACTIONS: usize = 10_000;
 /// A client that makes up tokens cannot fill the memory.
@@ -39,6 +37,7 @@ pub(crate) struct Inner {
     brands: HashMap<String, bool>,
     /// The keys of [`Inner::mark`], other ones in every run.
     marks: RandomState,
+    first_id: i64,
     next_id: i64,
     /// When each transaction ends by itself, the next first. It may have ended otherwise by then.
     due: BinaryHeap<Reverse<(Instant, i64)>>,
@@ -59,7 +58,7 @@ pub(crate) enum Cancelled {
 }
 
 impl State {
-    pub(crate) fn new(life: Duration) -> State {
+    pub(crate) fn new(life: Duration, first_id: i64) -> State {
         let brands = [(BRAND_WITH_MFA.to_owned(), true), (BRAND_WITHOUT_MFA.to_owned(), false)];
         let inner = Inner {
             journal: Journal::default(),
@@ -70,7 +69,8 @@ impl State {
             tokens: HashMap::new(),
             brands: HashMap::from(brands),
             marks: RandomState::new(),
-            next_id: FIRST_ID,
+            first_id,
+            next_id: first_id,
             due: BinaryHeap::new(),
         };
         State { inner: Mutex::new(inner), changed: Condvar::new(), life }
@@ -143,11 +143,7 @@ impl State {
     }
 
     pub(crate) fn add_token(&self, token: &str, spec: &str) -> Result<(), BehaviourError> {
-        let mut behaviour = Behaviour::parse(spec)?;
-        if !spec.contains('#') {
-            // Without a name, each token is a person of its own.
-            behaviour.person = token.to_owned();
-        }
+        let behaviour = Behaviour::parse(spec)?;
         self.lock().add_magic(token, behaviour);
         Ok(())
     }
@@ -280,13 +276,14 @@ impl Inner {
     }
 
     fn add_magic(&mut self, token: &str, behaviour: Behaviour) {
-        self.people.entry(behaviour.person.clone()).or_insert_with(Person::magic);
-        let record = Token::new(behaviour.person, behaviour.parts, Access::default());
+        let person = behaviour.person.unwrap_or_else(|| token.to_owned());
+        self.people.entry(person.clone()).or_insert_with(Person::magic);
+        let record = Token::new(person, behaviour.parts, Access::default());
         self.tokens.insert(token.to_owned(), record);
     }
 
     pub(crate) fn pushes(&self) -> u64 {
-        (self.next_id - FIRST_ID).unsigned_abs()
+        (self.next_id - self.first_id).unsigned_abs()
     }
 
     pub(crate) fn snapshots(&self) -> Vec<Transaction> {

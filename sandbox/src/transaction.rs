@@ -77,13 +77,13 @@ impl std::error::Error for DecideError {}
 /// A transaction as a test sees it: a copy of one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transaction {
-    /// HyperID's `transaction_id`. The first is above 2 to the 32nd, so that cutting it is noticed.
+    /// HyperID's `transaction_id`.
     pub id: i64,
     /// The person asked.
     pub user: String,
     /// As sent.
     pub template_id: i64,
-    /// As sent: a string that holds JSON.
+    /// As sent: a string that holds JSON. An object in its place: its text.
     pub values: Option<String>,
     /// Template 4: the text shown to the person.
     pub question: Option<String>,

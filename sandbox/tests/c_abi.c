@@ -65,6 +65,11 @@ static void refusals(mfa_sandbox *sandbox)
     memcpy(larger, &options, sizeof options);
     larger[60] = 1;
     CHECK(mfa_sandbox_new((const mfa_sandbox_options *)(void *)larger) == NULL);
+    options.struct_size = sizeof options;
+    options.first_id = -1;
+    CHECK(mfa_sandbox_new(&options) == NULL);
+    options.first_id = INT64_MAX;
+    CHECK(mfa_sandbox_new(&options) == NULL);
 
     mfa_sandbox_free(NULL);
     CHECK(mfa_sandbox_hyperid_url(NULL) == NULL);
@@ -124,6 +129,41 @@ static void story(mfa_sandbox *sandbox)
                  "\"code\":1513") != NULL);
 }
 
+/* A program that was built against the first header: its options end at `reserved`, and what stands behind
+ * them is not read. */
+static void older_options(void)
+{
+    struct { uint32_t struct_size, flags, port, life_ms, idle_timeout_ms, reserved, behind[2]; } old;
+    mfa_sandbox *sandbox;
+    memset(&old, 0xff, sizeof old);
+    old.struct_size = 24;
+    old.flags = old.port = old.life_ms = old.idle_timeout_ms = old.reserved = 0;
+    sandbox = mfa_sandbox_new((const mfa_sandbox_options *)(void *)&old);
+    CHECK(sandbox != NULL);
+    post(mfa_sandbox_hyperid_url(sandbox), START, "sandbox-phone", "{\"template_id\":2}");
+    CHECK(mfa_sandbox_wait_for_transaction(sandbox, 10000) > UINT32_MAX);
+    mfa_sandbox_free(sandbox);
+}
+
+static void strictness(void)
+{
+    static const char SAMPLE[] = "{\"template_id\":1,\"values\":\"\"}";
+    mfa_sandbox_options options = MFA_SANDBOX_OPTIONS_INIT;
+    mfa_sandbox *sandbox;
+    options.first_id = 7;
+    sandbox = mfa_sandbox_new(&options);
+    CHECK(sandbox != NULL);
+    CHECK(strstr(post(mfa_sandbox_hyperid_url(sandbox), START, "sandbox-phone", SAMPLE), "\r\nSandbox-Unusual: "));
+    CHECK(mfa_sandbox_wait_for_transaction(sandbox, 10000) == 7);
+    CHECK(mfa_sandbox_push_count(sandbox) == 1);
+    mfa_sandbox_free(sandbox);
+    options.flags = MFA_SANDBOX_STRICT;
+    sandbox = mfa_sandbox_new(&options);
+    CHECK(sandbox != NULL);
+    CHECK(strstr(post(mfa_sandbox_hyperid_url(sandbox), START, "sandbox-phone", SAMPLE), "{\"result\":-8}"));
+    mfa_sandbox_free(sandbox);
+}
+
 int main(void)
 {
     mfa_sandbox_options options = MFA_SANDBOX_OPTIONS_INIT;
@@ -137,6 +177,8 @@ int main(void)
     refusals(sandbox);
     story(sandbox);
     mfa_sandbox_free(sandbox);
+    older_options();
+    strictness();
 
     options.flags = MFA_SANDBOX_TLS | MFA_SANDBOX_LAN;
     options.life_ms = 1000;

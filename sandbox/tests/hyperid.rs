@@ -167,6 +167,41 @@ fn status_and_cancel_know_only_ones_own() {
     assert_eq!(status(&sandbox, "sandbox-approve#ann", id), (0, 0), "another token of the same person");
 }
 
+/// People are told apart by their names; a token is only how they show who they are.
+#[test]
+fn a_fresh_token_sees_the_same_persons_and_nobody_elses() {
+    let sandbox = sandbox();
+    for (token, user) in [("first", "ann"), ("bobs", "bob")] {
+        sandbox.issue_token(token, user, Access::default());
+    }
+    let id = start(&sandbox, "first");
+    assert!(sandbox.expire_token("first"));
+    sandbox.issue_token("second", "ann", Access::default());
+    assert_eq!(status(&sandbox, "second", id), (0, 0));
+    for stranger in ["bobs", "sandbox-phone", "sandbox-phone#bob"] {
+        assert_eq!(post(&sandbox, STATUS, stranger, &id_body(id)).result(), -6, "{stranger}");
+        assert_eq!(post(&sandbox, CANCEL, stranger, &id_body(id)).result(), -6, "{stranger}");
+    }
+    // Also when it has ended, approved above all.
+    sandbox.decide(id, Decision::Approve).unwrap();
+    assert_eq!(post(&sandbox, STATUS, "bobs", &id_body(id)).result(), -6);
+    assert_eq!(sandbox.transaction(id).unwrap().polls, 1, "a stranger's poll is none");
+    assert_eq!(status(&sandbox, "second", id), (1, 0));
+}
+
+/// A token without a name is a person of its own, and no name that others use.
+#[test]
+fn a_token_without_a_name_is_nobody_elses() {
+    let sandbox = sandbox();
+    let id = start(&sandbox, "sandbox-never");
+    sandbox.add_token("never", "phone").unwrap();
+    sandbox.issue_token("named", "never", Access::default());
+    for stranger in ["sandbox-phone#never", "never", "named"] {
+        assert_eq!(post(&sandbox, STATUS, stranger, &id_body(id)).result(), -6, "{stranger}");
+    }
+    assert_eq!(status(&sandbox, "sandbox-never", id), (0, 0));
+}
+
 #[test]
 fn cancel_of_every_state() {
     let sandbox = sandbox();

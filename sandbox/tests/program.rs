@@ -50,6 +50,21 @@ fn it_says_where_it_is_and_ends_with_its_input() {
 }
 
 #[test]
+fn it_can_be_strict_and_count_from_one() {
+    let unusual = r#"{"template_id":1,"values":""}"#;
+    for (strict, result) in [(&["--strict"][..], -8), (&[], 0)] {
+        let arguments = [&["--stop-with-stdin", "--first-id", "1"], strict].concat();
+        let (mut child, said) = started(&arguments);
+        let post = |body| connect(&said[0].1).post(START, Some(&said[3].1), body).unwrap();
+        assert_eq!(post(unusual).result(), result);
+        let second = post(QUESTION).json()["transaction_id"].as_i64();
+        assert_eq!(second, Some(if strict.is_empty() { 2 } else { 1 }));
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
 fn it_writes_its_authority() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ca.pem");
     let name = file.to_str().unwrap();
@@ -73,7 +88,15 @@ fn help_lists_the_table() {
 
 #[test]
 fn wrong_options_are_refused() {
-    for wrong in [&["--moon"][..], &["--port"], &["--port", "70000"], &["--life", "x"], &["--ca-out", "f"]] {
+    for wrong in [
+        &["--moon"][..],
+        &["--port"],
+        &["--port", "70000"],
+        &["--life", "x"],
+        &["--ca-out", "f"],
+        &["--first-id", "0"],
+        &["--first-id", "9223372036854775807"],
+    ] {
         let (code, _, why) = output(wrong);
         assert_eq!(code, 2, "{wrong:?}");
         assert!(why.contains("--help"), "{why}");

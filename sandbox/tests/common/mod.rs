@@ -20,8 +20,9 @@ pub const LONG: Duration = Duration::from_secs(20);
 
 pub const QUESTION: &str = r#"{"template_id":4,"values":"{\"version\":1,\"action\":{\"type\":\"question\",\"action_info\":\"Pay?\"}}","code":"42"}"#;
 
+/// A strict one: what only the provider's own clients may send has its tests in `clients.rs`.
 pub fn sandbox() -> Sandbox {
-    Sandbox::start(Options::default()).expect("a sandbox starts")
+    Sandbox::start(Options { strict: true, ..Options::default() }).expect("a sandbox starts")
 }
 
 pub fn address(url: &str) -> &str {
