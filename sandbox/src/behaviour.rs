@@ -74,6 +74,7 @@ pub(crate) struct Endpoints(u8);
 const HYPERID: Endpoints = Endpoints(0b01_1111);
 const START: Endpoints = Endpoints(0b00_0100);
 const STATUS: Endpoints = Endpoints(0b00_1000);
+const BY_ID: Endpoints = Endpoints(0b01_1000);
 const CAPILLARY: Endpoints = Endpoints(0b10_0000);
 const ALL: Endpoints = Endpoints(0b11_1111);
 
@@ -150,6 +151,9 @@ pub(crate) enum Instead {
     Unavailable,
     Html(u16),
     Empty(u16),
+    /// "Transaction not found".
+    NotFound,
+    RetryAfter(u64),
     RetryAfterDate(u64),
     RateLimited(u64),
     Redirect(u16),
@@ -174,6 +178,18 @@ pub(crate) enum Edit {
     DeepNesting,
     HttpStatus(u16),
     CodeAsHttpStatus,
+    /// Every member that the endpoint's answers may have.
+    AllFields,
+    /// A `Date` header, so many seconds from the clock. Also on an answer that stands in place of another.
+    Date(i64),
+}
+
+/// An answer that reaches another question than its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slip {
+    Previous,
+    PreviousFromNowOn,
+    Exchange(u64),
 }
 
 /// A fault of the wire, after the request was carried out.
@@ -196,6 +212,7 @@ pub(crate) enum Wire {
     Interim,
     SecondAnswer,
     SecondAnswerLater(u64),
+    AnswerAgain(u64),
 }
 
 /// What one part of a behaviour does.
@@ -207,6 +224,9 @@ pub(crate) enum Effect {
     Instead(Instead),
     Edit(Edit),
     Wire(Wire),
+    Slip(Slip),
+    /// A transaction is not found for so long after its start.
+    Hidden(Duration),
 }
 
 /// One part, parsed.
@@ -237,7 +257,7 @@ enum Argument {
     Count(u64),
     /// An HTTP status, with its default if it may be left out.
     Http(Option<u16>),
-    Signed(&'static str),
+    Signed(&'static str, Option<i64>),
     Text(&'static str),
 }
 
@@ -293,6 +313,10 @@ fn wire(wire: Wire) -> Option<Effect> {
     Some(Effect::Wire(wire))
 }
 
+fn slip(slip: Slip) -> Option<Effect> {
+    Some(Effect::Slip(slip))
+}
+
 fn edit(edit: Edit) -> Option<Effect> {
     Some(Effect::Edit(edit))
 }
@@ -319,6 +343,15 @@ fn set(given: &Given) -> Option<Effect> {
         return None;
     }
     edit(Edit::Set(field.to_owned(), json.to_owned()))
+}
+
+/// A year either way is more than any clock is wrong.
+fn date(given: &Given) -> Option<Effect> {
+    let ahead = signed(given);
+    if ahead.unsigned_abs() > 86_400 * 365 {
+        return None;
+    }
+    edit(Edit::Date(ahead))
 }
 
 const CODE: &str = "status.code";
@@ -368,7 +401,7 @@ const TABLE: &[Row] = &[
     Row { name: "token-expires-after", argument: Argument::Number("POLLS", None), endpoints: HYPERID, make: |g| credential(Credential::ExpiresAfter(number(g))),
           help: "expires after so many status answers; a fresh token for the same person is any with the same `#PERSON`" },
     // Answers in place of the right one; the request is not carried out.
-    Row { name: "refuse", argument: Argument::Signed("NUMBER"), endpoints: ALL, make: |g| instead(Instead::Refuse(signed(g))),
+    Row { name: "refuse", argument: Argument::Signed("NUMBER", None), endpoints: ALL, make: |g| instead(Instead::Refuse(signed(g))),
           help: "`result` (Capillary: `status.code`) is this number: `refuse--8@start`" },
     Row { name: "unavailable", argument: Argument::None, endpoints: HYPERID, make: |_| instead(Instead::Unavailable),
           help: "temporarily unavailable, with the number of the endpoint's table (-1 or -4)" },
@@ -380,10 +413,16 @@ const TABLE: &[Row] = &[
           help: "an empty body under this HTTP status" },
     Row { name: "rate-limited", argument: Argument::Number("SECONDS", Some(1)), endpoints: ALL, make: |g| instead(Instead::RateLimited(number(g))),
           help: "429 with `Retry-After` in seconds" },
+    Row { name: "retry-after", argument: Argument::Number("SECONDS", None), endpoints: ALL, make: |g| instead(Instead::RetryAfter(number(g))),
+          help: "503 with `Retry-After` in seconds" },
     Row { name: "retry-after-date", argument: Argument::Number("SECONDS", Some(2)), endpoints: ALL, make: |g| instead(Instead::RetryAfterDate(number(g))),
           help: "503 with `Retry-After` as a date so far ahead" },
     Row { name: "redirect", argument: Argument::Http(Some(302)), endpoints: ALL, make: |g| instead(Instead::Redirect(http(g))),
           help: "to `/redirected/…` under another name of this server, so that the log shows who followed" },
+    Row { name: "not-found", argument: Argument::Count(1), endpoints: STATUS, make: |_| instead(Instead::NotFound),
+          help: "transaction not found (-6) in the first so many status answers" },
+    Row { name: "not-found-for", argument: Argument::Number("MS", None), endpoints: BY_ID, make: |g| Some(Effect::Hidden(Duration::from_millis(number(g)))),
+          help: "transaction not found for so long after its start" },
     Row { name: "close-before-answer", argument: Argument::None, endpoints: ALL, make: |_| instead(Instead::Close),
           help: "reads the request, does nothing and closes" },
     // Changes to the answer of a request that was carried out.
@@ -391,6 +430,10 @@ const TABLE: &[Row] = &[
           help: "the usual answer under this HTTP status" },
     Row { name: "as-http-status", argument: Argument::None, endpoints: CAPILLARY, make: |_| edit(Edit::CodeAsHttpStatus),
           help: "Capillary's code as the HTTP status as well (404, 401; a four-digit one: 400)" },
+    Row { name: "date", argument: Argument::Signed("SECONDS", Some(0)), endpoints: ALL, make: date,
+          help: "a `Date` header, so many seconds ahead of the clock (`date--60`: behind it); there is none else" },
+    Row { name: "all-fields", argument: Argument::None, endpoints: HYPERID, make: |_| edit(Edit::AllFields),
+          help: "every member that the endpoint may answer, also in refusals and in cancel's; 0 or false where there is no value" },
     Row { name: "unknown-status", argument: Argument::Count(2), endpoints: STATUS, make: |_| edit(Edit::Replace(TX_STATUS, "7")),
           help: "status 7 in the first so many status answers" },
     Row { name: "negative-status", argument: Argument::None, endpoints: STATUS, make: |_| edit(Edit::Replace(TX_STATUS, "-1")),
@@ -474,6 +517,15 @@ const TABLE: &[Row] = &[
           help: "an unasked approval behind the answer, in the same packet" },
     Row { name: "second-answer-later", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| wire(Wire::SecondAnswerLater(number(g))),
           help: "an unasked approval on the idle connection, so much later" },
+    Row { name: "answer-again", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| wire(Wire::AnswerAgain(number(g))),
+          help: "this very answer a second time, so much later and before any other" },
+    // Answers that reach the wrong question; the requests are carried out.
+    Row { name: "previous-answer", argument: Argument::None, endpoints: ALL, make: |_| slip(Slip::Previous),
+          help: "the answer to this connection's previous request in place of this one; the right one if it is the first" },
+    Row { name: "previous-answer-from-now-on", argument: Argument::None, endpoints: ALL, make: |_| slip(Slip::PreviousFromNowOn),
+          help: "the same for this and all later requests of the connection, whoever's they are" },
+    Row { name: "exchange-answers", argument: Argument::Number("MS", Some(1000)), endpoints: ALL, make: |g| slip(Slip::Exchange(number(g))),
+          help: "two requests with this behaviour, on two connections, get each other's answers; alone for so long: its own" },
 ];
 
 /// Why a behaviour was refused.
@@ -527,10 +579,10 @@ fn usage(row: &Row) -> String {
     match row.argument {
         Argument::None => name.to_owned(),
         Argument::After => format!("{name}[-after-MS]"),
-        Argument::Number(label, None) | Argument::Signed(label) | Argument::Text(label) => {
+        Argument::Number(label, None) | Argument::Signed(label, None) | Argument::Text(label) => {
             format!("{name}-{label}")
         }
-        Argument::Number(label, Some(_)) => format!("{name}[-{label}]"),
+        Argument::Number(label, Some(_)) | Argument::Signed(label, Some(_)) => format!("{name}[-{label}]"),
         Argument::Count(_) => format!("{name}[-TIMES]"),
         Argument::Http(None) => format!("{name}-STATUS"),
         Argument::Http(Some(_)) => format!("{name}[-STATUS]"),
@@ -600,7 +652,8 @@ fn given(kind: Argument, text: Option<&str>) -> Option<(Given<'_>, Option<u64>)>
         }
         (Argument::Http(default), None) => Given::Http(default?),
         (Argument::Http(_), Some(text)) => Given::Http(http_status(text)?),
-        (Argument::Signed(_), Some(text)) => Given::Signed(text.parse().ok()?),
+        (Argument::Signed(_, default), None) => Given::Signed(default?),
+        (Argument::Signed(..), Some(text)) => Given::Signed(text.parse().ok()?),
         (Argument::Text(_), Some(text)) if !text.is_empty() => Given::Text(text),
         _ => return None,
     };
@@ -656,6 +709,9 @@ mod tests {
             "approve+",
             "set-a",
             "methods-a",
+            "date-99999999",
+            "not-found-for",
+            "retry-after",
             "approve-after-99999999999",
         ] {
             assert!(Behaviour::parse(spec).is_err(), "{spec}");

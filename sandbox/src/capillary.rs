@@ -45,7 +45,7 @@ pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
         return faults::instead(context, Endpoint::Registered, request, &caller, instead);
     }
     let (code, message) = carry_out(context, &asked, &caller);
-    let mut reply = faults::finish(Endpoint::Registered, &caller, envelope(code, message), None);
+    let mut reply = faults::finish(Endpoint::Registered, request, &caller, envelope(code, message), None);
     if context.capillary_http_status && reply.response.status == 200 {
         reply.response.status = http_status(code);
     }

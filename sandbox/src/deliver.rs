@@ -40,8 +40,14 @@ enum After {
     #[default]
     Nothing,
     Close,
-    Second(Response),
-    SecondLater(Duration, Response),
+    /// One answer too many, in the same packet or so much later.
+    Extra(Extra, Option<Duration>),
+}
+
+enum Extra {
+    /// The same once more.
+    Again,
+    Approval(Response),
 }
 
 /// How an answer is sent. The default is: well.
@@ -96,9 +102,13 @@ impl Delivery {
             Wire::CloseMid => self.sending = Sending::CloseMid,
             Wire::StallMid => self.sending = Sending::StallMid,
             Wire::CloseAfter => self.after = After::Close,
-            Wire::SecondAnswer => self.after = After::Second(second.clone()),
+            Wire::SecondAnswer => self.after = After::Extra(Extra::Approval(second.clone()), None),
             Wire::SecondAnswerLater(ms) => {
-                self.after = After::SecondLater(Duration::from_millis(ms), second.clone())
+                let pause = Duration::from_millis(ms);
+                self.after = After::Extra(Extra::Approval(second.clone()), Some(pause));
+            }
+            Wire::AnswerAgain(ms) => {
+                self.after = After::Extra(Extra::Again, Some(Duration::from_millis(ms)));
             }
         }
     }
@@ -149,6 +159,11 @@ impl Delivery {
     }
 
     fn put(self, mut bytes: Vec<u8>, connection: &mut Connection, state: &State) -> io::Result<Next> {
+        let extra = match &self.after {
+            After::Extra(Extra::Again, _) => bytes.clone(),
+            After::Extra(Extra::Approval(approval), _) => approval.bytes(),
+            _ => Vec::new(),
+        };
         match self.sending {
             Sending::CloseMid => {
                 connection.send(&bytes[..middle(&bytes)])?;
@@ -170,17 +185,17 @@ impl Delivery {
             }
             _ => {}
         }
-        if let After::Second(second) = &self.after {
-            bytes.extend(second.bytes());
+        if let After::Extra(_, None) = &self.after {
+            bytes.extend_from_slice(&extra);
         }
         connection.send(&bytes)?;
         match self.after {
             After::Close => Ok(Next::ClosePolitely),
-            After::SecondLater(pause, second) => {
+            After::Extra(_, Some(pause)) => {
                 if !state.sleep(pause) {
                     return Ok(Next::CloseRudely);
                 }
-                connection.send(&second.bytes())?;
+                connection.send(&extra)?;
                 Ok(Next::Keep)
             }
             _ => Ok(Next::Keep),

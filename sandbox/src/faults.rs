@@ -29,29 +29,39 @@ pub(crate) fn instead(
     let html = |status: u16| {
         Response::new(status, "text/html", format!("<html><body><h1>{status}</h1></body></html>\n"))
     };
+    let refuse = |number| finish(endpoint, request, caller, refusal(endpoint, number), None);
+    let now = SystemTime::now();
     let response = match what {
-        Instead::Refuse(number) => {
-            return finish(endpoint, caller, refusal(endpoint, number), None);
-        }
-        Instead::Unavailable => {
-            let number = hyperid::number(endpoint, Refusal::Unavailable);
-            return finish(endpoint, caller, refusal(endpoint, number), None);
-        }
+        Instead::Refuse(number) => return refuse(number),
+        Instead::Unavailable => return refuse(hyperid::number(endpoint, Refusal::Unavailable)),
+        Instead::NotFound => return refuse(hyperid::number(endpoint, Refusal::TransactionNotFound)),
+        Instead::RetryAfter(seconds) => html(503).with("Retry-After", seconds),
         Instead::Html(status @ (429 | 503)) => html(status).with("Retry-After", 1),
         Instead::Html(status) => html(status),
         Instead::Empty(status) => Response::new(status, JSON, ""),
         Instead::RateLimited(seconds) => Response::text(429, "slow down").with("Retry-After", seconds),
         Instead::RetryAfterDate(seconds) => {
-            html(503).with("Retry-After", http_date(SystemTime::now() + Duration::from_secs(seconds)))
+            html(503).with("Retry-After", http_date(now + Duration::from_secs(seconds)))
         }
         Instead::Redirect(status) => {
             Response::text(status, "elsewhere").with("Location", elsewhere(context, request))
         }
         Instead::Close => {
-            return Reply { response: Response::text(200, ""), delivery: Delivery::nothing() };
+            return Reply { delivery: Delivery::nothing(), ..Reply::from(Response::text(200, "")) };
         }
     };
-    Reply { response, delivery: Delivery::new(&caller.wires, second_answer(endpoint, None)) }
+    reply(caller, response, second_answer(endpoint, None), now)
+}
+
+/// The last touches, on the caller's wire.
+fn reply(caller: &Caller, mut response: Response, second: Response, now: SystemTime) -> Reply {
+    for edit in &caller.edits {
+        if let Edit::Date(ahead) = edit {
+            let off = Duration::from_secs(ahead.unsigned_abs());
+            response = response.with("Date", http_date(if *ahead < 0 { now - off } else { now + off }));
+        }
+    }
+    Reply { response, delivery: Delivery::new(&caller.wires, second), slip: caller.slip }
 }
 
 fn refusal(endpoint: Endpoint, number: i64) -> Node {
@@ -62,7 +72,13 @@ fn refusal(endpoint: Endpoint, number: i64) -> Node {
 }
 
 /// The answer to a request that was carried out, with the caller's edits, on the caller's wire.
-pub(crate) fn finish(endpoint: Endpoint, caller: &Caller, mut body: Node, why: Option<String>) -> Reply {
+pub(crate) fn finish(
+    endpoint: Endpoint,
+    request: &Request,
+    caller: &Caller,
+    mut body: Node,
+    why: Option<String>,
+) -> Reply {
     let second = second_answer(endpoint, body.get("transaction_id"));
     let code = body.get("status.code").and_then(|code| code.parse().ok());
     let mut text = None;
@@ -71,6 +87,7 @@ pub(crate) fn finish(endpoint: Endpoint, caller: &Caller, mut body: Node, why: O
         match edit {
             Edit::HttpStatus(number) => status = *number,
             Edit::CodeAsHttpStatus => status = capillary::http_status(code.unwrap_or(200)),
+            Edit::AllFields => hyperid::fill(&mut body, endpoint, request),
             Edit::NotJson => text = Some("this is not JSON".to_owned()),
             Edit::DeepNesting => text = Some("[".repeat(100_000)),
             Edit::TrailingBytes => text = Some(format!("{body}{{\"result\":0}}")),
@@ -81,7 +98,7 @@ pub(crate) fn finish(endpoint: Endpoint, caller: &Caller, mut body: Node, why: O
     if let Some(why) = why {
         response = response.with(WHY, printable(&why));
     }
-    Reply { response, delivery: Delivery::new(&caller.wires, second) }
+    reply(caller, response, second, SystemTime::now())
 }
 
 fn change(endpoint: Endpoint, body: &mut Node, edit: &Edit) {

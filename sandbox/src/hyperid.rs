@@ -89,7 +89,7 @@ pub(crate) fn answer(
         Ok(body) => (body, None),
         Err((refusal, why)) => (refused(number(endpoint, refusal)), Some(why)),
     };
-    faults::finish(endpoint, &caller, echo(body, request), why)
+    faults::finish(endpoint, request, &caller, echo(body, request), why)
 }
 
 fn bearer(request: &Request) -> Option<&str> {
@@ -100,11 +100,34 @@ fn bearer(request: &Request) -> Option<&str> {
 
 /// `request_id` comes back if it was given.
 fn echo(body: Node, request: &Request) -> Node {
-    let sent = serde_json::from_slice::<Map<String, Value>>(&request.body).unwrap_or_default();
-    match sent.get("request_id").and_then(Value::as_i64) {
+    match sent(request, "request_id") {
         Some(id) => body.with("request_id", id),
         None => body,
     }
+}
+
+/// Every member that the endpoint's answers may have and this one has not, as a server prints it that fills
+/// one struct for all its answers.
+pub(crate) fn fill(body: &mut Node, endpoint: Endpoint, request: &Request) {
+    let id = sent(request, "transaction_id").unwrap_or(0).to_string();
+    let members: &[(&str, &str)] = match endpoint {
+        Endpoint::Availability => &[("is_available", "false")],
+        Endpoint::Types => &[("auth_types", "[]")],
+        Endpoint::Start | Endpoint::Cancel => &[("transaction_id", &id)],
+        Endpoint::Status => {
+            &[("transaction_id", &id), ("transaction_status", "0"), ("transaction_complete_result", "0")]
+        }
+        Endpoint::Registered => &[],
+    };
+    for (name, json) in members {
+        if body.get(name).is_none() {
+            body.set(name, json);
+        }
+    }
+}
+
+fn sent(request: &Request, member: &str) -> Option<i64> {
+    serde_json::from_slice::<Map<String, Value>>(&request.body).ok()?.get(member)?.as_i64()
 }
 
 fn carry_out(
@@ -304,7 +327,7 @@ fn question(decoded: &Map<String, Value>) -> Outcome<String> {
 }
 
 fn status(context: &Context, id: i64, caller: &Caller) -> Outcome {
-    let Some((status, complete_result)) = context.state.poll(&caller.person, id) else {
+    let Some((status, complete_result)) = context.state.poll(caller, id) else {
         return no(Refusal::TransactionNotFound, "the person has no such transaction");
     };
     // The complete result is 0 in a pending answer, too: the real one does the same.
@@ -315,7 +338,7 @@ fn status(context: &Context, id: i64, caller: &Caller) -> Outcome {
 }
 
 fn cancel(context: &Context, id: i64, caller: &Caller) -> Outcome {
-    match context.state.cancel(&caller.person, id) {
+    match context.state.cancel(caller, id) {
         Cancelled::Done => Ok(success()),
         Cancelled::NotFound => no(Refusal::TransactionNotFound, "the person has no such transaction"),
         Cancelled::Ended(Status::Expired) => no(Refusal::AlreadyExpired, "already expired"),

@@ -15,7 +15,7 @@
 //!
 //! Module map: `server` accepts, `http` reads requests, `route` picks who answers (`hyperid`,
 //! `capillary`, `phone`), `state` remembers, `behaviour` is the table of magic tokens, `faults` turns
-//! an answer into a wrong one, `deliver` puts it on the wire, `ffi` is the C ABI.
+//! an answer into a wrong one, `slip` gives it to the wrong question, `deliver` puts it on the wire, `ffi` is the C ABI.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -34,6 +34,7 @@ mod phone;
 mod route;
 mod sandbox;
 mod server;
+mod slip;
 mod state;
 mod tls;
 mod token;

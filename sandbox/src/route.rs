@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::behaviour::Endpoint;
+use crate::behaviour::{Endpoint, Slip};
 use crate::deliver::Delivery;
 use crate::http::{Request, Response};
 use crate::journal::LoggedRequest;
@@ -24,11 +24,12 @@ pub(crate) struct Context {
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) delivery: Delivery,
+    pub(crate) slip: Option<Slip>,
 }
 
 impl From<Response> for Reply {
     fn from(response: Response) -> Reply {
-        Reply { response, delivery: Delivery::default() }
+        Reply { response, delivery: Delivery::default(), slip: None }
     }
 }
 

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use crate::deliver::{Delivery, Next};
 use crate::http::{NoRequest, Reader, Request, Response, Times};
 use crate::route::{self, Context, Reply};
+use crate::slip::Slips;
 use crate::wire::Connection;
 
 /// More at once are closed unanswered.
@@ -162,10 +163,10 @@ impl Shared {
         if connection.shake_hands(self.times.idle, self.times.request).is_err() {
             return self.close(connection, Next::ClosePolitely);
         }
-        let mut reader = Reader::default();
+        let (mut reader, mut slips) = (Reader::default(), Slips::default());
         let next = loop {
             let (reply, keep) = match reader.next(&mut connection, self.times) {
-                Ok(request) => (self.reply(&request, local, number), request.keep_alive),
+                Ok(request) => (self.reply(&request, local, number, &mut slips), request.keep_alive),
                 Err(NoRequest::Gone) => break Next::ClosePolitely,
                 Err(NoRequest::Bad(status, why)) => (Response::text(status, why).into(), false),
             };
@@ -186,8 +187,11 @@ impl Shared {
         connection.close_politely();
     }
 
-    fn reply(&self, request: &Request, local: SocketAddr, number: u64) -> Reply {
+    fn reply(&self, request: &Request, local: SocketAddr, number: u64, slips: &mut Slips) -> Reply {
         let mut reply = route::answer(&self.context, request, local, number);
+        if !self.context.page.owns(request.path()) {
+            slips.pass(&mut reply, &self.context.state);
+        }
         if request.method == "HEAD" {
             // An answer to HEAD has no body; nothing here is worth more than this.
             reply.response.body.clear();

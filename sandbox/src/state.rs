@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::behaviour::{Behaviour, Ending, Endpoint};
 use crate::journal::{Journal, LoggedRequest};
+use crate::slip::Exchange;
 use crate::token::{Access, Caller, Person, Token, User};
 use crate::transaction::{Asked, DecideError, Decision, Record, Status, Transaction};
 use crate::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, BehaviourError};
@@ -29,6 +30,7 @@ pub(crate) struct State {
 pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) transactions: BTreeMap<i64, Record>,
+    pub(crate) exchange: Exchange,
     /// Rises whenever the phone page has something new to show.
     pub(crate) version: u64,
     pub(crate) stopping: bool,
@@ -63,6 +65,7 @@ impl State {
         let inner = Inner {
             journal: Journal::default(),
             transactions: BTreeMap::new(),
+            exchange: Exchange::default(),
             version: 1,
             stopping: false,
             people: HashMap::new(),
@@ -184,18 +187,18 @@ impl State {
     }
 
     /// A poll by the person's program: counted, and only for the person's own transaction.
-    pub(crate) fn poll(&self, person: &str, id: i64) -> Option<(Status, i32)> {
+    pub(crate) fn poll(&self, caller: &Caller, id: i64) -> Option<(Status, i32)> {
         let mut inner = self.lock();
-        let record = inner.transactions.get_mut(&id).filter(|record| record.user == person)?;
+        let record = inner.own(caller, id)?;
         record.polls += 1;
         let seen = (record.status, record.complete_result);
         self.changed.notify_all();
         Some(seen)
     }
 
-    pub(crate) fn cancel(&self, person: &str, id: i64) -> Cancelled {
+    pub(crate) fn cancel(&self, caller: &Caller, id: i64) -> Cancelled {
         let mut inner = self.lock();
-        let Some(record) = inner.transactions.get_mut(&id).filter(|record| record.user == person) else {
+        let Some(record) = inner.own(caller, id) else {
             return Cancelled::NotFound;
         };
         if !record.pending() {
@@ -235,6 +238,11 @@ impl State {
         self.changed.notify_all();
     }
 
+    /// Lets those who wait look again.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
+    }
+
     fn announce(&self, mut inner: MutexGuard<'_, Inner>) {
         inner.version += 1;
         drop(inner);
@@ -243,6 +251,12 @@ impl State {
 }
 
 impl Inner {
+    /// The caller's own transaction; another person's does not exist for the caller.
+    fn own(&mut self, caller: &Caller, id: i64) -> Option<&mut Record> {
+        let record = self.transactions.get_mut(&id)?;
+        (record.user == caller.person && record.age() >= caller.hidden).then_some(record)
+    }
+
     /// Stands for everything that the page shows of a transaction.
     pub(crate) fn mark(&self, record: &Record) -> String {
         format!("{:016x}", self.marks.hash_one((record.id, &record.user, &record.asked)))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::behaviour::Ending;
 use crate::behaviour::{
-    Behaviour, Credential, Edit, Effect, Endpoint, Instead, Part, Plan, THINKING, Trait, Wire,
+    Behaviour, Credential, Edit, Effect, Endpoint, Instead, Part, Plan, Slip, THINKING, Trait, Wire,
 };
 
 /// The scope of HyperID's `mfa-client/*`.
@@ -162,6 +162,9 @@ pub(crate) struct Caller {
     pub(crate) instead: Option<Instead>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) wires: Vec<Wire>,
+    pub(crate) slip: Option<Slip>,
+    /// A transaction younger than this is not found.
+    pub(crate) hidden: Duration,
     planned: bool,
 }
 
@@ -175,6 +178,8 @@ impl Caller {
             instead: None,
             edits: Vec::new(),
             wires: Vec::new(),
+            slip: None,
+            hidden: Duration::ZERO,
             planned: false,
         }
     }
@@ -196,6 +201,8 @@ impl Caller {
             Effect::Credential(one) => self.take_credential(one, polls),
             Effect::Edit(edit) => self.edits.push(edit),
             Effect::Wire(wire) => self.wires.push(wire),
+            Effect::Slip(slip) => self.slip = self.slip.or(Some(slip)),
+            Effect::Hidden(time) => self.hidden = self.hidden.max(time),
         }
     }
 

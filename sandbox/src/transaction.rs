@@ -167,6 +167,10 @@ impl Record {
         self.plan != Plan::Never
     }
 
+    pub(crate) fn age(&self) -> Duration {
+        self.started_at.elapsed()
+    }
+
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         if !self.pending() {
             return Duration::ZERO;

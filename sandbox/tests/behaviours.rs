@@ -163,6 +163,22 @@ fn check(sandbox: &Sandbox, name: &str) {
                 answer.head
             );
         }
+        "retry-after" => {
+            let answer = available(sandbox, "sandbox-retry-after-120").unwrap();
+            html(&answer, 503);
+            assert_eq!((answer.header("retry-after"), answer.header("date")), (Some("120"), None));
+        }
+        "not-found" => {
+            let token = "sandbox-not-found-2+phone";
+            let id = start(sandbox, token);
+            for _ in 0..2 {
+                assert_eq!(post(sandbox, STATUS, token, &id_body(id)).result(), -6);
+            }
+            assert_eq!(status(sandbox, token, id), (0, 0));
+        }
+        "not-found-for" => not_found_for(sandbox),
+        "date" => dates(sandbox),
+        "all-fields" => all_fields(sandbox),
         "redirect" => {
             let answer = available(sandbox, "sandbox-redirect-307").unwrap();
             let location = answer.header("location").unwrap();
@@ -370,6 +386,10 @@ fn check(sandbox: &Sandbox, name: &str) {
         "endless-headers" => endless(sandbox, "sandbox-endless-headers"),
         "second-answer" => second_answer(sandbox, "sandbox-second-answer@status+never"),
         "second-answer-later" => second_answer(sandbox, "sandbox-second-answer-later-10@status+never"),
+        "answer-again" => answer_again(sandbox),
+        "previous-answer" => previous_answer(sandbox),
+        "previous-answer-from-now-on" => one_behind(sandbox),
+        "exchange-answers" => exchanged(sandbox),
         other => panic!("no check for the behaviour '{other}'"),
     }
 }
@@ -400,6 +420,211 @@ fn second_answer(sandbox: &Sandbox, token: &str) {
         (Some(1), Some(0))
     );
     assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
+}
+
+fn not_found_for(sandbox: &Sandbox) {
+    let begin = Instant::now();
+    let token = "sandbox-not-found-for-150+phone";
+    let id = start(sandbox, token);
+    eventually("it is found", || post(sandbox, STATUS, token, &id_body(id)).result() == 0);
+    assert!(begin.elapsed() >= Duration::from_millis(150));
+    assert_eq!(post(sandbox, CANCEL, token, &id_body(id)).result(), 0);
+    let late = "sandbox-not-found-for-80000+phone";
+    let id = start(sandbox, late);
+    for path in [STATUS, CANCEL] {
+        assert_eq!(post(sandbox, path, late, &id_body(id)).result(), -6);
+    }
+    let late = "sandbox-not-found-for-80000@status+phone";
+    let id = start(sandbox, late);
+    assert_eq!(post(sandbox, STATUS, late, &id_body(id)).result(), -6);
+    assert_eq!(post(sandbox, CANCEL, late, &id_body(id)).result(), 0, "only where it was said");
+}
+
+/// Seconds since midnight, of a date as in `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn clock(answer: &Answer, header: &str) -> i64 {
+    let date = answer.header(header).unwrap_or_else(|| panic!("no {header}: {}", answer.head));
+    let time = date.split(' ').nth(4).unwrap();
+    time.split(':').fold(0, |sum, part| sum * 60 + part.parse::<i64>().unwrap())
+}
+
+fn dates(sandbox: &Sandbox) {
+    assert!(good(sandbox, "sandbox-date").header("date").is_some_and(|date| date.ends_with(" GMT")));
+    assert_eq!(good(sandbox, "sandbox-approve").header("date"), None);
+    for (token, difference) in [
+        ("sandbox-retry-after-date-30+date", 30),
+        ("sandbox-retry-after-date-30+date--3600", 3630),
+        ("sandbox-retry-after-date-3605+date-3600", 5),
+        ("sandbox-retry-after-date-5+date-15", -10),
+    ] {
+        let answer = available(sandbox, token).unwrap();
+        assert_eq!(answer.status, 503);
+        let between = clock(&answer, "retry-after") - clock(&answer, "date");
+        assert_eq!(between.rem_euclid(86_400), i64::rem_euclid(difference, 86_400), "{token}");
+    }
+    assert_eq!(available(sandbox, "sandbox-retry-after-date-5").unwrap().header("date"), None);
+    assert!(capillary(sandbox, "sandbox-html-503+date").header("date").is_some());
+}
+
+fn all_fields(sandbox: &Sandbox) {
+    let token = "sandbox-all-fields+phone";
+    good(sandbox, token);
+    let id = start(sandbox, token);
+    let cancelled = post(sandbox, CANCEL, token, &id_body(id)).text();
+    assert_eq!(cancelled, format!(r#"{{"result":0,"transaction_id":{id}}}"#));
+    let refused = post(sandbox, CANCEL, token, &id_body(id)).text();
+    assert_eq!(refused, format!(r#"{{"result":-10,"transaction_id":{id}}}"#));
+    let of = |path, token, body: &str| post(sandbox, path, token, body).text();
+    assert_eq!(
+        of(STATUS, token, &id_body(7)),
+        r#"{"result":-6,"transaction_id":7,"transaction_status":0,"transaction_complete_result":0}"#
+    );
+    let refusing = "sandbox-token-expired+all-fields";
+    assert_eq!(of(AVAILABILITY, refusing, "{}"), r#"{"result":-4,"is_available":false}"#);
+    assert_eq!(of(TYPES, refusing, "{}"), r#"{"result":-2,"auth_types":[]}"#);
+    assert_eq!(of(START, "sandbox-refuse--8+all-fields", QUESTION), r#"{"result":-8,"transaction_id":0}"#);
+}
+
+/// Two whole answers, byte for byte the same, to one request; then the next request's.
+fn answer_again(sandbox: &Sandbox) {
+    for (path, token, body) in [
+        (AVAILABILITY, "sandbox-answer-again-20*1", "{}"),
+        (TYPES, "sandbox-answer-again-0*1", "{}"),
+        (START, "sandbox-answer-again*1@start", QUESTION),
+        (START, "sandbox-refuse--4@start+answer-again-1*1", QUESTION),
+        (STATUS, "sandbox-html-502+answer-again-1*1", "{}"),
+    ] {
+        let mut client = connect(sandbox.hyperid_url());
+        client.send_post(path, Some(token), body);
+        client.send_post(TYPES, Some("sandbox-methods-9"), "{}");
+        let (first, again) = (client.read().unwrap(), client.read().unwrap());
+        assert_eq!((first.head, first.body), (again.head, again.body), "{token}");
+        assert_eq!(client.read().unwrap().json()["auth_types"][0], 9, "{token}");
+    }
+    let mut client = connect(sandbox.capillary_url());
+    client.send_post(
+        REGISTERED,
+        None,
+        &registered_body(BRAND_WITH_MFA, "sandbox-not-registered+answer-again"),
+    );
+    assert_eq!((client.read().unwrap().code(), client.read().unwrap().code()), (404, 404));
+    // An approval twice, the second one without a name on it.
+    let token = "sandbox-approve-after-0+id-missing+answer-again-5*1@status";
+    let id = start(sandbox, token);
+    let mut client = connect(sandbox.hyperid_url());
+    client.send_post(STATUS, Some(token), &id_body(id));
+    for _ in 0..2 {
+        let text = client.read().unwrap().text();
+        assert_eq!(text, r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#);
+    }
+}
+
+fn previous_answer(sandbox: &Sandbox) {
+    let mut client = connect(sandbox.hyperid_url());
+    let token = "sandbox-previous-answer*1@status+never";
+    let started = client.post(START, Some(token), QUESTION).unwrap();
+    let id = started.json()["transaction_id"].as_i64().unwrap();
+    let mut poll = |token| client.post(STATUS, Some(token), &id_body(id)).unwrap();
+    assert_eq!(poll(token).text(), started.text(), "start's answer for status'");
+    assert_eq!(poll(token).json()["transaction_status"], 0, "once");
+    // For ever: each request gets what the one before should have got.
+    let mut client = connect(sandbox.hyperid_url());
+    let mut methods = |n: u8| {
+        let token = format!("sandbox-previous-answer+methods-{n}");
+        client.post(TYPES, Some(&token), "{}").unwrap().json()["auth_types"][0].as_u64()
+    };
+    assert_eq!([1, 2, 3, 4].map(&mut methods), [1, 1, 2, 3].map(Some));
+    let sound = client.post(AVAILABILITY, Some("sandbox-approve"), "{}").unwrap();
+    assert_eq!(sound.text(), AVAILABLE, "other tokens are served right");
+}
+
+fn one_behind(sandbox: &Sandbox) {
+    let mut client = connect(sandbox.hyperid_url());
+    let mut methods =
+        |token: &str| client.post(TYPES, Some(token), "{}").unwrap().json()["auth_types"][0].as_u64();
+    let tokens =
+        ["sandbox-methods-1", "sandbox-previous-answer-from-now-on*1+methods-2", "sandbox-methods-3"];
+    assert_eq!(tokens.map(&mut methods), [1, 1, 2].map(Some));
+    assert_eq!(methods("sandbox-methods-4"), Some(3), "whoever asks");
+    good(sandbox, "sandbox-approve");
+}
+
+fn exchanged(sandbox: &Sandbox) {
+    let types = |token: &str| post(sandbox, TYPES, token, "{}").json()["auth_types"][0].as_u64();
+    let partner = |n: u8| format!("sandbox-exchange-answers-20000+methods-{n}");
+    let (first, second) = std::thread::scope(|scope| {
+        let (first, second) = (scope.spawn(|| types(&partner(1))), scope.spawn(|| types(&partner(2))));
+        (first.join().unwrap(), second.join().unwrap())
+    });
+    assert_eq!((first, second), (Some(2), Some(1)));
+    // Alone, it gets its own, and leaves nothing for those who come later.
+    let begin = Instant::now();
+    assert_eq!(types("sandbox-exchange-answers-40+methods-3"), Some(3));
+    assert!(begin.elapsed() >= Duration::from_millis(40));
+    assert_eq!(types("sandbox-exchange-answers-0+methods-4"), Some(4));
+    // Different endpoints and people: an approval for the wrong one.
+    let yes = "sandbox-approve-after-0+exchange-answers-20000@status";
+    let no = "sandbox-never+exchange-answers-20000@status";
+    let (yes_id, no_id) = (start(sandbox, yes), start(sandbox, no));
+    let ask = |token, id| post(sandbox, STATUS, token, &id_body(id)).json();
+    let (for_yes, for_no) = std::thread::scope(|scope| {
+        let (a, b) = (scope.spawn(|| ask(yes, yes_id)), scope.spawn(|| ask(no, no_id)));
+        (a.join().unwrap(), b.join().unwrap())
+    });
+    assert_eq!(
+        (for_yes["transaction_id"].as_i64(), for_no["transaction_id"].as_i64()),
+        (Some(no_id), Some(yes_id))
+    );
+    assert_eq!(for_no["transaction_status"], 1);
+}
+
+/// What needs no behaviour of its own, because others can be put together: the README says how.
+#[test]
+fn the_readmes_combinations() {
+    let sandbox = sandbox();
+    let readme = include_str!("../README.md");
+    let told = |token: &'static str| {
+        assert!(readme.contains(&format!("`{token}`")), "the README lacks {token}");
+        token
+    };
+    for (token, status) in [
+        (told("sandbox-html-403*2@status"), 403),
+        (told("sandbox-empty-404*2@status"), 404),
+        (told("sandbox-redirect-307*2@status"), 307),
+        (told("sandbox-html-200*2@status"), 200),
+    ] {
+        let id = start(&sandbox, token);
+        for _ in 0..2 {
+            let answer = post(&sandbox, STATUS, token, &id_body(id));
+            assert_eq!(answer.status, status, "{token}");
+            assert!(serde_json::from_slice::<serde_json::Value>(&answer.body).is_err(), "{token}");
+        }
+        assert_eq!(post(&sandbox, STATUS, token, &id_body(id)).result(), 0, "{token}");
+    }
+    let token = told("sandbox-refuse--6+http-404@status");
+    let answer = post(&sandbox, STATUS, token, &id_body(1));
+    assert_eq!((answer.status, answer.result()), (404, -6));
+    for (token, status) in [
+        (told("sandbox-html-401@start"), 401),
+        (told("sandbox-empty-413@start"), 413),
+        (told("sandbox-html-400@start"), 400),
+        (told("sandbox-rate-limited-5@start"), 429),
+    ] {
+        good(&sandbox, token);
+        assert_eq!(post(&sandbox, START, token, QUESTION).status, status, "{token}");
+    }
+    assert_eq!(sandbox.push_count(), 4);
+    let started = post(&sandbox, START, told("sandbox-set-transaction_status=1@start"), QUESTION).json();
+    assert_eq!((started["result"].as_i64(), started["transaction_status"].as_i64()), (Some(0), Some(1)));
+    let token = told("sandbox-approve+id-missing");
+    let id = start(&sandbox, token);
+    wait_for_end(&sandbox, id);
+    let text = post(&sandbox, STATUS, token, &id_body(id)).text();
+    assert_eq!(text, r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#);
+    let token = told("sandbox-retry-after-120*1@status");
+    assert_eq!(post(&sandbox, STATUS, token, &id_body(1)).header("retry-after"), Some("120"));
+    assert_eq!(post(&sandbox, STATUS, token, &id_body(1)).result(), -6);
+    let skewed = available(&sandbox, told("sandbox-retry-after-date-3605+date-3600")).unwrap();
+    assert!(skewed.header("date").is_some() && skewed.header("retry-after").is_some());
 }
 
 #[test]
