@@ -8,7 +8,7 @@ use mfa_sandbox::{Options, Sandbox};
 /// In a process of its own for each case: the platform's roots are read from `SSL_CERT_FILE` here.
 #[test]
 fn the_platform_s_roots_decide() {
-    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     if let Some(expected) = std::env::var_os("MFA_TEST_EXPECT") {
         let base_url = std::env::var("MFA_TEST_URL").ok();
         let client = HyperId::new(&ClientOptions { base_url, ..ClientOptions::default() }).unwrap();
@@ -16,7 +16,7 @@ fn the_platform_s_roots_decide() {
         assert_eq!(result, if expected == "trusted" { Ok(true) } else { Err(Code::Tls) });
         return;
     }
-    let other = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let other = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     for (trusted, expected) in [(&sandbox, "trusted"), (&other, "unknown")] {
         let file = std::env::temp_dir().join(format!("mfa-roots-{}-{expected}.pem", std::process::id()));
         std::fs::write(&file, trusted.ca_pem().unwrap()).unwrap();

@@ -104,7 +104,7 @@ fn options(sandbox: &Sandbox, base_url: &str, proxy_url: Option<Zeroizing<String
 }
 
 fn tls_sandbox() -> Sandbox {
-    Sandbox::start(Options { tls: true, ..Options::default() }).unwrap()
+    Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap()
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_proxy_that_is_not_there_is_told() {
 
 #[test]
 fn what_goes_in_clear_is_never_proxied_and_a_bad_url_always_refused() {
-    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let sandbox = Sandbox::start(Options { strict: true, ..Options::default() }).unwrap();
     let proxy = Tunnels::new("HTTP/1.1 200 OK\r\n\r\n", Some(sandbox.address()));
     let clear = ClientOptions {
         allow_loopback_http: true,

@@ -146,7 +146,7 @@ fn client(url: &str, ca: &str) -> Result<HyperId, Error> {
 
 #[test]
 fn the_whole_story_over_tls() {
-    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     for url in [sandbox.hyperid_url().to_owned(), sandbox.hyperid_url().replace("127.0.0.1", "localhost")] {
         let client = client(&url, sandbox.ca_pem().unwrap()).unwrap();
         let request = mfa::Request { question: Some("Über TLS?"), ..mfa::Request::default() };
@@ -339,7 +339,7 @@ fn self_signed() -> Identity {
 
 #[test]
 fn the_built_in_roots_do_not_trust_anybody() {
-    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     let options = ClientOptions { base_url: Some(sandbox.hyperid_url().into()), ..ClientOptions::default() };
     for call in Call::ALL {
         assert_eq!(call.run(&options, &self::call()).unwrap_err().code, Code::Tls);

@@ -12,6 +12,7 @@ use crate::Result;
 use crate::process::Running;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const STRICT: &str = "--strict";
 
 pub struct Sandbox {
     // Its standard input stays open as long as this process lives: the sandbox ends with it, even
@@ -21,16 +22,18 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
+    /// A strict one: what we send is documented, and nothing else is let pass.
     pub fn start(program: &Path) -> Result<Self> {
-        Self::start_with(program, &[])
+        Self::start_with(program, &[STRICT.as_ref()])
     }
 
     /// One that speaks TLS, and writes its authority's certificate to `ca`.
     pub fn start_tls(program: &Path, ca: &Path) -> Result<Self> {
-        Self::start_with(program, &["--tls".as_ref(), "--ca-out".as_ref(), ca.as_os_str()])
+        Self::start_with(program, &[STRICT.as_ref(), "--tls".as_ref(), "--ca-out".as_ref(), ca.as_os_str()])
     }
 
-    fn start_with(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
+    /// Also another program that says where it is as the sandbox does.
+    pub fn start_with(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments).arg("--stop-with-stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;

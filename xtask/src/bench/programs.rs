@@ -93,7 +93,7 @@ impl Programs {
         let compiler = Compiler::any().ok_or("the benchmarks need a C compiler (gcc or clang)")?;
         let library = library::build_release()?;
         let binaries = workspace::scratch("bench")?;
-        let server = Sandbox::start(&build_server()?)?;
+        let server = Sandbox::start_with(&build_server()?, &[])?;
         let python = setup::python();
         let (subjects, missing) = (vec![Subject::Mfa, Subject::MfaCancel, Subject::Bare], Vec::new());
         let mut programs = Self { library, subjects, missing, compiler, server, binaries, python };
