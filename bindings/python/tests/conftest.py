@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,12 @@ def pytest_configure() -> None:
         file = os.environ.get(variable)
         if file:
             load(file)
+
+
+@pytest.fixture
+def mfa_sandbox_options() -> dict[str, Any]:
+    """What we send is documented, and nothing else is let pass."""
+    return {"strict": True}
 
 
 @pytest.fixture

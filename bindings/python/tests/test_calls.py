@@ -124,7 +124,7 @@ def test_options_reach_the_library(mfa_sandbox: Sandbox) -> None:
 
 
 def test_tls(client: HyperId) -> None:
-    with Sandbox(tls=True) as secure, secure.hyperid() as over_tls:
+    with Sandbox(tls=True, strict=True) as secure, secure.hyperid() as over_tls:
         assert secure.url.startswith("https://")
         assert over_tls.availability("sandbox-approve").available
         assert secure.ca_pem is not None

@@ -145,7 +145,7 @@ signal.signal(signal.SIGTERM, stop)
 def seen(state):
     if state.polls:
         print("waiting", flush=True)
-with sandbox.Sandbox() as server, server.hyperid() as client:
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
         client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
     except KeyboardInterrupt:
@@ -180,7 +180,7 @@ def seen(state):
     if state.polls:
         print("waiting", flush=True)
 async def main():
-    with sandbox.Sandbox() as server, server.hyperid() as client:
+    with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
         await client.confirm_async("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
 try:
     asyncio.run(main())
@@ -198,7 +198,7 @@ signal.signal(signal.SIGINT, lambda *_: cancel.trigger())
 def seen(state):
     if state.polls:
         print("waiting", flush=True)
-with sandbox.Sandbox() as server, server.hyperid() as client:
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
         client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60, cancel=cancel)
     except Cancelled as error:
@@ -219,7 +219,7 @@ def seen(state):
     threading.Thread(target=tell_when_triggered, daemon=True).start()
     print("waiting", flush=True)
     time.sleep(60)
-with sandbox.Sandbox() as server, server.hyperid() as client:
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
         client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
     except KeyboardInterrupt:
@@ -239,7 +239,7 @@ def test_the_end_of_a_program_with_calls_under_way(where: str) -> None:
     """An interpreter that is going may not be called back: that would abort the process."""
     program = """
 import asyncio, logging, threading
-server = sandbox.Sandbox()
+server = sandbox.Sandbox(strict=True)
 client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
 wait = WaitOptions(on_update=lambda state: None, min_interval=0.001, max_interval=0.001)
 def confirm():

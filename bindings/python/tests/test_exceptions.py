@@ -73,7 +73,7 @@ class Case:
         return self.other("https://example.invalid", proxy_url=proxy)
 
     def without_its_authority(self) -> object:
-        secure = self.stack.enter_context(Sandbox(tls=True))
+        secure = self.stack.enter_context(Sandbox(tls=True, strict=True))
         return self.other(secure.url)
 
     def cancelled(self) -> object:

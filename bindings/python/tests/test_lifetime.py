@@ -212,7 +212,7 @@ def test_thousands_of_rounds(mfa_sandbox: Sandbox) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_uses_connections_of_its_own() -> None:
     program = """
-with sandbox.Sandbox() as server, server.hyperid() as client:
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     assert client.availability("sandbox-approve").available
     child = os.fork()
     if child == 0:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
 import pytest
-from support import AVAILABILITY, CANCEL
+from support import AVAILABILITY, CANCEL, START
 
 from mfa_client import ClosedError, Decision
-from mfa_client.exceptions import TokenExpired, TokenInvalid
+from mfa_client.exceptions import InvalidArgument, TokenExpired, TokenInvalid
 from mfa_client.sandbox import Person, Sandbox, SandboxError, behaviours
 
 
@@ -34,11 +38,28 @@ def test_a_person_decides(mfa_sandbox: Sandbox) -> None:
 def test_transactions(mfa_sandbox: Sandbox) -> None:
     assert mfa_sandbox.transaction(1) is None
     assert mfa_sandbox.wait_for_transaction(0.01) is None
-    with Sandbox(life=30) as sandbox, sandbox.hyperid() as client:
+    with Sandbox(life=30, strict=True) as sandbox, sandbox.hyperid() as client:
         found = sandbox.transaction(client.start("sandbox-phone#ann", "Sign in?"))
         assert found is not None
         assert (found.status, found.question, found.polls) == (0, "Sign in?", 0)
         assert 0 < found.remaining <= 30
+
+
+def test_the_first_id_and_what_is_strict(mfa_sandbox: Sandbox) -> None:
+    unusual = {"template_id": 1, "values": ""}
+    with Sandbox(first_id=41) as sandbox:
+        assert _start(sandbox, unusual) == ({"result": 0, "transaction_id": 41}, True)
+    assert _start(mfa_sandbox, unusual) == ({"result": -8}, False)
+    with pytest.raises(InvalidArgument, match="first_id"):
+        Sandbox(first_id=0)
+
+
+def _start(sandbox: Sandbox, body: dict[str, Any]) -> tuple[Any, bool]:
+    """The answer, and whether the sandbox called the request unusual."""
+    headers = {"Authorization": "Bearer sandbox-phone", "Content-Type": "application/json"}
+    request = Request(f"{sandbox.url}{START}", json.dumps(body).encode(), headers)
+    with urlopen(request) as answer:
+        return json.load(answer), "Sandbox-Unusual" in answer.headers
 
 
 def test_tokens_and_brands(mfa_sandbox: Sandbox) -> None:
@@ -71,14 +92,14 @@ def test_what_arrived(mfa_sandbox: Sandbox) -> None:
 
 
 def test_closed(mfa_sandbox: Sandbox) -> None:
-    sandbox = Sandbox()
+    sandbox = Sandbox(strict=True)
     sandbox.close()
     sandbox.close()
     with pytest.raises(ClosedError, match="this Sandbox is closed"):
         sandbox.push_count()
     port = int(mfa_sandbox.url.rpartition(":")[2])
     with pytest.raises(SandboxError, match="port is taken"):
-        Sandbox(port=port)
+        Sandbox(port=port, strict=True)
     assert mfa_sandbox.phone_url.startswith("http://127.0.0.1:")
 
 

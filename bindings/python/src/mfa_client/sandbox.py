@@ -37,14 +37,19 @@ class Person(enum.Enum):
     LETS_EXPIRE = 5
 
 
-_TLS, _LAN, _CAPILLARY_HTTP_STATUS = 1, 2, 4
+_TLS, _LAN, _CAPILLARY_HTTP_STATUS, _STRICT = 1, 2, 4, 8
 _NOT_FOUND = 2
 
 
 class _Options(c.Structure):
     _fields_ = [
-        (name, c.c_uint32)
-        for name in ("struct_size", "flags", "port", "life_ms", "idle_timeout_ms", "reserved")
+        ("struct_size", c.c_uint32),
+        ("flags", c.c_uint32),
+        ("port", c.c_uint32),
+        ("life_ms", c.c_uint32),
+        ("idle_timeout_ms", c.c_uint32),
+        ("reserved", c.c_uint32),
+        ("first_id", c.c_int64),
     ]
 
 
@@ -147,6 +152,8 @@ class Sandbox:
         tls: bool = False,
         lan: bool = False,
         capillary_http_status: bool = False,
+        strict: bool = False,
+        first_id: Optional[int] = None,
         life: Optional[float] = None,
         idle_timeout: Optional[float] = None,
     ) -> None:
@@ -155,12 +162,19 @@ class Sandbox:
         tls: https with an authority of its own; see `ca_pem`.
         lan: every interface, to use a real phone; the phone page's address then holds a secret.
         capillary_http_status: Capillary's codes under the HTTP status as well.
+        strict: refuses what HyperID's own clients send beside its documentation. Otherwise that is
+        taken, and the answer's header `Sandbox-Unusual` says what it was.
+        first_id: the first transaction's id. None: one that 32 bits cannot hold.
         life: seconds that a request waits for the person. idle_timeout: seconds.
         """
         lib = _library()
         options = struct(
             _Options,
-            flags=_TLS * tls | _LAN * lan | _CAPILLARY_HTTP_STATUS * capillary_http_status,
+            flags=_TLS * tls
+            | _LAN * lan
+            | _CAPILLARY_HTTP_STATUS * capillary_http_status
+            | _STRICT * strict,
+            first_id=0 if first_id is None else integer("first_id", first_id, 64, 1),
             port=integer("port", port, 17, 0),
             life_ms=milliseconds("life", life),
             idle_timeout_ms=milliseconds("idle_timeout", idle_timeout),
