@@ -16,14 +16,24 @@ namespace MfaClient.Testing
         /// <summary>Starts a sandbox on a free port of this machine.</summary>
         /// <param name="tls">https, with a certification authority of its own: see <see cref="CaPem"/>.</param>
         /// <param name="life">How long a request waits for the person. Null: 120 seconds.</param>
+        /// <param name="strict">
+        /// Refuses what HyperID's own clients send beside its documentation. Otherwise that is taken, and the answer's header
+        /// Sandbox-Unusual says what it was.
+        /// </param>
+        /// <param name="firstId">The first transaction's id. Null: one that 32 bits cannot hold.</param>
         /// <exception cref="InvalidOperationException">It could not be started.</exception>
-        public Sandbox(bool tls = false, TimeSpan? life = null)
+        public Sandbox(bool tls = false, TimeSpan? life = null, bool strict = false, long? firstId = null)
         {
+            if (firstId <= 0)
+            {
+                throw new ArgumentOutOfRangeException(nameof(firstId));
+            }
             var options = new SandboxNative.mfa_sandbox_options
             {
                 struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_options),
-                flags = tls ? SandboxNative.MFA_SANDBOX_TLS : 0,
+                flags = (tls ? SandboxNative.MFA_SANDBOX_TLS : 0) | (strict ? SandboxNative.MFA_SANDBOX_STRICT : 0),
                 life_ms = Call.Milliseconds(life, nameof(life)),
+                first_id = firstId ?? 0,
             };
             handle = new SandboxHandle(SandboxNative.mfa_sandbox_new(&options));
             if (handle.IsInvalid)

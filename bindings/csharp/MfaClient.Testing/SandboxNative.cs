@@ -7,6 +7,7 @@ namespace MfaClient.Testing
     internal static unsafe class SandboxNative
     {
         internal const uint MFA_SANDBOX_TLS = 1;
+        internal const uint MFA_SANDBOX_STRICT = 8;
         internal const int MFA_SANDBOX_OK = 0;
         internal const int MFA_SANDBOX_ERR_INVALID_ARGUMENT = 1;
         internal const int MFA_SANDBOX_ERR_NOT_FOUND = 2;
@@ -23,6 +24,7 @@ namespace MfaClient.Testing
             internal uint life_ms;
             internal uint idle_timeout_ms;
             internal uint reserved;
+            internal long first_id;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -14,7 +14,7 @@ namespace MfaClient.Tests
         [Case]
         public static void Availability()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             Expect.True(client.IsAvailable("sandbox-approve"), "a person with the app");
             Expect.True(!client.IsAvailable("sandbox-no-app"), "and one without");
@@ -22,9 +22,19 @@ namespace MfaClient.Tests
         }
 
         [Case]
+        public static void TheSandboxsFirstId()
+        {
+            using var sandbox = new Sandbox(strict: true, firstId: 41);
+            using var client = new HyperIdClient(sandbox.ClientOptions());
+            Expect.Equal(41L, client.Start("sandbox-phone", Question));
+            Expect.Equal(42L, client.Start("sandbox-phone", Question));
+            Expect.Throws<ArgumentOutOfRangeException>(() => new Sandbox(firstId: 0));
+        }
+
+        [Case]
         public static void SecondFactors()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var types = client.GetTwoFactorTypes("sandbox-methods-0,3,77");
             Expect.Equal(TwoFactorMethods.App | TwoFactorMethods.Email | TwoFactorMethods.Other, types.Methods);
@@ -42,7 +52,7 @@ namespace MfaClient.Tests
         [Case]
         public static void StepByStep()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             long id = client.Start("sandbox-phone", Question);
             Expect.True(id > uint.MaxValue, "ids have 64 bits");
@@ -65,7 +75,7 @@ namespace MfaClient.Tests
         [Case]
         public static void EveryDecisionThatEnds()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             foreach (var (token, decision) in new[]
             {
@@ -89,7 +99,7 @@ namespace MfaClient.Tests
         [Case]
         public static void EveryDecisionThatDoesNotEnd()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             foreach (var (token, decision) in new[]
             {
@@ -117,7 +127,7 @@ namespace MfaClient.Tests
         [Case]
         public static void TheRequestArrives()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             const string Text = "Zahle 5 € an Zoë? 日本語 \U0001F511 \"'\\ <b>&";
             long id = client.Start("sandbox-phone", new MfaRequest(Text)
@@ -144,7 +154,7 @@ namespace MfaClient.Tests
         [Case]
         public static void CapillarysAnswers()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var options = sandbox.ClientOptions();
             options.BaseUrl = sandbox.CapillaryUrl;
             using var client = new CapillaryClient(options);
@@ -171,7 +181,7 @@ namespace MfaClient.Tests
         [Case]
         public static void Headers()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var options = sandbox.ClientOptions();
             options.Headers["X-First"] = "one: two";
             options.Headers["X-Second"] = "three";
@@ -190,7 +200,7 @@ namespace MfaClient.Tests
         [Case]
         public static void OverTls()
         {
-            using var sandbox = new Sandbox(tls: true);
+            using var sandbox = new Sandbox(tls: true, strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             Expect.True(client.Confirm("sandbox-approve", Question, Quick).IsApproved, "with the authority's certificate");
         }
@@ -216,7 +226,7 @@ namespace MfaClient.Tests
         [Case]
         public static void EightThreadsOnOneClient()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             int wrong = 0;
             var threads = Enumerable.Range(0, 8).Select(n => new Thread(() =>
@@ -252,7 +262,7 @@ namespace MfaClient.Tests
         [Case]
         public static void WaitsDoNotStarveThePool()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var waits = Enumerable.Range(0, 40).Select(n => client.ConfirmAsync(

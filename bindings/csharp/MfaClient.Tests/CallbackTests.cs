@@ -33,7 +33,7 @@ namespace MfaClient.Tests
         [Case]
         public static void ProgressIsTold()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             int caller = Thread.CurrentThread.ManagedThreadId;
             var progress = new Reports(_ => Expect.Equal(caller, Thread.CurrentThread.ManagedThreadId, "thread"));
@@ -50,7 +50,7 @@ namespace MfaClient.Tests
         [Case]
         public static void SystemProgressWorks()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var seen = new ConcurrentQueue<Transaction>();
             var progress = new Progress<Transaction>(seen.Enqueue);
@@ -61,7 +61,7 @@ namespace MfaClient.Tests
         [Case]
         public static void ProgressThatFails()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var thrown = new FormatException("of the caller");
             var progress = new Reports(_ => throw thrown);
@@ -86,7 +86,7 @@ namespace MfaClient.Tests
         [Case]
         public static void FreshTokens()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             int asked = 0;
             var wait = Waiting(() =>
@@ -108,7 +108,7 @@ namespace MfaClient.Tests
         [Case]
         public static void FreshTokensThatAreNone()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             const string Expiring = "sandbox-token-expires-after-1+phone";
             var failure = Expect.Fails(MfaCode.TokenExpired, () => client.Confirm(Expiring + "#a", Question, Waiting(() => null)));
@@ -124,7 +124,7 @@ namespace MfaClient.Tests
         [Case]
         public static void CallsFromACallback()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var states = new List<Decision>();
             var progress = new Reports(seen => states.Add(client.GetStatus("sandbox-approve", seen.Id).Decision));
@@ -135,7 +135,7 @@ namespace MfaClient.Tests
         [Case]
         public static void LogLines()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var lines = new ConcurrentQueue<(MfaLogLevel Level, string Text)>();
             var options = sandbox.ClientOptions();
             options.LogLevel = MfaLogLevel.Debug;
@@ -150,7 +150,7 @@ namespace MfaClient.Tests
         [Case]
         public static void ALogThatFails()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var options = sandbox.ClientOptions();
             options.LogLevel = MfaLogLevel.Debug;
             int called = 0;

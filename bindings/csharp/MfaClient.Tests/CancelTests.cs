@@ -13,7 +13,7 @@ namespace MfaClient.Tests
         [Case]
         public static void BeforeTheCall()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var token = new CancellationToken(canceled: true);
             var failure = Expect.Throws<OperationCanceledException>(
@@ -37,7 +37,7 @@ namespace MfaClient.Tests
                 (client, token) => client.Confirm("sandbox-never", Question, cancellationToken: token),
             })
             {
-                using var sandbox = new Sandbox();
+                using var sandbox = new Sandbox(strict: true);
                 using var client = new HyperIdClient(sandbox.ClientOptions());
                 using var cancel = new CancellationTokenSource();
                 var running = Task.Factory.StartNew(() => call(client, cancel.Token), TaskCreationOptions.LongRunning);
@@ -52,7 +52,7 @@ namespace MfaClient.Tests
         [Case]
         public static void AnAsynchronousCall()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var asking = client.ConfirmAsync("sandbox-never", Question, CallTests.Quick, cancellationToken: cancel.Token);
@@ -70,7 +70,7 @@ namespace MfaClient.Tests
         [Case]
         public static void AStartThatWasSentMayHaveHappened()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var starting = client.StartAsync("sandbox-silent", Question, cancellationToken: cancel.Token);
@@ -83,7 +83,7 @@ namespace MfaClient.Tests
         [Case]
         public static void FromAProgressReport()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var progress = new Reports(_ => cancel.Cancel());
@@ -95,7 +95,7 @@ namespace MfaClient.Tests
         [Case]
         public static void ByTime()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
             Expect.Within(TimeSpan.FromMilliseconds(200) + Prompt, () => Expect.Throws<OperationCanceledException>(
@@ -106,7 +106,7 @@ namespace MfaClient.Tests
         [Case]
         public static void RacingWithTheEnd()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             client.IsAvailable("sandbox-approve");
             int cancelled = 0, answered = 0;

@@ -47,7 +47,7 @@ namespace MfaClient.Tests
                 },
                 [MfaCode.Tls] = _ =>
                 {
-                    using var secure = new Sandbox(tls: true);
+                    using var secure = new Sandbox(tls: true, strict: true);
                     return With(client => client.IsAvailable(Person), options => options.CaPem = null)(secure);
                 },
                 [MfaCode.ConnectionLost] = With(client => client.Start("sandbox-lose-start", Question)),
@@ -94,7 +94,7 @@ namespace MfaClient.Tests
             var reached = Ways.Keys.Concat(OutOfReach.Keys).Append(MfaCode.Ok).Append(MfaCode.Cancelled).ToHashSet();
             var missing = Enum.GetValues(typeof(MfaCode)).Cast<MfaCode>().Where(code => !reached.Contains(code));
             Expect.Equal("", string.Join(", ", missing), "codes without a way");
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             foreach (var (code, way) in Ways)
             {
                 var failure = way(sandbox);
@@ -109,7 +109,7 @@ namespace MfaClient.Tests
         [Case]
         public static void TheFacts()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var limited = Ways[MfaCode.RateLimited](sandbox);
             Expect.Equal(TimeSpan.FromSeconds(7), limited.RetryAfter, "retry after");
             Expect.Equal(429, limited.HttpStatus, "HTTP status");
@@ -132,7 +132,7 @@ namespace MfaClient.Tests
         [Case]
         public static void DeadlinesHold()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var time = TimeSpan.FromMilliseconds(300);
             foreach (var call in new Action[]
@@ -153,7 +153,7 @@ namespace MfaClient.Tests
         [Case]
         public static void CancelOnTimeoutCancels()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var wait = new WaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), CancelOnTimeout = true };
             var failure = Expect.Fails(MfaCode.Timeout, () => client.Confirm(
@@ -164,7 +164,7 @@ namespace MfaClient.Tests
         [Case]
         public static void WhatCannotBeSaidIsRefused()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             Expect.Throws<ArgumentException>(() => client.IsAvailable("sandbox-approve\0sandbox"));
             Expect.Throws<ArgumentException>(() => client.Start(Person, new MfaRequest("half a pair: \uD83D")));

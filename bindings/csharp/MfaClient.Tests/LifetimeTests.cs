@@ -15,7 +15,7 @@ namespace MfaClient.Tests
         [Case]
         public static void UseAfterDispose()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var client = new HyperIdClient(sandbox.ClientOptions());
             client.Dispose();
             client.Dispose();
@@ -42,7 +42,7 @@ namespace MfaClient.Tests
         [Case]
         public static void DisposeDuringACall()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var client = new HyperIdClient(sandbox.ClientOptions());
             var asking = client.ConfirmAsync("sandbox-phone", Question, CallTests.Quick);
             long id = sandbox.WaitForTransaction(Expect.Soon);
@@ -55,7 +55,7 @@ namespace MfaClient.Tests
         [Case]
         public static void DisposeInACallback()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var client = new HyperIdClient(sandbox.ClientOptions());
             var progress = new Reports(_ => client.Dispose());
             Expect.True(client.Confirm("sandbox-approve", Question, CallTests.Quick, progress).IsApproved, "it ends well");
@@ -65,7 +65,7 @@ namespace MfaClient.Tests
         [Case]
         public static void CollectionsDuringACall()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             var stop = new ManualResetEventSlim();
             var collector = new Thread(() =>
             {
@@ -141,7 +141,7 @@ namespace MfaClient.Tests
         [Case]
         public static void ThousandsOfRounds()
         {
-            using var sandbox = new Sandbox();
+            using var sandbox = new Sandbox(strict: true);
             void Rounds(int count, int calling)
             {
                 for (int round = 0; round < count; round++)

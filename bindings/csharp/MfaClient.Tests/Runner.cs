@@ -73,7 +73,7 @@ namespace MfaClient.Tests
         private static int Serve()
         {
             NativeLibraries.Resolve();
-            using var sandbox = new Testing.Sandbox();
+            using var sandbox = new Testing.Sandbox(strict: true);
             Console.WriteLine(sandbox.HyperIdUrl);
             Console.In.ReadToEnd();
             return 0;
