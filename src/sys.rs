@@ -298,6 +298,62 @@ extern "C" fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
+/// As long as it lives, pthread_cancel does not act on this thread: it would unwind our frames, and that
+/// ends the process. What is asked for meanwhile acts later, outside. No system call; safe in a signal
+/// handler.
+pub(crate) struct Undisturbed {
+    before: libc::c_int,
+}
+
+impl Undisturbed {
+    pub(crate) fn new() -> Self {
+        #[cfg(target_vendor = "apple")]
+        const DISABLE: libc::c_int = libc::PTHREAD_CANCEL_DISABLE;
+        #[cfg(not(target_vendor = "apple"))]
+        const DISABLE: libc::c_int = 1;
+        Undisturbed { before: set_cancel_state(DISABLE) }
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        set_cancel_state(self.before);
+    }
+}
+
+/// Returns what the state was.
+#[cfg(any(
+    target_os = "linux",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+fn set_cancel_state(state: libc::c_int) -> libc::c_int {
+    // In each of these systems' C libraries, though the libc crate does not name it.
+    unsafe extern "C" {
+        fn pthread_setcancelstate(state: libc::c_int, before: *mut libc::c_int) -> libc::c_int;
+    }
+    let mut before = state;
+    // SAFETY: it writes an integer to the place that it is given, which is ours.
+    unsafe { pthread_setcancelstate(state, &raw mut before) };
+    before
+}
+
+/// Android, for one, has no pthread_cancel.
+#[cfg(not(any(
+    target_os = "linux",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "dragonfly",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
+fn set_cancel_state(state: libc::c_int) -> libc::c_int {
+    state
+}
+
 /// Runs `work` with all signals blocked on this thread; a thread that it starts keeps them blocked.
 pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     // SAFETY: the sets are local, and initialised before use: `all` by sigfillset, `before` by

@@ -1,12 +1,15 @@
-//! The boundary guard: no panic crosses into C, and every error reaches the caller's struct.
+//! The boundary guard: no panic crosses into C, no pthread_cancel acts inside, and every error reaches
+//! the caller's struct.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Code, Error};
 use crate::ffi::error::{mfa_code, mfa_error, reset_error, write_error};
+use crate::sys::Undisturbed;
 
 /// Runs the body of an export that returns no code; a panic becomes `on_panic`.
 pub(super) fn guard<T>(name: &'static str, on_panic: T, body: impl FnOnce() -> T) -> T {
+    let _undisturbed = Undisturbed::new();
     catch(on_panic, || {
         plant_panic(name);
         body()
@@ -33,6 +36,7 @@ pub(super) unsafe fn fallible(
     err: *mut mfa_error,
     body: impl FnOnce() -> Result<(), Error>,
 ) -> mfa_code {
+    let _undisturbed = Undisturbed::new();
     catch(Code::Internal as i32, || {
         // SAFETY: passed on from the caller.
         if let Err(code) = unsafe { reset_error(err) } {
