@@ -1,8 +1,8 @@
 //! The few system calls that std does not offer, behind safe functions.
 //!
-//! This is the one exception to `deny(unsafe_code)` outside `ffi`. Every socket is close-on-exec,
-//! nothing waits in a call that cannot be ended (but see `recv`), sends never raise SIGPIPE, and EINTR
-//! is retried.
+//! This is the one exception to `deny(unsafe_code)` outside `ffi`. Every descriptor is close-on-exec,
+//! above 2, and `Owned` by the process that opened it; nothing waits in a call that cannot be ended (but
+//! see `recv`), sends never raise SIGPIPE, and EINTR is retried.
 
 #![allow(unsafe_code)]
 
@@ -10,7 +10,9 @@
 compile_error!("libmfa's transport needs poll(2); a port to this system is welcome in src/sys.rs");
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -65,8 +67,72 @@ fn millis_until(until: Instant) -> i32 {
     i32::try_from(millis).unwrap_or(i32::MAX)
 }
 
+/// What holds a descriptor, and belongs to the process that opened it.
+///
+/// A forked child may have closed that descriptor, and have something of its own under the number; so
+/// there it is not closed. What uses it asks `is_ours` first, or cannot come to an inherited one.
+#[derive(Debug)]
+pub(crate) struct Owned<T> {
+    holder: ManuallyDrop<T>,
+    generation: u32,
+}
+
+pub(crate) type Socket = Owned<TcpStream>;
+
+impl<T> Owned<T> {
+    fn new(holder: T) -> Self {
+        Owned { holder: ManuallyDrop::new(holder), generation: fork_generation() }
+    }
+
+    /// Whether this process opened it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == fork_generation()
+    }
+}
+
+impl<T> Deref for Owned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.holder
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            // SAFETY: dropped here alone, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.holder) };
+        }
+    }
+}
+
+/// Takes a new descriptor into care, under a number above 2: those below belong to the host, and where
+/// it has closed one, what it still writes there must not go to a server.
+///
+/// # Safety
+/// `fd` has just been opened, and nobody else knows of it.
+unsafe fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
+    const FIRST: RawFd = 3;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is ours alone, says the caller.
+    let opened = unsafe { OwnedFd::from_raw_fd(fd) };
+    if fd >= FIRST {
+        return Ok(opened);
+    }
+    // SAFETY: this fcntl takes an integer; a non-negative result is a descriptor that only we own.
+    unsafe {
+        match libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, FIRST) {
+            moved if moved < 0 => Err(io::Error::last_os_error()),
+            moved => Ok(OwnedFd::from_raw_fd(moved)),
+        }
+    }
+}
+
 /// Begins a connection to `addr` without waiting for it. `true`: it stands already.
-pub(crate) fn begin_connect(addr: &SocketAddr) -> io::Result<(TcpStream, bool)> {
+pub(crate) fn begin_connect(addr: &SocketAddr) -> io::Result<(Socket, bool)> {
     let family = if addr.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     let socket = new_socket(family)?;
     let (storage, len) = raw_address(addr);
@@ -83,29 +149,22 @@ pub(crate) fn begin_connect(addr: &SocketAddr) -> io::Result<(TcpStream, bool)> 
             _ => return Err(error),
         }
     };
-    let stream = TcpStream::from(socket);
-    Ok((stream, connected))
+    Ok((Owned::new(TcpStream::from(socket)), connected))
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
     let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: socket(2) takes no pointer; a non-negative result is a descriptor that only we own.
-    unsafe {
-        let fd = libc::socket(family, kind, 0);
-        if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
-    }
+    // SAFETY: socket(2) takes no pointer, and what it opens nobody else knows.
+    unsafe { adopt(libc::socket(family, kind, 0)) }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: as above; fcntl and setsockopt work on that descriptor and a local integer alone.
     unsafe {
-        let fd = libc::socket(family, libc::SOCK_STREAM, 0);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let socket = OwnedFd::from_raw_fd(fd);
+        let socket = adopt(libc::socket(family, libc::SOCK_STREAM, 0))?;
+        let fd = socket.as_raw_fd();
         libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
         libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
         #[cfg(target_vendor = "apple")]
@@ -220,38 +279,38 @@ fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<
 /// A descriptor that becomes readable once and stays so: eventfd on Linux, a pipe elsewhere.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    listen: OwnedFd,
+    listen: Owned<OwnedFd>,
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    strike: OwnedFd,
+    strike: Owned<OwnedFd>,
 }
 
 impl Bell {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Self> {
-        // SAFETY: eventfd(2) takes no pointer; a non-negative result is a descriptor only we own.
-        unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(Bell { listen: OwnedFd::from_raw_fd(fd) })
-        }
+        // SAFETY: eventfd(2) takes no pointer, and what it opens nobody else knows.
+        let fd = unsafe { adopt(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) };
+        Ok(Bell { listen: Owned::new(fd?) })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(crate) fn new() -> io::Result<Self> {
         let mut fds = [-1; 2];
-        // SAFETY: pipe(2) fills the two descriptors, which only we own; fcntl takes no pointer.
-        unsafe {
+        // SAFETY: pipe(2) fills the two descriptors, which nobody else knows.
+        let [listen, strike] = unsafe {
             if libc::pipe(fds.as_mut_ptr()) != 0 {
                 return Err(io::Error::last_os_error());
             }
-            for fd in fds {
-                libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
-                libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK);
+            fds.map(|fd| adopt(fd))
+        };
+        let bell = Bell { listen: Owned::new(listen?), strike: Owned::new(strike?) };
+        for end in [&bell.listen, &bell.strike] {
+            // SAFETY: these fcntl take integers, and the descriptor is open.
+            unsafe {
+                libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
+                libc::fcntl(end.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
             }
-            Ok(Bell { listen: OwnedFd::from_raw_fd(fds[0]), strike: OwnedFd::from_raw_fd(fds[1]) })
         }
+        Ok(bell)
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -284,11 +343,14 @@ pub(crate) fn fork_generation() -> u32 {
     if !WATCHED.load(Ordering::Acquire) {
         // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process,
         // and the library is never unloaded (`-z nodelete`), so it stays where it is.
-        unsafe {
-            libc::pthread_atfork(None, None, Some(after_fork));
-        }
-        WATCHED.store(true, Ordering::Release);
+        let failed = unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+        WATCHED.store(failed == 0, Ordering::Release);
     }
+    known_generation()
+}
+
+/// The same for a signal handler: right wherever somebody has asked for the number before.
+pub(crate) fn known_generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 

@@ -22,9 +22,25 @@ pub struct Cancel(Arc<CancelState>);
 struct CancelState {
     triggered: AtomicBool,
     // Made by the first call that has to wait; a cancel that is never waited on costs nothing.
-    // It is never read, so once struck it wakes every call, now and later. Two calls may both make one,
-    // and the first is kept: neither waits for the other, which a forked child might not have.
-    bell: OnceBox<Option<Bell>>,
+    bells: OnceBox<BellLink>,
+}
+
+/// The bell of one process and, behind it, those of its forked descendants: a child makes its own, and
+/// neither uses nor closes an inherited one.
+///
+/// It is never read, so once struck it wakes every call, now and later. Two calls may both make one,
+/// and the first is kept: neither waits for the other, which a forked child might not have.
+#[derive(Debug)]
+struct BellLink {
+    generation: u32,
+    bell: Option<Bell>,
+    next: OnceBox<BellLink>,
+}
+
+impl BellLink {
+    fn new(generation: u32) -> Self {
+        BellLink { generation, bell: Bell::new().ok(), next: OnceBox::new() }
+    }
 }
 
 impl Cancel {
@@ -41,8 +57,14 @@ impl Cancel {
             return;
         }
         std::sync::atomic::fence(Ordering::SeqCst);
-        if let Some(Some(bell)) = self.0.bell.get() {
-            bell.strike();
+        // Whoever made a bell has asked for the generation.
+        let generation = sys::known_generation();
+        let mut bells = &self.0.bells;
+        while let Some(link) = bells.get() {
+            if let Some(bell) = link.bell.as_ref().filter(|_| link.generation == generation) {
+                bell.strike();
+            }
+            bells = &link.next;
         }
     }
 
@@ -52,9 +74,14 @@ impl Cancel {
     }
 
     fn bell(&self) -> Option<RawFd> {
-        let bell = self.0.bell.get_or_init(|| Box::new(Bell::new().ok()));
+        let generation = sys::fork_generation();
+        let make = || Box::new(BellLink::new(generation));
+        let mut link = self.0.bells.get_or_init(make);
+        while link.generation != generation {
+            link = link.next.get_or_init(make);
+        }
         std::sync::atomic::fence(Ordering::SeqCst);
-        bell.as_ref().map(Bell::fd)
+        link.bell.as_ref().map(Bell::fd)
     }
 }
 
@@ -139,7 +166,8 @@ impl<'a> Limit<'a> {
                 return Ok(if in_time { Ok(ready.fds) } else { Err(Interrupted::Elapsed) });
             }
             if ready.bell && !self.cancel.is_some_and(Cancel::is_triggered) {
-                // Struck by a forked child, which shares the descriptor but not the flag.
+                // Struck by a child that shares it and does not know yet that it was forked: in the
+                // host's own pthread_atfork handler, or with no fork(2) that runs such handlers.
                 bell = None;
             }
             if !ready.bell && Instant::now() >= until {

@@ -9,11 +9,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Interest};
+use crate::sys::{self, Interest, Socket};
 use crate::time::{Interrupted, Limit};
 
 const STAGGER: Duration = Duration::from_millis(250);
@@ -45,9 +45,9 @@ impl From<io::Error> for ConnectError {
 #[derive(Debug, Default)]
 pub(crate) struct Race {
     waiting: VecDeque<SocketAddr>,
-    pending: Vec<TcpStream>,
+    pending: Vec<Socket>,
     /// It has been accepted, and not been handed out.
-    connected: Option<TcpStream>,
+    connected: Option<Socket>,
     next_start: Option<Instant>,
     /// Until then the connection that was handed out last is alone.
     alone_until: Option<Instant>,
@@ -66,7 +66,7 @@ impl Race {
 
     /// The next connection: the first one, or another because the one before failed. It has half of
     /// the time that is left before others are looked for.
-    pub(crate) fn next(&mut self, limit: &Limit<'_>) -> Result<TcpStream, ConnectError> {
+    pub(crate) fn next(&mut self, limit: &Limit<'_>) -> Result<Socket, ConnectError> {
         let give_up = self.alone_until.map(|_| Instant::now() + AFTER_FAILURE);
         loop {
             limit.check()?;

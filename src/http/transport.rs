@@ -19,7 +19,7 @@ use crate::http::proxy::Proxy;
 use crate::http::resolver::{ResolveError, Resolver};
 use crate::http::tls_session::TlsSession;
 use crate::http::url::Host;
-use crate::sys::{self, Interest};
+use crate::sys::{self, Interest, Socket};
 use crate::time::Limit;
 
 /// What may stay unread while the end of a chunk's line, or of a trailer's, is waited for.
@@ -105,21 +105,14 @@ impl Connector {
     /// All that comes before the first request.
     fn shake_hands(
         &self,
-        stream: TcpStream,
+        stream: Socket,
         context: &mut Context<'_>,
         until: Instant,
     ) -> Result<Wire, HandshakeFailure> {
         if let Some((proxy, target)) = &self.proxy {
             proxy.open_tunnel(&stream, target, context, until)?;
         }
-        let mut wire = Wire {
-            stream,
-            tls: None,
-            buffers: WireBuffers::default(),
-            broken: false,
-            generation: sys::fork_generation(),
-            epoch: 0,
-        };
+        let mut wire = Wire { stream, tls: None, buffers: WireBuffers::default(), broken: false, epoch: 0 };
         if let Some((config, name)) = &self.tls {
             let mut session = TlsSession::new(config, name)?;
             if let Err(error) = session.shake_hands(&wire.stream, context, until) {
@@ -169,13 +162,11 @@ impl From<Error> for HandshakeFailure {
 
 /// One connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Socket,
     tls: Option<TlsSession>,
     pub(crate) buffers: WireBuffers,
     /// An exchange failed on it.
     broken: bool,
-    /// The process that made it: a forked child must not touch it.
-    generation: u32,
     /// Of the idle connections, when it was opened.
     pub(super) epoch: u32,
 }
@@ -307,7 +298,7 @@ impl fmt::Debug for Wire {
 impl Drop for Wire {
     /// Tells a TLS peer that this end is deliberate, if that needs no waiting.
     fn drop(&mut self) {
-        let is_ours = self.generation == sys::fork_generation();
+        let is_ours = self.stream.is_ours();
         // A record from a child would use the parent's keys and numbers a second time.
         if let Some(tls) = self.tls.as_mut().filter(|_| !self.broken && is_ours) {
             tls.close(&self.stream);
