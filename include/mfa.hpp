@@ -28,7 +28,8 @@
  *    change an options struct, is a matter for one. A client that was moved from refuses its calls
  *    (`MFA_ERR_NULL_POINTER`).
  *  - Memory. Copies that this layer makes of access tokens are wiped; yours are yours. Without
- *    memory, `std::bad_alloc` is thrown as anywhere else in C++.
+ *    memory, this layer throws `std::bad_alloc` as anywhere else in C++; libmfa under it aborts the
+ *    process (rule 8).
  *
  * Files with and without exceptions may be linked into one program, but may not pass each other
  * these types: the linker says so.
@@ -322,7 +323,8 @@ struct done {};
 /// as the last of them; moving copies. Put it into `call_options`, and trigger it from any thread.
 class cancel {
 public:
-    /// A new object. Should libmfa fail to make one, each call that it is given to is refused.
+    /// A new object. Should a defect in libmfa keep it from making one, each call that it is given to is
+    /// refused; without memory, libmfa aborts the process.
     cancel() : native_(mfa_cancel_new(), &mfa_cancel_free) {}
     cancel(const cancel&) = default;
     cancel& operator=(const cancel&) = default;

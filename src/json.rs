@@ -44,7 +44,7 @@ enum Value<'a> {
 impl<'a> Fields<'a> {
     /// Reads an object and, in it, the `wanted` fields.
     pub(crate) fn parse(bytes: &'a [u8], wanted: &'static Wanted) -> Result<Self, Error> {
-        if is_too_deep(bytes) {
+        if is_too_deep(bytes, MAX_DEPTH) {
             return Err(Error::new(
                 Code::AnswerTooLarge,
                 format!("the answer's JSON is nested deeper than {MAX_DEPTH}"),
@@ -298,11 +298,13 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
+/// Whether it is nested deeper than `most`, before a parser spends stack on it.
+///
 /// Counts brackets outside of strings; whether they match is for the parser to say.
-fn is_too_deep(bytes: &[u8]) -> bool {
+pub(crate) fn is_too_deep(bytes: &[u8], most: usize) -> bool {
     // What opens no more often than that is not deeper, and nearly every answer is of this kind.
     let opening = bytes.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    if opening <= MAX_DEPTH {
+    if opening <= most {
         return false;
     }
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
@@ -315,7 +317,7 @@ fn is_too_deep(bytes: &[u8]) -> bool {
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > MAX_DEPTH {
+        if depth > most {
             return true;
         }
     }

@@ -8,7 +8,8 @@ use crate::time::Cancel;
 /// at once, and once triggered stays so for good.
 pub struct mfa_cancel(pub(super) Cancel);
 
-/// Makes a cancel object; free it with `mfa_cancel_free`. NULL only if libmfa itself fails.
+/// Makes a cancel object; free it with `mfa_cancel_free`. NULL only after a defect in libmfa: without
+/// memory it does not return at all (rule 8).
 #[unsafe(no_mangle)]
 pub extern "C" fn mfa_cancel_new() -> *mut mfa_cancel {
     guard("mfa_cancel_new", std::ptr::null_mut(), || Box::into_raw(Box::new(mfa_cancel(Cancel::new()))))
@@ -16,7 +17,8 @@ pub extern "C" fn mfa_cancel_new() -> *mut mfa_cancel {
 
 /// Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50
 /// ms, wherever it is. Any thread, any number of times; never blocks, and may be called from a
-/// signal handler (it stores a flag and calls write(2)). NULL does nothing.
+/// signal handler (it stores a flag and calls write(2)). In a forked child it ends the child's calls
+/// and not its parent's. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_cancel_trigger(cancel: *mut mfa_cancel) {
     guard("mfa_cancel_trigger", (), || {

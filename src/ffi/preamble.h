@@ -33,15 +33,24 @@
  *     frees the caller's.
  *  7. Time. Every call blocks and obeys one deadline that covers name resolution, connecting, TLS,
  *     repeated requests and waiting; it ends within 50 ms of its cancel object being triggered,
- *     wherever it is. `MFA_ERR_TIMEOUT` means the call's own deadline and nothing else;
+ *     wherever it is (2 s where the caller asked to withdraw the request). `MFA_ERR_TIMEOUT` means the call's own deadline and nothing else;
  *     `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for ever". Clocks are monotonic.
  *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
- *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; a forked
- *     child never uses its parent's connections; the library stays loaded once loaded. The
- *     environment is read only inside `_new`, and only when a flag asks for it. The one thread that
- *     libmfa starts is for looking up a name: one for each name, sixteen at the most in a process;
- *     it may outlive its call by as long as the system's resolver takes, which reads variables of its
- *     own (RES_OPTIONS, LOCALDOMAIN and the like) whenever it is asked.
+ *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; the library
+ *     stays loaded once loaded. The environment is read only inside `_new`, and only when a flag asks
+ *     for it.
+ *     Descriptors: none of libmfa's is ever 0, 1 or 2. A forked child never uses its parent's; it may
+ *     have closed them and opened others under their numbers, so it neither writes to nor closes them
+ *     either: those that it has not closed stay open in it until it ends or calls exec. Handles made
+ *     before the fork work in the child.
+ *     Names are looked up by the system's resolver, on a thread of libmfa's that blocks all signals:
+ *     one for each name, sixteen at the most in a process, the only threads that libmfa starts. Each
+ *     may outlive its call by as long as the resolver takes. What that does is the system's: it may
+ *     read variables (RES_OPTIONS, LOCALDOMAIN and the like) and open descriptors of its own.
+ *     Threads: pthread_cancel (in its default, deferred form) acts after a call, not in it, nor in
+ *     the callbacks of the call. A calling thread needs 64 KiB of stack at the most, and what its
+ *     callbacks need; a build without optimisation needs more.
+ *     Memory: when there is none left, the process is aborted, as Rust does. No call reports it.
  *  9. Callbacks run on the calling thread with no lock held. They may call libmfa, except to free
  *     what the call uses, and must not unwind or longjmp. Their own time does not count into rule
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a

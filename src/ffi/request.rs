@@ -27,7 +27,8 @@ pub struct mfa_request {
     pub reserved: u32,
     /// Template 4: the text shown to the person.
     pub question: *const c_char,
-    /// Any template: its parameters as a JSON object; together with `question`: refused.
+    /// Any template: its parameters as a JSON object, nested at most 32 deep; together with
+    /// `question`: refused.
     pub values_json: *const c_char,
     /// The control code that your program shows and the app shows too, so that the person can
     /// compare them: two digits (see `mfa_control_code`). NULL: none.

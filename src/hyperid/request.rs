@@ -1,13 +1,17 @@
 //! What is sent to HyperID: checked, then written as JSON.
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
 use crate::error::Error;
+use crate::json::is_too_deep;
 
 /// The template whose one parameter is a question.
 const QUESTION_TEMPLATE: i32 = 4;
 /// Far above what an app can show; keeps a request in one piece.
 const MAX_TEXT: usize = 32 * 1024;
+/// Deeper than any screen's parameters.
+const MAX_DEPTH: usize = 32;
 
 /// What to ask the person.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,7 +20,8 @@ pub struct Request<'a> {
     pub template_id: i32,
     /// Template 4: the text shown to the person.
     pub question: Option<&'a str>,
-    /// Any template: its parameters, a JSON object. Not together with `question`.
+    /// Any template: its parameters, a JSON object, nested at most 32 deep. Not together with
+    /// `question`.
     pub values_json: Option<&'a str>,
     /// The control code shown on both sides: two digits.
     pub code: Option<&'a str>,
@@ -132,8 +137,16 @@ fn check_template(request: &Request<'_>) -> Result<(), Error> {
     if request.question.is_none() && request.template_id == 0 {
         return Err(Error::argument("question is required unless template_id names another template"));
     }
-    let is_object = |json| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).is_ok();
-    if request.values_json.is_some_and(|json| !is_object(json)) {
+    request.values_json.map_or(Ok(()), check_values)
+}
+
+/// By its grammar alone, which takes neither recursion nor memory.
+fn check_values(json: &str) -> Result<(), Error> {
+    if is_too_deep(json.as_bytes(), MAX_DEPTH) {
+        return Err(Error::argument(format!("values_json is nested deeper than {MAX_DEPTH}")));
+    }
+    let is_object = json.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok();
+    if !is_object {
         return Err(Error::argument("values_json is not a JSON object"));
     }
     Ok(())
@@ -206,6 +219,26 @@ mod tests {
         }
         assert!(start(&Request { code: Some("abc"), any_code: true, ..ok }).is_ok());
         assert!(start(&Request { template_id: 4, ..ok }).is_ok());
+    }
+
+    #[test]
+    fn values_are_a_json_object_of_bounded_depth() {
+        let check = |values: &str| {
+            start(&Request { template_id: 2, values_json: Some(values), ..Request::default() })
+        };
+        let nested = |n: usize| format!("{}{}", r#"{"a":["#.repeat(n), "]}".repeat(n));
+        for values in ["{}", " {}\n", r#"{"a":1e999,"b":"\ud83d","c":null}"#, &nested(MAX_DEPTH / 2)] {
+            assert!(check(values).is_ok(), "{values}");
+        }
+        let brackets = format!(r#"{{"a":"{}"}}"#, "[".repeat(1000));
+        assert!(check(&brackets).is_ok());
+        for values in ["", " ", "null", "[{}]", "\"{}\"", "{", "{}}", r#"{"a":}"#, r#"{"a":01}"#, "{'a':1}"] {
+            assert!(check(values).is_err(), "{values}");
+        }
+        for depth in [MAX_DEPTH / 2 + 1, 64, 2000] {
+            let message = check(&nested(depth)).unwrap_err().message;
+            assert!(message.contains("deeper than 32"), "{message}");
+        }
     }
 
     #[test]

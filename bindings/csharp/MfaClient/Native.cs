@@ -107,7 +107,7 @@ namespace MfaClient
             SetHandle(Native.mfa_cancel_new());
             if (IsInvalid)
             {
-                throw new OutOfMemoryException("libmfa could not make a cancel object.");
+                throw new InvalidOperationException("A defect in libmfa: it could not make a cancel object.");
             }
         }
 
