@@ -96,6 +96,10 @@ impl WireBuffers {
         &self.input[self.consumed..self.filled]
     }
 
+    pub(crate) fn input_mut(&mut self) -> &mut [u8] {
+        &mut self.input[self.consumed..self.filled]
+    }
+
     pub(crate) fn input_append_buf(&mut self) -> &mut [u8] {
         self.compact();
         if self.filled == self.input.len() {

@@ -16,6 +16,7 @@ use crate::error::{Code, Error};
 use crate::http::chunks::Chunks;
 use crate::http::context::Context;
 use crate::http::head::{self, Head, not_http};
+use crate::http::redact::hide_unread;
 use crate::http::transport::Wire;
 use crate::http::{Answer, MAX_BODY};
 use crate::secret::{Secret, Wiped};
@@ -118,7 +119,8 @@ impl<'a, 'c> Exchange<'a, 'c> {
             if taken == 0 && !self.wire.fill(self.context)? {
                 return Err(cut_short());
             }
-            let input = self.wire.buffers.input();
+            let input = self.wire.buffers.input_mut();
+            hide_unread(input);
             // Takes in a 1xx without returning it.
             let (amount, response) = match call.try_response(input, false) {
                 // RFC 9110 lets a 100 have them, the engine does not.

@@ -17,6 +17,7 @@ mod headers;
 mod idle;
 mod pem;
 mod proxy;
+mod redact;
 mod resolver;
 mod tls;
 mod tls_session;

@@ -13,8 +13,10 @@ use zeroize::Zeroizing;
 use crate::error::{Code, Error};
 use crate::http::context::Context;
 use crate::http::head::{self, Head};
+use crate::http::redact::hide_unread;
 use crate::http::transport::{read_some, send_all};
 use crate::http::url::{BaseUrl, Host, split_port};
+use crate::secret::{Wiped, wipe};
 
 /// Which name the proxy; the first that is not empty counts. Upper-case `HTTP_PROXY` is never looked
 /// at: a web server's CGI sets it from a request's `Proxy` header.
@@ -75,15 +77,7 @@ impl Proxy {
         context: &Context<'_>,
         until: Instant,
     ) -> Result<(), Error> {
-        let authorization = match &self.authorization {
-            Some(value) => Zeroizing::new(format!("Proxy-Authorization: {}\r\n", value.as_str())),
-            None => Zeroizing::default(),
-        };
-        let request = Zeroizing::new(format!(
-            "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{}\r\n",
-            authorization.as_str()
-        ));
-        send_all(stream, request.as_bytes(), context, Some(until), &mut 0)?;
+        send_all(stream, &self.connect_request(target), context, Some(until), &mut 0)?;
         let answer = read_answer(stream, context, until)?;
         if answer.status().is_success() {
             return Ok(());
@@ -92,6 +86,17 @@ impl Proxy {
         let error = Error::new(Code::Proxy, format!("the proxy answered HTTP {status} to CONNECT"));
         let retry_after = Head::read(&answer).retry_after();
         Err(Error { http_status: Some(status), retry_after, ..error })
+    }
+
+    fn connect_request(&self, target: &str) -> Wiped {
+        let authorization = self.authorization.as_ref().map(|value| value.as_str());
+        let line = authorization.map_or(["", "", ""], |value| ["Proxy-Authorization: ", value, "\r\n"]);
+        let start = ["CONNECT ", target, " HTTP/1.1\r\nHost: ", target, "\r\n"];
+        let parts = || start.into_iter().chain(line).chain(["\r\n"]);
+        // Whole from the start, so that growing leaves no copy of a secret behind.
+        let mut request = Wiped::with_capacity(parts().map(str::len).sum());
+        parts().for_each(|part| request.extend_from_slice(part.as_bytes()));
+        request
     }
 }
 
@@ -152,10 +157,13 @@ fn read_answer(stream: &TcpStream, context: &Context<'_>, until: Instant) -> Res
             return Err(Error::new(Code::ConnectionLost, "the proxy closed the connection"));
         }
         input.extend_from_slice(&piece[..n]);
+        wipe(&mut piece[..n]);
+        hide_unread(&mut input);
         while let Some((size, answer)) = head::parse(&input).map_err(|e| not_understood(&e))? {
             let status = answer.status();
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 input.drain(..size);
+                hide_unread(&mut input);
                 continue;
             }
             if status.is_success() && size < input.len() {
