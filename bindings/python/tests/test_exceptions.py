@@ -85,10 +85,10 @@ class Case:
         """No Python program can pass a struct of a wrong size: this goes past the client."""
         err = _values.struct(_abi.mfa_error)
         library = _library.library()
-        client = self.client._open().pointer
-        code = library.mfa_hyperid_status(
-            client, b"x", 1, None, ctypes.byref(_abi.mfa_transaction()), ctypes.byref(err)
-        )
+        with self.client._open() as client:
+            code = library.mfa_hyperid_status(
+                client, b"x", 1, None, ctypes.byref(_abi.mfa_transaction()), ctypes.byref(err)
+            )
         raise _call.error_from(code, err)
 
 

@@ -25,7 +25,6 @@ from mfa_client import (
     Timeout,
     TransactionState,
     WaitOptions,
-    _client,
     _library,
 )
 from mfa_client.sandbox import Sandbox
@@ -54,16 +53,13 @@ class Freed:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        plain = _library.Handle.__del__
+        plain = _library.library().mfa_hyperid_free
 
-        def counting(handle: _library.Handle) -> None:
+        def counting(pointer: int) -> None:
             self.count += 1
-            plain(handle)
+            plain(pointer)
 
-        class Counted(_library.Handle):
-            __del__ = counting
-
-        monkeypatch.setattr(_client, "Handle", Counted)
+        monkeypatch.setattr(_library.library(), "mfa_hyperid_free", counting)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from . import exceptions
 from ._abi import MFA_VERSION_MAJOR, MFA_VERSION_MINOR, MFA_VERSION_PATCH
-from ._client import ClosedError
 from ._error import MfaError, Provider
+from ._handle import ClosedError
 from ._library import LibraryError, load, version
 from .answers import (
     Availability,

@@ -15,11 +15,13 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Callable, Generic, Optional, TypeVar
 
 from . import _abi
 from ._error import MfaError, Provider
-from ._library import Handle, library
+from ._handle import Handle
+from ._library import library
 from ._values import milliseconds, struct
 from .answers import TransactionState, state_from
 from .cancel import CancelToken
@@ -181,22 +183,22 @@ class Call(Generic[T]):
             own.unfollow(leader)
 
     def _make(self, cancel: Optional[CancelToken]) -> T:
-        options = struct(_abi.mfa_call_options, timeout_ms=self._timeout_ms)
-        if cancel is not None:
-            options.cancel = cancel.pointer
         err = struct(_abi.mfa_error)
         outs = () if self._out is None else (ctypes.byref(self._out),)
+        unused: AbstractContextManager[Optional[int]] = nullcontext(None)
         try:
-            code = native(
-                self._function,
-                self._client.pointer,
-                *self._inputs,
-                ctypes.byref(options),
-                *outs,
-                ctypes.byref(err),
-            )
+            with self._client as client, unused if cancel is None else cancel._open() as stop:
+                options = struct(_abi.mfa_call_options, timeout_ms=self._timeout_ms, cancel=stop)
+                code = native(
+                    self._function,
+                    client,
+                    *self._inputs,
+                    ctypes.byref(options),
+                    *outs,
+                    ctypes.byref(err),
+                )
         finally:
-            del self._client  # Closed meanwhile, it is freed here, not when a traceback is gone.
+            del self._client  # If nobody else has it, it ends here, not when a traceback is gone.
         if code != _abi.MFA_OK:
             raise error_from(code, err, self._last_state())
         return self._read(code, self._out)
@@ -222,7 +224,10 @@ class Call(Generic[T]):
         return outcome.take()
 
     async def run_async(self, cancel: Optional[CancelToken]) -> T:
-        """As `run`, on another thread. Cancelling the task ends the call."""
+        """As `run`, on another thread. Cancelling the task ends the call, and so does closing the
+        coroutine, as the collector closes one that nobody awaits any more."""
+        if _under_way.over:
+            return self.run(cancel)  # A thread that is started now may never run.
         own = CancelToken()
         thread, future = self._thread(own, cancel)
         ended = asyncio.wrap_future(future)
@@ -232,6 +237,9 @@ class Call(Generic[T]):
         except asyncio.CancelledError:
             own.trigger()
             await asyncio.wait([ended])
+            raise
+        except GeneratorExit:
+            own.trigger()
             raise
         return outcome.take()
 

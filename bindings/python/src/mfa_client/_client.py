@@ -9,16 +9,13 @@ from typing import Any, Callable, ClassVar, Optional, TypeVar
 
 from . import _abi
 from ._call import callback, error_from, native
-from ._library import Handle, library
+from ._handle import Handle, Owner
+from ._library import library
 from ._values import Text, integer, milliseconds, struct, text
 from .exceptions import InvalidArgument
 
 Self = TypeVar("Self", bound="Client")
 Log = Callable[[int, str], object]
-
-
-class ClosedError(InvalidArgument):
-    """The client or sandbox was closed before the call."""
 
 
 _PYTHON_LEVELS = {
@@ -49,7 +46,7 @@ def _lines(headers: Mapping[str, str]) -> str:
     return "\n".join(f"{name}: {value}" for name, value in headers.items())
 
 
-class Client:
+class Client(Owner):
     """A client: safe to use from any number of threads at once. Make one and keep it."""
 
     _prefix: ClassVar[str]
@@ -105,7 +102,6 @@ class Client:
             client_key_pem=text("client_key_pem", client_key_pem),
             headers=text("headers", None if headers is None else _lines(headers)),
         )
-        self._handle: Optional[Handle] = None
         lib = library()
         pointer = ctypes.c_void_p()
         err = struct(_abi.mfa_error)
@@ -114,17 +110,18 @@ class Client:
             code = native(new, ctypes.byref(options), ctypes.byref(pointer), ctypes.byref(err))
         finally:
             if pointer.value:
-                self._handle = Handle(pointer.value, getattr(lib, f"{self._prefix}_free"), log_callback)
+                free = getattr(lib, f"{self._prefix}_free")
+                self._handle = Handle(pointer.value, free, type(self).__name__, log_callback)
         if code != _abi.MFA_OK:
             raise error_from(code, err)
 
     def close(self) -> None:
         """Closes the connections, once the calls that still run have ended. Again does nothing."""
-        self._handle = None
+        self._close()
 
     @property
     def closed(self) -> bool:
-        return self._handle is None
+        return self._handle is None or self._handle.closed
 
     def __enter__(self: Self) -> Self:
         self._open()
@@ -135,9 +132,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else 'open'}>"
-
-    def _open(self) -> Handle:
-        handle = self._handle
-        if handle is None:
-            raise ClosedError(f"this {type(self).__name__} is closed")
-        return handle

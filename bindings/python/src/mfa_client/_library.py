@@ -1,4 +1,4 @@
-"""Loads libmfa, refuses one that does not fit, and holds what was made in it."""
+"""Loads libmfa, and refuses one that does not fit."""
 
 from __future__ import annotations
 
@@ -17,28 +17,6 @@ PathLike = Union[str, "os.PathLike[str]"]
 
 class LibraryError(ImportError):
     """libmfa cannot be loaded, or does not fit this package. The text says which and why."""
-
-
-class Handle:
-    """A native object, freed once nothing refers to it any more.
-
-    Its owner refers to it until `close()`, and each call for as long as it runs: so closing is
-    safe at any time and in any thread, and the last call to end frees.
-    """
-
-    __slots__ = ("_callback", "_free", "pointer")
-
-    def __init__(self, pointer: int, free: Callable[[int], None], callback: object = None) -> None:
-        self.pointer = pointer
-        self._free = free
-        self._callback = callback  # It may be called until the object is freed.
-
-    @property
-    def calls_back(self) -> bool:
-        return self._callback is not None
-
-    def __del__(self) -> None:
-        self._free(self.pointer)
 
 
 class Loader:

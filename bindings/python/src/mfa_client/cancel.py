@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Optional
 
-from ._library import Handle, library
+from ._handle import ClosedError, Handle, Owner
+from ._library import library
 from .exceptions import InternalError
 
 
-class CancelToken:
+class CancelToken(Owner):
     """Ends every call that it was given to, now and later: each raises `Cancelled`.
 
     One may serve many calls at once. Once triggered it stays so for good.
     """
+
+    _triggered = False
+    _followers: set[CancelToken] = set()  # Of one that could not be made: nothing follows that.
 
     def __init__(self) -> None:
         lib = library()
         pointer = lib.mfa_cancel_new()
         if not pointer:
             raise InternalError("mfa_cancel_new failed")
-        self._handle = Handle(pointer, lib.mfa_cancel_free)
+        self._handle = Handle(pointer, lib.mfa_cancel_free, type(self).__name__)
         self._trigger = lib.mfa_cancel_trigger
         self._triggered = False
-        self._followers: set[CancelToken] = set()
+        self._followers = set()
 
     def trigger(self) -> None:
         """From any thread, or from a signal handler; any number of times; never blocks."""
         self._triggered = True
-        self._trigger(self._handle.pointer)
+        with suppress(ClosedError), self._open() as pointer:
+            self._trigger(pointer)
         for follower in tuple(self._followers):
             follower.trigger()
 
@@ -35,14 +41,11 @@ class CancelToken:
     def triggered(self) -> bool:
         return self._triggered
 
-    @property
-    def pointer(self) -> int:
-        return self._handle.pointer
-
     def follow(self, leader: Optional[CancelToken]) -> None:
         """From now on `leader` triggers this one, too. No lock: whichever of `trigger` and this
         comes second sees what the first has done."""
         if leader is not None:
+            leader._open()
             leader._followers.add(self)
             if leader._triggered:
                 self.trigger()

@@ -15,9 +15,9 @@ import enum
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ._client import ClosedError
 from ._error import MfaError
-from ._library import Handle, Loader, PathLike, check_sizes
+from ._handle import Handle, Owner
+from ._library import Loader, PathLike, check_sizes
 from ._values import integer, milliseconds, struct, text
 from .capillary import Capillary
 from .hyperid import HyperId
@@ -142,7 +142,7 @@ class SandboxTransaction:
     ip: str
 
 
-class Sandbox:
+class Sandbox(Owner):
     """A running sandbox. Any number of threads may use it at once."""
 
     def __init__(
@@ -179,11 +179,10 @@ class Sandbox:
             life_ms=milliseconds("life", life),
             idle_timeout_ms=milliseconds("idle_timeout", idle_timeout),
         )
-        self._handle: Optional[Handle] = None
         pointer = lib.mfa_sandbox_new(c.byref(options))
         if not pointer:
             raise SandboxError("the sandbox did not start: an option is wrong, or the port is taken")
-        self._handle = Handle(pointer, lib.mfa_sandbox_free)
+        self._handle = Handle(pointer, lib.mfa_sandbox_free, type(self).__name__)
         self.url: str = lib.mfa_sandbox_hyperid_url(pointer).decode()
         """The base URL for HyperID's calls."""
         self.capillary_url: str = lib.mfa_sandbox_capillary_url(pointer).decode()
@@ -271,8 +270,8 @@ class Sandbox:
             size = length + 1
 
     def close(self) -> None:
-        """Stops the server. Again does nothing."""
-        self._handle = None
+        """Stops the server, once the calls that still run have ended. Again does nothing."""
+        self._close()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -281,13 +280,8 @@ class Sandbox:
         self.close()
 
     def _call(self, function: str, *arguments: object) -> Any:
-        handle = self._handle
-        if handle is None:
-            raise ClosedError("this Sandbox is closed")
-        try:
-            return getattr(_library(), f"mfa_sandbox_{function}")(handle.pointer, *arguments)
-        finally:
-            del handle
+        with self._open() as pointer:
+            return getattr(_library(), f"mfa_sandbox_{function}")(pointer, *arguments)
 
     def _do(self, function: str, *arguments: object) -> None:
         _expect_success(function, self._call(function, *arguments))
