@@ -27,6 +27,8 @@ from .answers import TransactionState, state_from
 from .cancel import CancelToken
 from .exceptions import BY_CODE, GROUPS, Cancelled, InternalError
 
+_NOTHING: AbstractContextManager[Optional[int]] = nullcontext(None)
+
 T = TypeVar("T")
 Raised = list[BaseException]
 
@@ -185,9 +187,8 @@ class Call(Generic[T]):
     def _make(self, cancel: Optional[CancelToken]) -> T:
         err = struct(_abi.mfa_error)
         outs = () if self._out is None else (ctypes.byref(self._out),)
-        unused: AbstractContextManager[Optional[int]] = nullcontext(None)
         try:
-            with self._client as client, unused if cancel is None else cancel._open() as stop:
+            with self._client as client, _NOTHING if cancel is None else cancel._open() as stop:
                 options = struct(_abi.mfa_call_options, timeout_ms=self._timeout_ms, cancel=stop)
                 code = native(
                     self._function,
