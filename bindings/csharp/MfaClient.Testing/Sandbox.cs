@@ -12,6 +12,7 @@ namespace MfaClient.Testing
     public sealed unsafe class Sandbox : IDisposable
     {
         private readonly SandboxHandle handle;
+        private volatile bool disposed;
 
         /// <summary>Starts a sandbox on a free port of this machine.</summary>
         /// <param name="tls">https, with a certification authority of its own: see <see cref="CaPem"/>.</param>
@@ -60,10 +61,10 @@ namespace MfaClient.Testing
         public string? CaPem { get; }
 
         /// <summary>How many pushes went to phones.</summary>
-        public long PushCount => (long)SandboxNative.mfa_sandbox_push_count(handle);
+        public long PushCount => (long)SandboxNative.mfa_sandbox_push_count(Open);
 
         /// <summary>How many connections were ever accepted.</summary>
-        public long ConnectionCount => (long)SandboxNative.mfa_sandbox_connection_count(handle);
+        public long ConnectionCount => (long)SandboxNative.mfa_sandbox_connection_count(Open);
 
         /// <summary>Options for a client that speaks to this sandbox.</summary>
         public MfaClientOptions ClientOptions() =>
@@ -71,27 +72,27 @@ namespace MfaClient.Testing
 
         /// <summary>Makes any text a token; <paramref name="behaviour"/> is what would follow "sandbox-".</summary>
         public void AddToken(string token, string behaviour) =>
-            Check(SandboxNative.mfa_sandbox_add_token(handle, Text(token), Text(behaviour)));
+            Check(SandboxNative.mfa_sandbox_add_token(Open, Text(token), Text(behaviour)));
 
         /// <summary>From now on the token is expired.</summary>
-        public void ExpireToken(string token) => Check(SandboxNative.mfa_sandbox_expire_token(handle, Text(token)));
+        public void ExpireToken(string token) => Check(SandboxNative.mfa_sandbox_expire_token(Open, Text(token)));
 
         /// <summary>From now on the token is invalid.</summary>
-        public void RevokeToken(string token) => Check(SandboxNative.mfa_sandbox_revoke_token(handle, Text(token)));
+        public void RevokeToken(string token) => Check(SandboxNative.mfa_sandbox_revoke_token(Open, Text(token)));
 
         /// <summary>Adds a Capillary brand, with MFA or without.</summary>
         public void AddBrand(string brand, bool hasMfa) =>
-            Check(SandboxNative.mfa_sandbox_add_brand(handle, Text(brand), hasMfa ? 1 : 0));
+            Check(SandboxNative.mfa_sandbox_add_brand(Open, Text(brand), hasMfa ? 1 : 0));
 
         /// <summary>Ends a pending transaction as the person would.</summary>
         public void Decide(long transactionId, SandboxDecision decision) =>
-            Check(SandboxNative.mfa_sandbox_decide(handle, transactionId, (int)decision));
+            Check(SandboxNative.mfa_sandbox_decide(Open, transactionId, (int)decision));
 
         /// <summary>Waits for a pending transaction that was not returned before, and returns its id.</summary>
         /// <exception cref="TimeoutException">None came in time.</exception>
         public long WaitForTransaction(TimeSpan timeout)
         {
-            long id = SandboxNative.mfa_sandbox_wait_for_transaction(handle, Call.Milliseconds(timeout, nameof(timeout)));
+            long id = SandboxNative.mfa_sandbox_wait_for_transaction(Open, Call.Milliseconds(timeout, nameof(timeout)));
             return id != 0 ? id : throw new TimeoutException("No transaction was started in time.");
         }
 
@@ -102,13 +103,13 @@ namespace MfaClient.Testing
             {
                 struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_transaction_info),
             };
-            Check(SandboxNative.mfa_sandbox_transaction(handle, transactionId, &info));
+            Check(SandboxNative.mfa_sandbox_transaction(Open, transactionId, &info));
             return new SandboxTransaction(&info);
         }
 
         /// <summary>How many provider requests have arrived on a path as in "/mfa-client/availability-check"; null: on any.</summary>
         public long RequestCount(string? path = null) =>
-            (long)SandboxNative.mfa_sandbox_request_count(handle, Utf8.Encode(path, nameof(path)));
+            (long)SandboxNative.mfa_sandbox_request_count(Open, Utf8.Encode(path, nameof(path)));
 
         /// <summary>Waits until so many provider requests have arrived on a path; null: on any.</summary>
         /// <exception cref="TimeoutException">They did not come in time.</exception>
@@ -116,7 +117,7 @@ namespace MfaClient.Testing
         {
             byte[]? text = Utf8.Encode(path, nameof(path));
             uint milliseconds = Call.Milliseconds(timeout, nameof(timeout));
-            if (SandboxNative.mfa_sandbox_wait_for_requests(handle, text, (ulong)count, milliseconds) != 1)
+            if (SandboxNative.mfa_sandbox_wait_for_requests(Open, text, (ulong)count, milliseconds) != 1)
             {
                 throw new TimeoutException("The requests did not arrive in time.");
             }
@@ -126,13 +127,13 @@ namespace MfaClient.Testing
         public string? LastRequest(string? path = null)
         {
             byte[]? wanted = Utf8.Encode(path, nameof(path));
-            int length = SandboxNative.mfa_sandbox_last_request(handle, wanted, null, 0);
+            int length = SandboxNative.mfa_sandbox_last_request(Open, wanted, null, 0);
             if (length < 0)
             {
                 return null;
             }
             byte[] text = new byte[length + 1];
-            SandboxNative.mfa_sandbox_last_request(handle, wanted, text, (uint)text.Length);
+            SandboxNative.mfa_sandbox_last_request(Open, wanted, text, (uint)text.Length);
             fixed (byte* start = text)
             {
                 return Utf8.Read(start, length);
@@ -140,7 +141,14 @@ namespace MfaClient.Testing
         }
 
         /// <summary>Stops the sandbox: ends its threads and closes its connections.</summary>
-        public void Dispose() => handle.Dispose();
+        public void Dispose()
+        {
+            disposed = true;
+            handle.Dispose();
+        }
+
+        /// <summary>The bare handle would still serve new calls as long as an old one holds it open.</summary>
+        private SandboxHandle Open => disposed ? throw new ObjectDisposedException(nameof(Sandbox)) : handle;
 
         private static byte[] Text(string text) =>
             Utf8.Encode(text, nameof(text)) ?? throw new ArgumentNullException(nameof(text));

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Concurrent;
 using System.IO;
 using System.Linq;
 using System.Runtime.CompilerServices;
@@ -61,6 +62,127 @@ namespace MfaClient.Tests
             Expect.True(client.Confirm("sandbox-approve", Question, CallTests.Quick, progress).IsApproved, "it ends well");
             Expect.Throws<ObjectDisposedException>(() => client.IsAvailable("sandbox-approve"));
         }
+
+        [Case]
+        public static void ASandboxAfterDispose()
+        {
+            int pause = 0;
+            Expect.Becomes(() => WasHeldOpenByACall(pause++), "a call holds the sandbox open");
+        }
+
+        /// <summary>A call that runs holds it open: for itself, not for new calls.</summary>
+        private static bool WasHeldOpenByACall(int pause)
+        {
+            var sandbox = new Sandbox();
+            string url = sandbox.HyperIdUrl;
+            var waiting = Task.Factory.StartNew(
+                () => sandbox.WaitForRequests(null, 1, Expect.Soon), TaskCreationOptions.LongRunning);
+            Thread.Sleep(pause);
+            sandbox.Dispose();
+            sandbox.Dispose();
+            foreach (var use in new Action[]
+            {
+                () => sandbox.AddToken("t", "approve"),
+                () => sandbox.ExpireToken("t"),
+                () => sandbox.RevokeToken("t"),
+                () => sandbox.AddBrand("b", true),
+                () => sandbox.Decide(1, SandboxDecision.Approve),
+                () => sandbox.WaitForTransaction(TimeSpan.FromMilliseconds(1)),
+                () => sandbox.GetTransaction(1),
+                () => GC.KeepAlive(sandbox.PushCount),
+                () => GC.KeepAlive(sandbox.ConnectionCount),
+                () => sandbox.RequestCount(),
+                () => sandbox.WaitForRequests(null, 0, TimeSpan.FromMilliseconds(1)),
+                () => sandbox.LastRequest(),
+            })
+            {
+                Expect.Throws<ObjectDisposedException>(use);
+            }
+            using var client = new HyperIdClient(new MfaClientOptions { BaseUrl = url, AllowLoopbackHttp = true });
+            try
+            {
+                client.IsAvailable("sandbox-approve");
+            }
+            catch (MfaException)
+            {
+                // It is gone already, or as soon as the call that waits has seen the request.
+            }
+            try
+            {
+                waiting.Wait();
+                return true;
+            }
+            catch (AggregateException e) when (e.InnerException is ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+
+        /// <summary>Uses what it owns when it is finalized, as its cycle is, and again later, after everything's end.</summary>
+        private sealed class Late
+        {
+            internal static readonly ConcurrentQueue<string> Ends = new ConcurrentQueue<string>();
+            internal static volatile Late? Risen;
+            private readonly Sandbox server;
+            private readonly Sandbox sandbox = new Sandbox();
+            private readonly HyperIdClient client;
+            private readonly CancellationTokenSource cancel = new CancellationTokenSource();
+            private readonly Late me;
+            private Task? running;
+
+            internal Late(Sandbox server)
+            {
+                me = this;
+                this.server = server;
+                client = new HyperIdClient(server.ClientOptions());
+            }
+
+            ~Late()
+            {
+                // In a thread of its own, which goes on while what it uses is finalized.
+                var token = cancel.Token;
+                running = Task.Factory.StartNew(
+                    () => client.IsAvailable("sandbox-slow-1000", cancellationToken: token), TaskCreationOptions.LongRunning);
+                server.WaitForRequests(null, 1, Expect.Soon);
+                Risen = me;
+            }
+
+            internal void End()
+            {
+                running!.Wait();
+                Ends.Enqueue("the call ended");
+                cancel.Cancel();
+                foreach (var use in new Action[] { () => client.IsAvailable("t"), () => sandbox.RequestCount() })
+                {
+                    Expect.Throws<ObjectDisposedException>(use);
+                    Ends.Enqueue("disposed");
+                }
+                client.Dispose();
+                sandbox.Dispose();
+            }
+        }
+
+        [Case]
+        public static void UseInAFinalizerAndAfterIt()
+        {
+            using var sandbox = new Sandbox();
+            Make(sandbox);
+            Expect.Becomes(
+                () =>
+                {
+                    GC.Collect();
+                    return Late.Risen != null;
+                },
+                "it is finalized");
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            Late.Risen!.End();
+            Late.Risen = null;
+            Expect.Equal("the call ended, disposed, disposed", string.Join(", ", Late.Ends));
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static void Make(Sandbox server) => GC.KeepAlive(new Late(server));
 
         [Case]
         public static void CollectionsDuringACall()
