@@ -200,6 +200,8 @@ public:
     {
         return (native_.flags & MFA_ERROR_OUTCOME_UNKNOWN) != 0;
     }
+    /// The transaction was withdrawn, as `wait_options` asked, and the provider confirmed it.
+    [[nodiscard]] bool withdrawn() const noexcept { return (native_.flags & MFA_ERROR_WITHDRAWN) != 0; }
     /// Requests that the call began.
     [[nodiscard]] std::uint32_t attempts() const noexcept { return native_.attempts; }
     /// The system's error number (errno), where one was the cause.
@@ -452,15 +454,20 @@ using token_callback = std::function<std::optional<std::string>()>;
 
 /// How to wait.
 struct wait_options {
-    /// The time before the first poll, 0 allowed. Default: at once.
+    /// The time before the first poll; 0: at once. Default: `wait` polls at once, `confirm` after
+    /// `min_interval`.
     std::optional<std::chrono::milliseconds> first_poll = std::nullopt;
-    /// The least time between two polls. Default: 2 s.
+    /// The least time between two polls. Default: 1 s.
     std::optional<std::chrono::milliseconds> min_interval = std::nullopt;
-    /// The time between polls to which the wait backs off. Default: 10 s, or the minimum if that is
-    /// more.
+    /// The most; in between, polls come after a tenth of the time for which the call has known the id.
+    /// Default: 10 s, or the minimum if that is more.
     std::optional<std::chrono::milliseconds> max_interval = std::nullopt;
-    /// Before the deadline, cancel the transaction and read its state once more.
+    /// Before the deadline, withdraw the transaction: cancel it, and read its state once more. A
+    /// decision that is read then is the answer.
     bool cancel_on_timeout = false;
+    /// When the cancel or `on_update` ends the wait, withdraw the transaction first, within 2 s. A
+    /// decision that is read then is the answer.
+    bool withdraw_on_cancel = false;
     update_callback on_update = nullptr;
     token_callback access_token_provider = nullptr;
 };
@@ -705,9 +712,12 @@ public:
         const wait_options& options = calls.options;
         auto native = defaults<mfa_wait_options>();
         native.first_poll_ms = time(options.first_poll, "first_poll", 0);
+        // 0 is "at once" here, and the default there.
+        if (options.first_poll && native.first_poll_ms == 0) native.first_poll_ms = 1;
         native.min_interval_ms = time(options.min_interval, "min_interval");
         native.max_interval_ms = time(options.max_interval, "max_interval");
         native.cancel_on_timeout = options.cancel_on_timeout ? 1 : 0;
+        native.flags = options.withdraw_on_cancel ? MFA_WAIT_WITHDRAW_ON_CANCEL : 0U;
         native.on_update = options.on_update ? &call_update : nullptr;
         native.on_update_user_data = &calls;
         native.access_token_provider = options.access_token_provider ? &call_token_provider : nullptr;

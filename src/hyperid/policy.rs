@@ -124,7 +124,7 @@ impl Policy {
             phase: Phase::Polling,
             refused: None,
             next_poll,
-            not_before: next_poll,
+            not_before: now,
             second_look: None,
             hearsay: None,
             last_failure: None,

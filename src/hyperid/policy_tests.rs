@@ -106,6 +106,12 @@ fn the_first_poll_is_at_once_or_when_told() {
 }
 
 #[test]
+fn a_first_poll_that_lies_beyond_the_end_is_drawn_forward() {
+    let late = Settings { first_poll: s(60), ..settings() };
+    assert_eq!(poll_at(&mut Policy::new(late, s(1), s(10)), s(1)), s(9));
+}
+
+#[test]
 fn polls_come_after_the_minimum_or_a_tenth_of_the_time_and_a_quarter_more_at_the_most() {
     // The id was known at 5 s.
     for (now, tenth) in [(s(5), s(1)), (s(10), s(1)), (s(25), s(2)), (s(65), s(6)), (s(105), s(10))] {

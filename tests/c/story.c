@@ -306,6 +306,39 @@ static void cancel_on_timeout(void)
           "decision %d", (int)t.decision);
 }
 
+/* Ends the wait at the first poll. */
+static int32_t end_it(void *user_data, const mfa_transaction *so_far)
+{
+    (void)user_data;
+    return so_far->polls == 1;
+}
+
+static void withdraw_on_cancel(void)
+{
+    mfa_wait_options wait = quick();
+    mfa_transaction t = MFA_TRANSACTION_INIT;
+    mfa_error err;
+    const char *token = fresh("phone");
+
+    wait.on_update = end_it;
+    check_code("without the flag it goes on", confirm(token, &wait, 20000, &t, &err),
+               MFA_ERR_CANCELLED, &err);
+    check(err.flags == 0 && t.decision == MFA_DECISION_PENDING, "without the flag it goes on: pending",
+          "flags %u, decision %d", (unsigned)err.flags, (int)t.decision);
+    wait.flags = MFA_WAIT_WITHDRAW_ON_CANCEL;
+    check_code("withdrawn", confirm(token, &wait, 20000, &t, &err), MFA_ERR_CANCELLED, &err);
+    check(err.flags == MFA_ERROR_WITHDRAWN && t.transaction_id > 0 && t.raw_status == 4 &&
+              !mfa_is_approved(MFA_OK, &t),
+          "withdrawn: the provider confirmed it", "flags %u, raw_status %d", (unsigned)err.flags,
+          (int)t.raw_status);
+    check_code("withdrawn: cancelled once",
+               mfa_hyperid_cancel(client, token, t.transaction_id, NULL, &err),
+               MFA_ERR_ALREADY_CANCELLED, &err);
+    wait.flags = 1U << 31;
+    check_code("unknown flags of a wait", confirm(token, &wait, 20000, &t, &err),
+               MFA_ERR_INVALID_ARGUMENT, &err);
+}
+
 /* Callbacks ------------------------------------------------------------------------------------- */
 
 struct updates {
@@ -761,6 +794,7 @@ int main(void)
     refusals_are_told_apart();
     nobody_answers();
     cancel_on_timeout();
+    withdraw_on_cancel();
     updates_come_in_order();
     updates_end_the_wait();
     tokens_expire();

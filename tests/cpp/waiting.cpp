@@ -55,6 +55,22 @@ static void deadlines(const mfa::hyperid& client)
     check(withdrawn.error().last_known()->decision() == mfa::decision::cancelled, "deadline: it was cancelled");
 }
 
+static void withdrawn_at_a_wish(const mfa::hyperid& client)
+{
+    auto wait = quick();
+    wait.withdraw_on_cancel = true;
+    wait.on_update = [](const mfa::snapshot& so_far) {
+        return so_far.polls() == 1 ? mfa::waiting::stop : mfa::waiting::go_on;
+    };
+    const auto answer = client.confirm(fresh("phone"), question(), wait, within(20s));
+    check_code("withdraw: cancelled", answer, MFA_ERR_CANCELLED);
+    check(answer.error().withdrawn(), "withdraw: confirmed");
+    check(answer.error().last_known()->decision() == mfa::decision::cancelled, "withdraw: it was cancelled");
+    wait.withdraw_on_cancel = false;
+    const auto left = client.confirm(fresh("phone"), question(), wait, within(20s));
+    check(!left.ok() && !left.error().withdrawn(), "withdraw: only when asked");
+}
+
 static void cancelled_elsewhere(const mfa::hyperid& client)
 {
     const mfa::cancel stop;
@@ -282,6 +298,7 @@ int main()
 {
     const auto client = hyperid_here();
     deadlines(client);
+    withdrawn_at_a_wish(client);
     cancelled_elsewhere(client);
     cancelled_by_a_signal(client);
     cancelled_by_a_stop_token(client);

@@ -162,6 +162,37 @@ namespace MfaClient.Tests
         }
 
         [Case]
+        public static void WithdrawOnCancelCancels()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            using var client = new HyperIdClient(sandbox.ClientOptions());
+            foreach (var withdraw in new[] { false, true })
+            {
+                using var cancel = new CancellationTokenSource();
+                var wait = new WaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), WithdrawOnCancel = withdraw };
+                long id = 0;
+                var progress = new Now(soFar =>
+                {
+                    id = soFar.Id;
+                    cancel.Cancel();
+                });
+                Expect.Throws<OperationCanceledException>(() => client.Confirm(
+                    "sandbox-never", Question, wait, progress, cancellationToken: cancel.Token));
+                Expect.Equal(withdraw ? 4 : 0, sandbox.GetTransaction(id).Status, "the transaction's status");
+            }
+        }
+
+        /// <summary>Reports at once, on the thread of the call.</summary>
+        private sealed class Now : IProgress<Transaction>
+        {
+            private readonly Action<Transaction> report;
+
+            internal Now(Action<Transaction> report) => this.report = report;
+
+            public void Report(Transaction value) => report(value);
+        }
+
+        [Case]
         public static void WhatCannotBeSaidIsRefused()
         {
             using var sandbox = new Sandbox(strict: true);

@@ -92,12 +92,13 @@ namespace MfaClient
         internal Native.mfa_wait_options ToNative() => new Native.mfa_wait_options
         {
             struct_size = (uint)sizeof(Native.mfa_wait_options),
-            // Zero is "at once" here, and the default.
+            // Zero is "at once" here, and the default there.
             first_poll_ms = options.FirstPoll == TimeSpan.Zero
-                ? 0 : Call.Milliseconds(options.FirstPoll, nameof(WaitOptions.FirstPoll)),
+                ? 1 : Call.Milliseconds(options.FirstPoll, nameof(WaitOptions.FirstPoll)),
             min_interval_ms = Call.Milliseconds(options.MinInterval, nameof(WaitOptions.MinInterval)),
             max_interval_ms = Call.Milliseconds(options.MaxInterval, nameof(WaitOptions.MaxInterval)),
             cancel_on_timeout = options.CancelOnTimeout ? 1 : 0,
+            flags = options.WithdrawOnCancel ? (uint)Native.MFA_WAIT_WITHDRAW_ON_CANCEL : 0,
             on_update = progress == null ? IntPtr.Zero : Callbacks.Update,
             on_update_user_data = GCHandle.ToIntPtr(self),
             access_token_provider = options.AccessTokenProvider == null ? IntPtr.Zero : Callbacks.FreshToken,

@@ -18,6 +18,7 @@ namespace MfaClient
             RetryAfter = error->retry_after_ms == 0 ? null : TimeSpan.FromMilliseconds(error->retry_after_ms);
             IsRetryable = (error->flags & Native.MFA_ERROR_RETRYABLE) != 0;
             OutcomeUnknown = (error->flags & Native.MFA_ERROR_OUTCOME_UNKNOWN) != 0;
+            Withdrawn = (error->flags & Native.MFA_ERROR_WITHDRAWN) != 0;
             Attempts = error->attempts;
             OsError = error->os_error == 0 ? null : error->os_error;
             Transaction = transaction;
@@ -43,6 +44,9 @@ namespace MfaClient
 
         /// <summary>A request that asks a person was sent, and may have been carried out: do not repeat it blindly, or the person is asked twice.</summary>
         public bool OutcomeUnknown { get; }
+
+        /// <summary>The transaction was withdrawn, as <see cref="WaitOptions"/> asked, and the provider confirmed it.</summary>
+        public bool Withdrawn { get; }
 
         /// <summary>Requests that the call began.</summary>
         public long Attempts { get; }

@@ -57,17 +57,26 @@ namespace MfaClient
     /// <summary>How to wait for the answer. What is left alone has its default.</summary>
     public sealed class WaitOptions
     {
-        /// <summary>The time before the first poll. Null or zero: at once.</summary>
+        /// <summary>The time before the first poll; zero: at once. Null: Wait polls at once, Confirm after MinInterval.</summary>
         public TimeSpan? FirstPoll { get; set; }
 
-        /// <summary>The least time between two polls. Null: 2 seconds.</summary>
+        /// <summary>The least time between two polls. Null: 1 second.</summary>
         public TimeSpan? MinInterval { get; set; }
 
-        /// <summary>The time between polls to which the wait backs off. Null: 10 seconds, or the minimum if that is more.</summary>
+        /// <summary>The most time between two polls; in between, they come after a tenth of the time for which the call has known the id. Null: 10 seconds, or the minimum if that is more.</summary>
         public TimeSpan? MaxInterval { get; set; }
 
-        /// <summary>Before the deadline, cancel the transaction and read its state once more.</summary>
+        /// <summary>
+        /// Before the deadline, withdraw the transaction: cancel it, and read its state once more. A decision read then
+        /// is the answer.
+        /// </summary>
         public bool CancelOnTimeout { get; set; }
+
+        /// <summary>
+        /// When the call is cancelled, withdraw the transaction first, within 2 seconds. A decision read then is the
+        /// answer, so that a cancelled call may still return one.
+        /// </summary>
+        public bool WithdrawOnCancel { get; set; }
 
         /// <summary>
         /// Called when the server refused the token as expired or invalid: returns a fresh one, or null to give up. On

@@ -52,6 +52,19 @@ def test_cancel_from_another_thread(client: HyperId, mfa_sandbox: Sandbox) -> No
         client.availability("sandbox-approve", cancel=cancel)
 
 
+def test_what_is_withdrawn_is_cancelled_at_the_provider(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    for withdraw in (False, True):
+        wait = WaitOptions(
+            min_interval=0.05, on_update=lambda so_far: so_far.polls == 1, withdraw_on_cancel=withdraw
+        )
+        with pytest.raises(Cancelled) as cancelled:
+            client.confirm("sandbox-never", "Sign in?", wait=wait, timeout=30)
+        assert cancelled.value.withdrawn is withdraw
+        assert cancelled.value.transaction is not None
+        state = client.status("sandbox-never", cancelled.value.transaction.id)
+        assert state.raw_status == (4 if withdraw else 0)
+
+
 def test_cancel_on_the_main_thread_s_wait(client: HyperId, mfa_sandbox: Sandbox) -> None:
     cancel = CancelToken()
 

@@ -88,6 +88,7 @@ def error_from(code: int, err: Any, state: Optional[TransactionState] = None) ->
     error.os_error = err.os_error or None
     error.retryable = bool(err.flags & _abi.MFA_ERROR_RETRYABLE)
     error.outcome_unknown = bool(err.flags & _abi.MFA_ERROR_OUTCOME_UNKNOWN)
+    error.withdrawn = bool(err.flags & _abi.MFA_ERROR_WITHDRAWN)
     error.transaction = state
     return error
 

@@ -43,6 +43,8 @@ class MfaError(Exception):
     outcome_unknown: bool = False
     """A request that asks a person was sent, and no valid refusal came back: it may have been
     carried out. Do not repeat it blindly, or the person is asked twice."""
+    withdrawn: bool = False
+    """The transaction was withdrawn, as the wait's options asked, and the provider confirmed it."""
     transaction: Optional[TransactionState] = None
     """The id and what was known last, where a wait failed after the id was known."""
 

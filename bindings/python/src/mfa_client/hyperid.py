@@ -73,10 +73,20 @@ class WaitOptions:
     access_token_provider: Optional[Callable[[], Optional[str]]] = None
     """Called when the server refused the token: a fresh one, or None to give up."""
     cancel_on_timeout: bool = False
-    """Before the deadline, cancel the transaction and read its state once more."""
+    """Before the deadline, withdraw the transaction: cancel it, and read its state once more. A
+    decision read then is returned; else `Timeout` is raised, `withdrawn` where the provider
+    confirmed it."""
+    withdraw_on_cancel: bool = False
+    """When the cancel token or `on_update` ends the wait, withdraw the transaction first, within 2
+    seconds. A decision read then is returned; else `Cancelled` is raised, `withdrawn` where the
+    provider confirmed it."""
     first_poll: Optional[float] = None
+    """Before the first poll. None: `wait` polls at once, `confirm` after `min_interval`."""
     min_interval: Optional[float] = None
+    """The least time between two polls. None: 1 second."""
     max_interval: Optional[float] = None
+    """The most. None: 10 seconds, or the minimum if that is more. In between, polls come after a
+    tenth of the time for which the call has known the id."""
 
     def _native(self) -> Any:
         wait = struct(
@@ -85,6 +95,7 @@ class WaitOptions:
             min_interval_ms=milliseconds("min_interval", self.min_interval),
             max_interval_ms=milliseconds("max_interval", self.max_interval),
             cancel_on_timeout=int(self.cancel_on_timeout),
+            flags=_abi.MFA_WAIT_WITHDRAW_ON_CANCEL if self.withdraw_on_cancel else 0,
         )
         if self.on_update is not None:
             wait.on_update = _update_callback(self.on_update)
