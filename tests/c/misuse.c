@@ -361,14 +361,15 @@ static const struct row rows[] = {
     { "request.flags, the highest bit", REQUEST, request_flags, NULL, 0x80000000, ARGUMENT },
     { "reserved 1", REQUEST, reserved, NULL, 1, ARGUMENT },
 
-    { "wait.flags 1", WAIT, wait_flags, NULL, 1, ARGUMENT },
+    { "wait.flags 1", WAIT, wait_flags, NULL, MFA_WAIT_WITHDRAW_ON_CANCEL, REACHES },
+    { "wait.flags 2", WAIT, wait_flags, NULL, 2, ARGUMENT },
     { "wait.flags, all bits", WAIT, wait_flags, NULL, UINT32_MAX, ARGUMENT },
     { "cancel_on_timeout 2", WAIT, cancel_on_timeout, NULL, 2, ARGUMENT },
     { "cancel_on_timeout -1", WAIT, cancel_on_timeout, NULL, -1, ARGUMENT },
     { "cancel_on_timeout 1", WAIT, cancel_on_timeout, NULL, 1, REACHES },
     { "max_interval below min_interval", WAIT, max_below_min, NULL, 50, ARGUMENT },
-    { "max_interval below the default minimum", WAIT, max_interval, NULL, 1999, ARGUMENT },
-    { "max_interval at the default minimum", WAIT, max_interval, NULL, 2000, REACHES },
+    { "max_interval below the default minimum", WAIT, max_interval, NULL, 999, ARGUMENT },
+    { "max_interval at the default minimum", WAIT, max_interval, NULL, 1000, REACHES },
     { "min_interval above the default maximum", WAIT, min_interval, NULL, 10001, REACHES },
 };
 

@@ -102,7 +102,7 @@ static void groups_of_errors(const mfa::hyperid& client)
         {"unavailable@start", MFA_ERR_UNAVAILABLE},
         {"rate-limited-9@availability", MFA_ERR_RATE_LIMITED},
         {"refuse--2@start", MFA_ERR_PROVIDER_INVALID_PARAMETERS},
-        {"refuse--6@status", MFA_ERR_TRANSACTION_NOT_FOUND},
+        {"refuse--2@status", MFA_ERR_PROVIDER_INVALID_PARAMETERS},
         {"refuse--7@start", MFA_ERR_DEVICE_NOT_FOUND},
         {"refuse--8@start", MFA_ERR_TEMPLATE_NOT_FOUND},
         {"refuse--77@start", MFA_ERR_PROVIDER_REFUSED},

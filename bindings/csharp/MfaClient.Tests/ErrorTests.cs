@@ -171,7 +171,7 @@ namespace MfaClient.Tests
                 using var cancel = new CancellationTokenSource();
                 var wait = new WaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), WithdrawOnCancel = withdraw };
                 long id = 0;
-                var progress = new Now(soFar =>
+                var progress = new Reports(soFar =>
                 {
                     id = soFar.Id;
                     cancel.Cancel();
@@ -180,16 +180,6 @@ namespace MfaClient.Tests
                     "sandbox-never", Question, wait, progress, cancellationToken: cancel.Token));
                 Expect.Equal(withdraw ? 4 : 0, sandbox.GetTransaction(id).Status, "the transaction's status");
             }
-        }
-
-        /// <summary>Reports at once, on the thread of the call.</summary>
-        private sealed class Now : IProgress<Transaction>
-        {
-            private readonly Action<Transaction> report;
-
-            internal Now(Action<Transaction> report) => this.report = report;
-
-            public void Report(Transaction value) => report(value);
         }
 
         [Case]
