@@ -178,7 +178,8 @@ fn is_wrong(error: &Error) -> bool {
 
 /// Marks the error of a request that may be repeated without harm.
 pub(crate) fn repeatable(error: Error) -> Error {
-    let retryable = retry::is_transient(&error) || error.code == Code::Timeout;
+    let may_pass = retry::is_transient(&error) || error.code == Code::Timeout;
+    let retryable = may_pass && !error.withdrawn;
     Error { retryable, ..error }
 }
 

@@ -238,7 +238,8 @@ impl Http {
         let mut exchange = Exchange::new(&mut wire, context);
         let mut answer = exchange.run(&request)?;
         let may_go_on = exchange.may_go_on;
-        answer.is_first = context.record.connected;
+        // What came before the request was out is no answer to it.
+        answer.is_first = context.record.connected && !context.record.early.get();
         Ok((answer, Used { wire, may_go_on }))
     }
 
