@@ -126,7 +126,8 @@ public:
         return std::chrono::milliseconds(native_.elapsed_ms);
     }
     /// C's struct.
-    [[nodiscard]] const mfa_transaction& native() const noexcept { return native_; }
+    [[nodiscard]] const mfa_transaction& native() const& noexcept { return native_; }
+    [[nodiscard]] mfa_transaction native() && noexcept { return native_; }
 
 private:
     mfa_transaction native_;
@@ -214,7 +215,8 @@ public:
     [[nodiscard]] const std::optional<snapshot>& last_known() const& noexcept { return last_known_; }
     [[nodiscard]] std::optional<snapshot> last_known() && noexcept { return last_known_; }
     /// C's struct.
-    [[nodiscard]] const mfa_error& native() const noexcept { return native_; }
+    [[nodiscard]] const mfa_error& native() const& noexcept { return native_; }
+    [[nodiscard]] mfa_error native() && noexcept { return native_; }
 
 private:
     mfa_error native_;
@@ -413,7 +415,7 @@ struct call_options {
     /// The deadline of the whole call. Default: the client's `request_timeout`; 120 s for `wait` and
     /// `confirm`.
     std::optional<std::chrono::milliseconds> timeout = std::nullopt;
-    /// Ends the call when triggered. In C++20 a `std::stop_token` will do.
+    /// Ends the call when triggered; the call keeps a copy. In C++20 a `std::stop_token` will do.
     std::optional<mfa::cancel> cancel = std::nullopt;
 };
 
@@ -733,19 +735,24 @@ private:
 /// The arguments of one call of a client, with what every call has.
 class call : public arguments {
 public:
-    call(provider whose, const void* client, const call_options& options) : arguments(whose)
+    call(provider whose, const void* client, const call_options& options)
+        : arguments(whose), cancel_(options.cancel)
     {
         if (client == nullptr) {
             refuse(MFA_ERR_NULL_POINTER, "this client was moved from");
         }
         bounds.timeout_ms = time(options.timeout, "timeout");
-        bounds.cancel = options.cancel ? options.cancel->native() : nullptr;
-        if (options.cancel && bounds.cancel == nullptr) {
+        bounds.cancel = cancel_ ? cancel_->native() : nullptr;
+        if (cancel_ && bounds.cancel == nullptr) {
             refuse(MFA_ERR_INTERNAL, "libmfa could not make the cancel object");
         }
     }
 
     mfa_call_options bounds = defaults<mfa_call_options>();
+
+private:
+    // The caller may let go of its own while the call runs, as a callable or another thread may do.
+    std::optional<mfa::cancel> cancel_;
 };
 
 /// What a call that reads a transaction returns.
