@@ -48,8 +48,8 @@ class Handle(Uncopied):
         return self._closed
 
     # No lock: a finalizer and a signal handler may come in the midst of anything on their own thread.
-    # A use is entered before `_closed` is read, and `_closed` is set before the uses are: whichever
-    # comes second sees the other.
+    # A use is entered before `_closed` is read; `_closed` is set before closing is entered as a use of
+    # its own. So whichever comes second sees the other, and the last to leave frees.
 
     def __enter__(self) -> int:
         self._uses.append(None)
@@ -65,7 +65,8 @@ class Handle(Uncopied):
 
     def close(self) -> None:
         self._closed = True
-        self._free_unused()
+        self._uses.append(None)
+        self.__exit__()
 
     __del__ = close
 
