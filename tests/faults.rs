@@ -397,7 +397,12 @@ fn a_server_that_never_accepts_is_silent() {
         let url = format!("http://{}", listener.local_addr().unwrap());
         for call in Call::ALL {
             let error = call.run(&options(url.clone()), &call_options()).unwrap_err();
-            assert_eq!(error.code, Code::RequestTimeout, "{call:?}");
+            // A busy machine may begin a repeat that the deadline ends.
+            let codes = [Code::RequestTimeout, Code::Timeout];
+            assert!(
+                codes[..1 + usize::from(call.is_repeatable())].contains(&error.code),
+                "{call:?}: {error}"
+            );
             assert_eq!(error.outcome_unknown, call == Call::Start);
         }
         drop(listener);
