@@ -15,25 +15,23 @@ pub(crate) struct WireBuffers {
     filled: usize,
     output: Vec<u8>,
     held: usize,
-    /// How large the request will be, as far as is known.
-    expected: usize,
 }
 
 impl WireBuffers {
-    /// Tells how large the request will be, so that it is built without copying.
+    /// Makes room for a whole request at once, so that it is built without copying.
     pub(crate) fn expect_output(&mut self, size: usize) {
-        self.expected = size;
+        if self.output.len() < size.max(OUTPUT) {
+            self.grow_output(size);
+        }
     }
 
-    fn reserve_output(&mut self, room: usize) {
-        let wanted = (self.held + room).max(self.expected).max(OUTPUT);
-        if self.output.len() < wanted {
-            // A plain resize could leave a copy of the held bytes behind in freed memory.
-            let mut grown = vec![0; wanted];
-            grown[..self.held].copy_from_slice(&self.output[..self.held]);
-            self.wipe_output_bytes();
-            self.output = grown;
-        }
+    #[cold]
+    fn grow_output(&mut self, size: usize) {
+        // A plain resize could leave a copy of the held bytes behind in freed memory.
+        let mut grown = vec![0; size.max(OUTPUT)];
+        grown[..self.held].copy_from_slice(&self.output[..self.held]);
+        self.wipe_output_bytes();
+        self.output = grown;
     }
 
     pub(crate) fn hold(&mut self, amount: usize) {
@@ -46,9 +44,12 @@ impl WireBuffers {
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.reserve_output(bytes.len());
-        self.output[self.held..self.held + bytes.len()].copy_from_slice(bytes);
-        self.held += bytes.len();
+        let end = self.held + bytes.len();
+        if self.output.len() < end {
+            self.grow_output(end);
+        }
+        self.output[self.held..end].copy_from_slice(bytes);
+        self.held = end;
     }
 
     pub(crate) fn held(&self) -> &[u8] {
@@ -77,18 +78,22 @@ impl WireBuffers {
         if self.consumed == 0 {
             return;
         }
-        self.input.copy_within(self.consumed..self.filled, 0);
         let left = self.filled - self.consumed;
-        wipe(&mut self.input[left..self.filled]);
-        self.consumed = 0;
-        self.filled = left;
-        if left == 0 && self.input.len() > INPUT {
+        if left > 0 {
+            self.input.copy_within(self.consumed..self.filled, 0);
+            wipe(&mut self.input[left..self.filled]);
+        } else if self.input.len() > INPUT {
+            // All of it was wiped as it was consumed.
             self.input = Vec::new();
         }
+        self.consumed = 0;
+        self.filled = left;
     }
 
     pub(crate) fn output(&mut self) -> &mut [u8] {
-        self.reserve_output(ROOM);
+        if self.output.len() < self.held + ROOM {
+            self.grow_output(self.held + ROOM);
+        }
         &mut self.output[self.held..]
     }
 
