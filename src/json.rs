@@ -39,6 +39,8 @@ enum Value<'a> {
     Object(Fields<'a>),
     /// All else: refused wherever a field is asked for.
     Other,
+    /// Of a field that nobody wants.
+    Unwanted,
 }
 
 impl<'a> Fields<'a> {
@@ -64,9 +66,10 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Whether the field is there, whatever its value.
-    pub(crate) fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|(name, _)| name == key)
+    /// The names of the fields that are there although nobody wants them.
+    pub(crate) fn unwanted(&self) -> impl Iterator<Item = &str> {
+        let is_unwanted = |(_, value): &&(Cow<'a, str>, Value<'a>)| matches!(value, Value::Unwanted);
+        self.0.iter().filter(is_unwanted).map(|(name, _)| &**name)
     }
 
     /// The field as an integer; `None` when the key is absent. `null` is not absent.
@@ -156,7 +159,7 @@ fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> R
             map.next_value_seed(Within(wanted))?
         } else {
             skip(map.next_value()?)?;
-            Value::Other
+            Value::Unwanted
         };
         fields.push((key, value));
     }

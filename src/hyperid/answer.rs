@@ -119,7 +119,7 @@ fn success<'a>(answer: &'a Answer, shape: &Shape) -> Result<Fields<'a>, Error> {
     };
     let result: i32 = required(fields.integer("result")?, "result")?;
     match result {
-        0 => check_fields(fields, shape),
+        0 => check_fields(fields),
         1.. => Err(Error::malformed(format!("the answer's result {result} has no meaning"))
             .with_provider_code(result)),
         _ => Err(refusal(result, shape)),
@@ -134,8 +134,9 @@ fn bare_refusal(answer: &Answer, shape: &Shape) -> Option<Error> {
     (result < 0).then(|| refusal(result, shape))
 }
 
-fn check_fields<'a>(fields: Fields<'a>, shape: &Shape) -> Result<Fields<'a>, Error> {
-    let foreign = ALL_FIELDS.iter().find(|name| !shape.fields.contains(name) && fields.has(name));
+fn check_fields<'a>(fields: Fields<'a>) -> Result<Fields<'a>, Error> {
+    // What the shape does not have is unwanted, and few answers hold any of that.
+    let foreign = fields.unwanted().find(|name| ALL_FIELDS.contains(name)).map(str::to_owned);
     match foreign {
         None => Ok(fields),
         Some(name) => {
