@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use zeroize::Zeroize;
+
 use crate::error::{Code, Error};
 
 /// Deeper than any genuine answer.
@@ -27,7 +29,7 @@ pub(crate) fn looks_like_object(bytes: &[u8]) -> bool {
 pub(crate) type Wanted = [&'static str];
 
 /// The fields of one JSON object. Of those that nobody wants only the name is kept.
-pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub(crate) struct Fields<'a>(Vec<(Key<'a>, Value<'a>)>);
 
 /// A JSON value, as far as some answer needs it.
 enum Value<'a> {
@@ -68,8 +70,8 @@ impl<'a> Fields<'a> {
 
     /// The names of the fields that are there although nobody wants them.
     pub(crate) fn unwanted(&self) -> impl Iterator<Item = &str> {
-        let is_unwanted = |(_, value): &&(Cow<'a, str>, Value<'a>)| matches!(value, Value::Unwanted);
-        self.0.iter().filter(is_unwanted).map(|(name, _)| &**name)
+        let is_unwanted = |(_, value): &&(Key<'a>, Value<'a>)| matches!(value, Value::Unwanted);
+        self.0.iter().filter(is_unwanted).map(|(name, _)| &*name.0)
     }
 
     /// The field as an integer; `None` when the key is absent. `null` is not absent.
@@ -116,7 +118,7 @@ impl<'a> Fields<'a> {
         expected: &str,
         as_expected: impl FnOnce(&'f Value<'a>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        let Some((_, value)) = self.0.iter().find(|(name, _)| name == key) else { return Ok(None) };
+        let Some((_, value)) = self.0.iter().find(|(name, _)| name.0 == key) else { return Ok(None) };
         let wrong = || Error::malformed(format!("the answer's \"{key}\" is not {expected}"));
         as_expected(value).map(Some).ok_or_else(wrong)
     }
@@ -148,14 +150,14 @@ fn read_object<'a>(text: &'a str, wanted: &'static Wanted) -> Result<Fields<'a>,
 
 fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> Result<Fields<'de>, M::Error> {
     let mut fields = Vec::with_capacity(4);
-    while let Some(Key(key)) = map.next_key()? {
+    while let Some(key) = map.next_key::<Key<'de>>()? {
         if fields.iter().any(|(seen, _)| *seen == key) {
             return Err(M::Error::custom("a key is repeated"));
         }
         if fields.len() == MAX_FIELDS {
             return Err(M::Error::custom("too many keys"));
         }
-        let value = if wanted.contains(&&*key) {
+        let value = if wanted.contains(&&*key.0) {
             map.next_value_seed(Within(wanted))?
         } else {
             skip(map.next_value()?)?;
@@ -266,7 +268,7 @@ impl<'de> Visitor<'de> for NoRepeats {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<NoRepeats, M::Error> {
         let mut seen = HashSet::new();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(key) = map.next_key::<Key<'de>>()? {
             if !seen.insert(key) {
                 return Err(M::Error::custom("a key is repeated"));
             }
@@ -276,8 +278,17 @@ impl<'de> Visitor<'de> for NoRepeats {
     }
 }
 
-/// A key, borrowed unless it is written with escapes.
+/// A key, borrowed unless it is written with escapes: then wiped, because it may echo a token.
+#[derive(PartialEq, Eq, Hash)]
 struct Key<'a>(Cow<'a, str>);
+
+impl Drop for Key<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -336,7 +347,7 @@ mod tests {
         fn room(&self) -> usize {
             match self {
                 Value::Integers(numbers) => 4 * numbers.capacity(),
-                Value::Object(fields) => size_of::<(Cow<'_, str>, Value<'_>)>() * fields.0.capacity(),
+                Value::Object(fields) => size_of::<(Key<'_>, Value<'_>)>() * fields.0.capacity(),
                 _ => 0,
             }
         }

@@ -630,3 +630,33 @@ fn whoever_finds_both_the_cancel_and_the_deadline_past_says_cancelled() {
     let end = peer.hyperid().wait("t", 3, &mut options, &call);
     assert_eq!(end.result.unwrap_err().code, Code::Cancelled);
 }
+
+#[test]
+fn a_start_that_was_refused_on_a_connection_that_has_served_ends_it() {
+    // The refusal may have slipped: then start's own answer is still to come on it.
+    for refusal in [-1, -3, -4, -8] {
+        let peer = Peer::new(move |request| match path(request) {
+            "v2" => Reply::json(&format!(r#"{{"result":{refusal}}}"#)),
+            _ => Reply::json(AVAILABLE),
+        });
+        let client = peer.hyperid();
+        client.availability("t", &patient()).unwrap();
+        client.start("t", &question(), &patient()).unwrap_err();
+        client.availability("t", &patient()).unwrap();
+        let used: Vec<_> = peer.requests().iter().map(|r| r.connection).collect();
+        assert_eq!(used, [0, 0, 1]);
+    }
+}
+
+#[test]
+fn a_refusal_of_start_that_proves_false_is_a_sign_of_slipping() {
+    let peer = pair_then(|request| Reply::json(if path(request) == "v2" { EXPIRED_TOKEN } else { AVAILABLE }));
+    let client = peer.hyperid();
+    with_two_idle(&peer, &client);
+    let mut provider = || Some(Zeroizing::new("new".to_owned()));
+    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let error = client.confirm("old", &question(), &mut options, &patient()).result.unwrap_err();
+    assert!(error.outcome_unknown);
+    client.availability("t", &patient()).unwrap();
+    assert_eq!(peer.requests().pop().unwrap().connection, 3, "the third was for the second look");
+}

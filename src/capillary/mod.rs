@@ -73,7 +73,8 @@ impl Capillary {
     ) -> Result<Registration, Error> {
         let mut call = Call::new(&self.http, Provider::Capillary, options, self.http.request_timeout);
         let result = body(brand, device_id, authorized_token).and_then(|body| {
-            let post = Post { endpoint: &self.is_mfa_registered, bearer: None, body: &body };
+            let post =
+                Post { endpoint: &self.is_mfa_registered, bearer: None, body: &body, is_repeatable: true };
             call.ask_patiently(&post, Connection::Any, answer::registration)
         });
         result.map_err(|error| call.finish(error))

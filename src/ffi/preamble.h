@@ -56,10 +56,11 @@
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a
  *     callback returns is copied at once.
  * 10. Secrets (tokens, passwords, keys) are zeroed by the library when it drops its own copies, and
- *     never appear in logs or errors. So is what a server echoes of them. Two libraries inside keep
- *     copies that nobody can zero: over TLS, rustls leaves what it has decrypted of answers in its
- *     buffers, used and freed; and ring holds a client's private key, above all an RSA key's primes,
- *     as long as the client lives, and frees it as it is. Your own copies are yours to zero.
+ *     never appear in logs or errors. So is what a server echoes of them. Libraries inside keep copies
+ *     that nobody can zero: serde_json those of strings that an answer writes with escapes; over TLS,
+ *     rustls leaves what it has decrypted of answers in its buffers, used and freed; and ring holds a
+ *     client's private key, above all an RSA key's primes, as long as the client lives, and frees it
+ *     as it is. Your own copies are yours to zero.
  *
  * Inputs. Tokens are 1-16 384 characters, each 0x21-0x7E. `base_url` is https; http only with
  * `MFA_CLIENT_ALLOW_LOOPBACK_HTTP` and only to this machine. Transaction ids are above 0. Whatever

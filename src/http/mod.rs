@@ -76,6 +76,8 @@ pub(crate) struct Post<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) bearer: Option<&'a Secret>,
     pub(crate) body: &'a [u8],
+    /// It may be sent again without harm.
+    pub(crate) is_repeatable: bool,
 }
 
 /// On what a request may travel.
@@ -198,7 +200,11 @@ impl Http {
         self.log_exchange(post.endpoint, bounds, &record, &exchanged);
         let result = exchanged.and_then(|(answer, used)| {
             let result = read(&answer);
-            self.judge(used, result.as_ref().err().map(|error| error.code));
+            // A "no" that slipped from an earlier request leaves this one's own answer behind, and
+            // nobody would ask again.
+            let may_serve = result.is_ok() || post.is_repeatable || answer.is_first;
+            let error = result.as_ref().err().map(|error| error.code);
+            self.judge(Used { may_go_on: used.may_go_on && may_serve, ..used }, error);
             result
         });
         Exchanged {
@@ -256,7 +262,7 @@ impl Http {
     }
 
     /// An answer belongs to another question: no idle connection can be trusted to give the next.
-    fn slipped(&self) {
+    pub(crate) fn slipped(&self) {
         self.connectors.current().idle.close_all();
         if self.slips.is_to_be_told() {
             let text = "an answer came that nobody asked for, or that belongs to another question: \

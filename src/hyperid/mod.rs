@@ -152,12 +152,12 @@ impl HyperId {
     }
 
     fn post<'p>(&self, endpoint: &'p Endpoint, token: &'p Secret, body: &'p [u8]) -> Post<'p> {
-        Post { endpoint, bearer: Some(token), body }
+        Post { endpoint, bearer: Some(token), body, is_repeatable: true }
     }
 
     /// Asks the person. The error says whether that may have happened all the same.
     fn start_once(&self, call: &mut Call<'_>, token: &Secret, body: &[u8], way: Way) -> Exchanged<i64> {
-        let post = self.post(&self.start, token, body);
+        let post = Post { is_repeatable: false, ..self.post(&self.start, token, body) };
         let started = call.ask_once(&post, way, |answer| {
             let id = answer::started(answer)?;
             // An answer that came twice would join two questions.
@@ -177,7 +177,7 @@ impl HyperId {
 
     fn cancel_once(&self, call: &mut Call<'_>, token: &Secret, id: i64, way: Way) -> Result<(), Error> {
         let body = request::transaction_id(id)?;
-        let post = self.post(&self.cancel, token, &body);
+        let post = Post { is_repeatable: false, ..self.post(&self.cancel, token, &body) };
         let sent = call.ask_once(&post, way, |answer| answer::cancelled(answer, id));
         // A second cancel is answered with "already cancelled": no harm.
         sent.result.map_err(repeatable)

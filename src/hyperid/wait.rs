@@ -224,7 +224,9 @@ impl Waiting<'_, '_, '_> {
             return Err(cancelled("asking"));
         }
         if was_reused && !self.token_is_refused_again() {
-            // The refusal may have been meant for an earlier request, and this one carried out.
+            // The refusal may have been meant for an earlier request, and this one carried out: its
+            // answer is still to come.
+            self.client.http.slipped();
             return Err(Error { outcome_unknown: true, retryable: false, ..refusal });
         }
         match self.fresh_token() {
