@@ -33,8 +33,9 @@
  *     frees the caller's.
  *  7. Time. Every call blocks and obeys one deadline that covers name resolution, connecting, TLS,
  *     repeated requests and waiting; it ends within 50 ms of its cancel object being triggered,
- *     wherever it is (2 s where the caller asked to withdraw the request). `MFA_ERR_TIMEOUT` means the call's own deadline and nothing else;
- *     `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for ever". Clocks are monotonic.
+ *     wherever it is (2 s where the caller asked to withdraw the request). `MFA_ERR_TIMEOUT` means the
+ *     call's own deadline and nothing else; `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for
+ *     ever". Clocks are monotonic.
  *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
  *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; the library
  *     stays loaded once loaded. The environment is read only inside `_new`, and only when a flag asks
