@@ -11,15 +11,19 @@ mod delays;
 mod driver;
 mod footprint;
 mod json;
+mod previous;
 mod programs;
 mod report;
+mod schedule;
 mod setup;
+mod statistics;
 mod throughput;
 
 use std::process::ExitCode;
 
 use crate::{Result, files, workspace};
 use json::Json;
+use previous::{Origin, Previous};
 use programs::Programs;
 use report::Report;
 
@@ -56,6 +60,7 @@ const PARTS: &[(&str, Part)] = &[
     ("memory", footprint::idle_connections),
     ("size", footprint::size_on_disk),
     ("delays", delays::measure),
+    ("schedule", schedule::measure),
     ("bindings", bindings::measure),
 ];
 
@@ -63,6 +68,7 @@ struct Wishes {
     setup: bool,
     plan: &'static Plan,
     only: Vec<String>,
+    previous: Option<Origin>,
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
@@ -70,7 +76,8 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     if wishes.setup {
         setup::install()?;
     }
-    let programs = Programs::build()?;
+    let previous = wishes.previous.as_ref().map(Previous::get).transpose()?;
+    let programs = Programs::build(previous)?;
     let mut report = Report::new(&programs)?;
     let mut all_ran = true;
     for (name, part) in PARTS {
@@ -94,7 +101,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
 }
 
 fn read_wishes(words: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes { setup: false, plan: &FULL, only: Vec::new() };
+    let mut wishes = Wishes { setup: false, plan: &FULL, only: Vec::new(), previous: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -105,6 +112,14 @@ fn read_wishes(words: &[String]) -> Result<Wishes> {
                 let name = words.next().filter(|word| names.contains(&word.as_str()));
                 let name = name.ok_or(format!("--only takes one of {}", names.join(", ")))?;
                 wishes.only.push(name.clone());
+            }
+            "--previous" => {
+                let revision = words.next().ok_or("--previous takes a revision, such as a tag or HEAD~3")?;
+                wishes.previous = Some(Origin::Revision(revision.clone()));
+            }
+            "--previous-library" => {
+                let file = words.next().ok_or("--previous-library takes a file, such as libmfa.so")?;
+                wishes.previous = Some(Origin::File(file.into()));
             }
             other => return Err(format!("it does not know '{other}'")),
         }
@@ -144,24 +159,20 @@ impl From<Transport> for Json {
     }
 }
 
-/// The middle one; 0 if there is none.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => values[n / 2],
-        n => (values[n / 2 - 1] + values[n / 2]) / 2.0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn wishes(words: &[&str]) -> Result<Wishes> {
+        read_wishes(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    }
+
     #[test]
-    fn the_median_is_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(Vec::new()), 0.0);
+    fn the_library_before_comes_from_a_revision_or_a_file() -> Result {
+        assert_eq!(wishes(&["--quick"])?.previous, None);
+        assert_eq!(wishes(&["--previous", "v1"])?.previous, Some(Origin::Revision("v1".into())));
+        assert_eq!(wishes(&["--previous-library", "a.so"])?.previous, Some(Origin::File("a.so".into())));
+        assert!(wishes(&["--previous"]).is_err() && wishes(&["--previous-library"]).is_err());
+        Ok(())
     }
 }

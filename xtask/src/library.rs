@@ -1,6 +1,6 @@
 //! The built library, laid out as a linker and a loader look for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::{self, Built, MESSAGES};
@@ -83,6 +83,13 @@ const RELEASE: &[&str] = &[
 /// Builds the library as its users get it.
 pub fn build_release() -> Result<Library> {
     lay_out(&cargo::build(RELEASE)?, "release")
+}
+
+/// Builds the shared library of another source tree in the same way, with a target directory of its own.
+pub fn build_release_of(sources: &Path, target: &Path) -> Result<PathBuf> {
+    let mut command = cargo::command();
+    command.args(RELEASE).current_dir(sources).env("CARGO_TARGET_DIR", target);
+    cargo::build_with(&mut command, RELEASE)?.file(PACKAGE, names()?.built)
 }
 
 /// Builds the library in release with panics planted in every export: see `src/ffi/guard.rs`.

@@ -48,8 +48,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        arguments: "[--setup] [--quick] [--only PART]...",
-        about: "the benchmarks, against the release build",
+        arguments: "[--setup] [--quick] [--only PART]... [--previous REV | --previous-library FILE]",
+        about: "the benchmarks, against the release build; --previous: and beside an earlier one's",
         run: bench::run,
     },
     Command {

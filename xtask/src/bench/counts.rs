@@ -49,6 +49,7 @@ pub fn measure(programs: &Programs, _: &Plan, report: &mut Report) -> Result {
         .map(str::to_owned),
     );
     let mut data = Vec::new();
+    let mut counted = Vec::new();
     for transport in TRANSPORTS {
         let subjects = programs.subjects.iter().filter(|s| s.has(transport) && !s.is_python());
         for subject in subjects {
@@ -58,9 +59,13 @@ pub fn measure(programs: &Programs, _: &Plan, report: &mut Report) -> Result {
                 tell_figures(transport, &counts, report);
             }
             data.push(json(*subject, transport, &counts));
+            counted.push((*subject, transport, counts));
         }
     }
     report.table(table);
+    if programs.previous.is_some() {
+        compare_with_previous(&counted, report);
+    }
     report.data("counts", Json::List(data));
     Ok(())
 }
@@ -165,6 +170,51 @@ fn tell_figures(transport: Transport, counts: &Counts, report: &mut Report) {
     }
 }
 
+fn compare_with_previous(counted: &[(Subject, Transport, Counts)], report: &mut Report) {
+    let mut table = Table::new(
+        "A warm call, before and now",
+        "The same counts of the previous library and of today's, side by side.",
+    );
+    table.head(["transport", "what", "before", "now", "difference"].map(str::to_owned));
+    for transport in TRANSPORTS {
+        let of = |subject| counted.iter().find(|(s, t, _)| *s == subject && *t == transport);
+        let (Some((.., now)), Some((.., before))) = (of(Subject::Mfa), of(Subject::MfaPrevious)) else {
+            continue;
+        };
+        let rows = [
+            ("instructions", before.instructions, now.instructions, 0),
+            ("system calls", before.all(), now.all(), 2),
+            ("allocations", Some(before.allocations), Some(now.allocations), 2),
+        ];
+        for (what, before, now, digits) in rows {
+            let (Some(before), Some(now)) = (before, now) else { continue };
+            let cells = [format!("{before:.digits$}"), format!("{now:.digits$}"), difference(before, now)];
+            table.row([transport.name().to_owned(), what.to_owned()].into_iter().chain(cells));
+            let key = format!("more_{} {}", what.replace(' ', "_"), transport.name());
+            // Of these alone there are so many that one more is nothing.
+            let more = if what == "instructions" { percent_more(before, now) } else { now - before };
+            report.figure(&key, more);
+        }
+    }
+    report.table(table);
+}
+
+fn percent_more(before: f64, now: f64) -> f64 {
+    (now / before - 1.0) * 100.0
+}
+
+fn difference(before: f64, now: f64) -> String {
+    if before == now {
+        return "none".to_owned();
+    }
+    // Of nothing there is no percentage.
+    if before == 0.0 {
+        format!("{:+.2}", now - before)
+    } else {
+        format!("{:+.2} %", percent_more(before, now))
+    }
+}
+
 fn json(subject: Subject, transport: Transport, counts: &Counts) -> Json {
     let calls = counts.system_calls.iter().flatten().map(|(name, n)| (name.clone(), (*n).into()));
     object([
@@ -179,6 +229,14 @@ fn json(subject: Subject, transport: Transport, counts: &Counts) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_are_in_percent_of_what_was_before() {
+        assert_eq!(difference(19384.0, 19481.0), "+0.50 %");
+        assert_eq!(difference(4.0, 3.0), "-25.00 %");
+        assert_eq!(difference(11.0, 11.0), "none");
+        assert_eq!(difference(0.0, 1.0), "+1.00");
+    }
 
     #[test]
     fn straces_table_is_read() {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::json::{Json, object};
 use super::programs::{Programs, Subject, loaded_with};
 use super::report::{Report, Table};
-use super::{Plan, TRANSPORTS, median};
+use super::statistics::median;
+use super::{Plan, TRANSPORTS};
 use crate::Result;
 
 /// Each in a process of its own, by turns.
@@ -108,6 +109,11 @@ pub fn size_on_disk(programs: &Programs, _: &Plan, report: &mut Report) -> Resul
     table.row([Subject::Mfa.name().to_owned(), "libmfa.so alone".to_owned(), format!("{size:.2}")]);
     report.figure("size_mb", size);
     let mut data = vec![object([("subject", Subject::Mfa.name().into()), ("mb", size.into())])];
+    if let Some(previous) = &programs.previous {
+        let (name, size) = (Subject::MfaPrevious.name(), megabytes(&previous.library.shared)?);
+        table.row([name.to_owned(), "libmfa.so alone".to_owned(), format!("{size:.2}")]);
+        data.push(object([("subject", name.into()), ("mb", size.into())]));
+    }
     if programs.subjects.contains(&Subject::Curl) {
         let needed = needed_by(&programs.file(Subject::Curl))?;
         let sizes = needed.iter().map(|file| megabytes(file)).collect::<Result<Vec<_>>>()?;

@@ -1,9 +1,11 @@
 //! What is measured and what measures it: built, started, and told where the server is.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::driver::Driver;
+use super::previous::Previous;
 use super::{Transport, setup};
 use crate::c_compiler::{Compiler, Link, Program, WARNINGS, program};
 use crate::cargo::{self, MESSAGES};
@@ -32,6 +34,8 @@ const PROGRAMS: &[Source] =
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Subject {
     Mfa,
+    /// The library before a change: where one was named.
+    MfaPrevious,
     MfaCancel,
     Curl,
     Bare,
@@ -43,6 +47,7 @@ impl Subject {
     pub fn name(self) -> &'static str {
         match self {
             Subject::Mfa => "libmfa",
+            Subject::MfaPrevious => "previous libmfa",
             Subject::MfaCancel => "libmfa with a cancel",
             Subject::Curl => "libcurl + cJSON",
             Subject::Bare => "bare socket",
@@ -59,16 +64,21 @@ impl Subject {
         matches!(self, Subject::HttpClient | Subject::Requests)
     }
 
-    /// Its library in C, or its name in `compare.py`.
+    /// Its source in C, or its name in `compare.py`.
     fn source(self) -> &'static str {
         match self {
-            Subject::Mfa => "subject_mfa",
+            Subject::Mfa | Subject::MfaPrevious => "subject_mfa",
             Subject::MfaCancel => "subject_mfa_cancel",
             Subject::Curl => "subject_curl",
             Subject::Bare => "subject_bare",
             Subject::HttpClient => "http.client",
             Subject::Requests => "requests",
         }
+    }
+
+    /// What its source is compiled to.
+    fn file_name(self) -> &'static str {
+        if self == Subject::MfaPrevious { "subject_mfa_previous" } else { self.source() }
     }
 
     fn flags(self) -> &'static [&'static str] {
@@ -78,6 +88,7 @@ impl Subject {
 
 pub struct Programs {
     pub library: Library,
+    pub previous: Option<Previous>,
     /// Those that can be measured here, libmfa first.
     pub subjects: Vec<Subject>,
     /// Those that cannot, and why.
@@ -89,18 +100,23 @@ pub struct Programs {
 }
 
 impl Programs {
-    pub fn build() -> Result<Self> {
+    pub fn build(previous: Option<Previous>) -> Result<Self> {
         let compiler = Compiler::any().ok_or("the benchmarks need a C compiler (gcc or clang)")?;
         let library = library::build_release()?;
         let binaries = workspace::scratch("bench")?;
         let server = Sandbox::start_with(&build_server()?, &[])?;
         let python = setup::python();
-        let (subjects, missing) = (vec![Subject::Mfa, Subject::MfaCancel, Subject::Bare], Vec::new());
-        let mut programs = Self { library, subjects, missing, compiler, server, binaries, python };
+        let mut subjects = vec![Subject::Mfa];
+        // Side by side, so that in each round little time passes between the two.
+        subjects.extend(previous.iter().map(|_| Subject::MfaPrevious));
+        subjects.extend([Subject::MfaCancel, Subject::Bare]);
+        let missing = Vec::new();
+        let mut programs = Self { library, previous, subjects, missing, compiler, server, binaries, python };
         PROGRAMS.iter().try_for_each(|source| programs.compile(source.name, source.flags))?;
         for subject in &programs.subjects {
-            programs.compile(subject.source(), subject.flags())?;
+            programs.compile_subject(*subject)?;
         }
+        programs.check_whom_each_loads()?;
         programs.add_optional();
         Ok(programs)
     }
@@ -108,7 +124,7 @@ impl Programs {
     /// What is compared where it is installed.
     fn add_optional(&mut self) {
         let missing = |what: &str| Err(format!("{what} not installed (--setup)"));
-        let curl = self.compile(Subject::Curl.source(), Subject::Curl.flags());
+        let curl = self.compile_subject(Subject::Curl);
         let requests = setup::has_requests(self.python.as_deref());
         let found = [
             (Subject::Curl, curl.or(missing("libcurl's or cJSON's development files are"))),
@@ -125,11 +141,46 @@ impl Programs {
 
     /// Compiles a file of `benches/c` to a program or a shared library of its name.
     fn compile(&self, name: &str, flags: &[&str]) -> Result {
+        self.compile_against(&self.library, name, name, flags)
+    }
+
+    /// Today's library and the previous one have the same program, compiled with today's header.
+    fn compile_subject(&self, subject: Subject) -> Result {
+        let library = self.library_of(subject).unwrap_or(&self.library);
+        self.compile_against(library, subject.source(), subject.file_name(), subject.flags())
+    }
+
+    fn compile_against(&self, library: &Library, name: &str, output: &str, flags: &[&str]) -> Result {
         let source = workspace::root().join(SOURCES).join(format!("{name}.c"));
-        let output = self.binaries.join(name);
+        let output = self.binaries.join(output);
         let flags = [&["-std=c99", "-O2"], WARNINGS, flags].concat();
-        let link = Link::Shared(&self.library);
+        let link = Link::Shared(library);
         self.compiler.compile(&Program { source: &source, output: &output, flags: &flags, link })
+    }
+
+    /// The build of libmfa that a subject is about.
+    fn library_of(&self, subject: Subject) -> Option<&Library> {
+        match subject {
+            Subject::Mfa | Subject::MfaCancel => Some(&self.library),
+            Subject::MfaPrevious => self.previous.as_ref().map(|previous| &previous.library),
+            _ => None,
+        }
+    }
+
+    /// A library that is compared with itself by mistake would look no slower than it was.
+    fn check_whom_each_loads(&self) -> Result {
+        if self.previous.is_none() {
+            return Ok(());
+        }
+        for subject in &self.subjects {
+            let Some(library) = self.library_of(*subject) else { continue };
+            let wanted = fs::canonicalize(&library.shared).map_err(|e| e.to_string())?;
+            let loaded = loaded_with(&self.file(*subject))?;
+            if !loaded.iter().any(|file| fs::canonicalize(file).is_ok_and(|file| file == wanted)) {
+                return Err(format!("{} would not load {}", subject.name(), wanted.display()));
+            }
+        }
+        Ok(())
     }
 
     /// A fresh process that waits for commands.
@@ -168,7 +219,7 @@ impl Programs {
 
     /// The shared library of a subject in C.
     pub fn file(&self, subject: Subject) -> PathBuf {
-        self.binaries.join(subject.source())
+        self.binaries.join(subject.file_name())
     }
 
     /// A program of its own, compiled and ready to be run.
@@ -192,7 +243,7 @@ fn build_server() -> Result<PathBuf> {
 
 /// What a file needs loaded besides itself, as the dynamic loader finds it.
 pub fn loaded_with(file: &Path) -> Result<Vec<PathBuf>> {
-    let said = process::output(Command::new("ldd").arg(file))?;
+    let said = process::output(program(Path::new("ldd")).arg(file))?;
     let found = said.lines().filter_map(|line| line.split_once("=> ")?.1.split(" (").next());
     Ok(found.filter(|path| path.starts_with('/')).map(PathBuf::from).collect())
 }

@@ -53,6 +53,9 @@ impl Report {
         for subject in &programs.subjects {
             about.push((subject.name(), programs.start(*subject)?.version()?));
         }
+        about.extend(
+            programs.previous.iter().map(|previous| ("the previous library", previous.origin.clone())),
+        );
         let missing = programs.missing.iter();
         let skipped = missing.map(|(subject, why)| (subject.name().to_owned(), why.clone())).collect();
         Ok(Self { about, tables: Vec::new(), figures: BTreeMap::new(), data: Vec::new(), skipped })

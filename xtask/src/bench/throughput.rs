@@ -1,10 +1,11 @@
 //! Calls for a while, from several threads, each subject in its turn.
 
 use super::driver::Driver;
-use super::json::Json;
+use super::json::{Json, object};
 use super::programs::{Programs, Subject};
 use super::report::{Report, Table};
-use super::{Plan, TRANSPORTS, Transport, median};
+use super::statistics::{interval_of_median, median};
+use super::{Plan, TRANSPORTS, Transport};
 use crate::Result;
 
 /// Long enough to make the connections and to fill the caches.
@@ -27,14 +28,16 @@ struct Figure {
     key: &'static str,
     title: &'static str,
     digits: usize,
+    /// Turned over, it is what a call costs.
+    is_speed: bool,
 }
 
 /// In this order in `Slot::figures`; times are in microseconds.
 const FIGURES: [Figure; 4] = [
-    Figure { key: "calls_per_s", title: "calls/s", digits: 0 },
-    Figure { key: "p50_us", title: "p50 µs", digits: 1 },
-    Figure { key: "p99_us", title: "p99 µs", digits: 1 },
-    Figure { key: "cpu_us", title: "CPU µs per call", digits: 1 },
+    Figure { key: "calls_per_s", title: "calls/s", digits: 0, is_speed: true },
+    Figure { key: "p50_us", title: "p50 µs", digits: 1, is_speed: false },
+    Figure { key: "p99_us", title: "p99 µs", digits: 1, is_speed: false },
+    Figure { key: "cpu_us", title: "CPU µs per call", digits: 1, is_speed: false },
 ];
 
 pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result {
@@ -47,10 +50,8 @@ pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result 
         eprintln!("   round {} of {}", round + 1, plan.rounds);
         for transport in TRANSPORTS {
             for threads in plan.threads {
-                // Another one begins each time, so that none always follows the same neighbour.
-                let count = drivers.len();
-                drivers.rotate_left(1 % count);
-                for (subject, driver) in &mut drivers {
+                for at in order(drivers.len(), round) {
+                    let (subject, driver) = &mut drivers[at];
                     let takes_part = !subject.is_python() || round % plan.python_every == 0;
                     if takes_part && subject.has(transport) {
                         slots.push(slot(driver, *subject, transport, *threads, round, plan)?);
@@ -63,8 +64,21 @@ pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result 
         report.table(table(&slots, transport, plan, programs));
     }
     tell_figures(&slots, report);
+    if programs.previous.is_some() {
+        compare_with_previous(&slots, plan, report);
+    }
     report.data("throughput", Json::List(slots.iter().map(Json::from).collect()));
     Ok(())
+}
+
+/// Whose turn is when: each round another one begins, and every other round goes backwards, so that
+/// none always follows the same neighbour, and of two neighbours neither is always the first.
+fn order(subjects: usize, round: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..subjects).map(|at| (at + round / 2) % subjects).collect();
+    if round % 2 == 1 {
+        order.reverse();
+    }
+    order
 }
 
 fn slot(
@@ -114,12 +128,75 @@ fn value(slots: &[Slot], transport: Transport, threads: usize, subject: Subject,
     median(of(slots, transport, threads, subject).map(|slot| slot.figures[figure]).collect())
 }
 
-/// The median of libmfa's figure through the other's, in each round that both took part in.
-fn ratio(slots: &[Slot], transport: Transport, threads: usize, other: Subject, figure: usize) -> f64 {
+/// libmfa's figure through the other's, in each round that both took part in.
+fn ratios(slots: &[Slot], transport: Transport, threads: usize, other: Subject, figure: usize) -> Vec<f64> {
     let mine = |round| of(slots, transport, threads, Subject::Mfa).find(|slot| slot.round == round);
     let ratios = of(slots, transport, threads, other)
         .filter_map(|slot| Some(mine(slot.round)?.figures[figure] / slot.figures[figure]));
-    median(ratios.collect())
+    ratios.collect()
+}
+
+fn ratio(slots: &[Slot], transport: Transport, threads: usize, other: Subject, figure: usize) -> f64 {
+    median(ratios(slots, transport, threads, other, figure))
+}
+
+/// What a call costs now through what it cost before, in each round: above 1 it is slower now.
+fn costs_through_previous(slots: &[Slot], transport: Transport, threads: usize, figure: usize) -> Vec<f64> {
+    let mut costs = ratios(slots, transport, threads, Subject::MfaPrevious, figure);
+    if FIGURES[figure].is_speed {
+        costs.iter_mut().for_each(|ratio| *ratio = 1.0 / *ratio);
+    }
+    costs
+}
+
+fn compare_with_previous(slots: &[Slot], plan: &Plan, report: &mut Report) {
+    let mut table = Table::new(
+        "Calls, before and now",
+        "\"now : before\" is what a call costs now through what it cost with the previous library, the median \
+         of the ratios within the rounds (of calls/s turned over, so that above 1 is slower in every row), and \
+         the 95 % interval of that median. Above 1 with the interval's lower end it surely got slower.",
+    );
+    let head = ["transport", "threads", "figure", "before", "now", "now : before", "95 % interval", "rounds"];
+    table.head(head.map(str::to_owned));
+    let mut data = Vec::new();
+    for (transport, threads) in TRANSPORTS.into_iter().flat_map(|t| plan.threads.iter().map(move |n| (t, *n)))
+    {
+        let mut surely = Vec::new();
+        for (at, figure) in FIGURES.iter().enumerate() {
+            let costs = costs_through_previous(slots, transport, threads, at);
+            let rounds = costs.len();
+            let interval = interval_of_median(costs.clone());
+            let ratio = median(costs);
+            let of = |subject| format!("{:.*}", figure.digits, value(slots, transport, threads, subject, at));
+            table.row([
+                transport.name().to_owned(),
+                threads.to_string(),
+                figure.title.to_owned(),
+                of(Subject::MfaPrevious),
+                of(Subject::Mfa),
+                format!("{ratio:.3}"),
+                interval.map_or("too few rounds".to_owned(), |(low, high)| format!("{low:.3} to {high:.3}")),
+                rounds.to_string(),
+            ]);
+            surely.extend(interval.map(|(low, _)| low));
+            let (low, high) = interval.unwrap_or((f64::NAN, f64::NAN));
+            data.push(object([
+                ("transport", transport.into()),
+                ("threads", threads.into()),
+                ("figure", figure.key.into()),
+                ("cost_now_through_before", ratio.into()),
+                ("low", low.into()),
+                ("high", high.into()),
+                ("rounds", rounds.into()),
+            ]));
+        }
+        if let Some(worst) = surely.into_iter().reduce(f64::max) {
+            let key = format!("surely_slower {} {threads}", transport.name());
+            report.figure(&key, (worst - 1.0) * 100.0);
+        }
+    }
+    report.table(table);
+    report.data("before_and_now", Json::List(data));
 }
 
 fn table(slots: &[Slot], transport: Transport, plan: &Plan, programs: &Programs) -> Table {
@@ -165,4 +242,44 @@ fn tell_figures(slots: &[Slot], report: &mut Report) {
     }
     let mine = slots.iter().filter(|slot| slot.subject == Subject::Mfa).filter_map(|slot| slot.more_threads);
     report.figure("more_threads", mine.fold(0.0, f64::max));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_is_everywhere_and_neighbours_take_turns_to_be_first() {
+        const SUBJECTS: usize = 5;
+        let orders: Vec<_> = (0..2 * SUBJECTS).map(|round| order(SUBJECTS, round)).collect();
+        for place in 0..SUBJECTS {
+            let mut there: Vec<_> = orders.iter().map(|order| order[place]).collect();
+            there.sort_unstable();
+            assert_eq!(there, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4], "at place {place}");
+        }
+        let first_is_first =
+            |order: &&Vec<usize>| order.iter().position(|s| *s == 0) < order.iter().position(|s| *s == 1);
+        assert_eq!(orders.iter().filter(first_is_first).count(), SUBJECTS);
+    }
+
+    fn slot_of(subject: Subject, round: usize, calls_per_s: f64, p50: f64) -> Slot {
+        let figures = [calls_per_s, p50, p50, p50];
+        let transport = Transport::Plain;
+        Slot { subject, transport, threads: 1, round, figures, calls: 1.0, more_threads: None }
+    }
+
+    #[test]
+    fn costs_are_paired_within_the_rounds_and_above_one_is_slower() {
+        // The machine is twice as slow in the second round, and the previous library had no third.
+        let slots = [
+            slot_of(Subject::Mfa, 0, 80.0, 11.0),
+            slot_of(Subject::MfaPrevious, 0, 100.0, 10.0),
+            slot_of(Subject::MfaPrevious, 1, 50.0, 20.0),
+            slot_of(Subject::Mfa, 1, 40.0, 22.0),
+            slot_of(Subject::Mfa, 2, 1.0, 1000.0),
+        ];
+        assert_eq!(costs_through_previous(&slots, Transport::Plain, 1, 0), [1.25, 1.25]);
+        assert_eq!(costs_through_previous(&slots, Transport::Plain, 1, 1), [1.1, 1.1]);
+        assert!(costs_through_previous(&slots, Transport::Tls, 1, 0).is_empty());
+    }
 }
