@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::{self, Built, MESSAGES};
-use crate::{Result, files, workspace};
+use crate::{Result, files, process, workspace};
 
 pub const PACKAGE: &str = "mfa-client";
 pub const SANDBOX_PACKAGE: &str = "mfa-sandbox";
@@ -87,9 +87,15 @@ pub fn build_release() -> Result<Library> {
 
 /// Builds the shared library of another source tree in the same way, with a target directory of its own.
 pub fn build_release_of(sources: &Path, target: &Path) -> Result<PathBuf> {
-    let mut command = cargo::command();
-    command.args(RELEASE).current_dir(sources).env("CARGO_TARGET_DIR", target);
-    cargo::build_with(&mut command, RELEASE)?.file(PACKAGE, names()?.built)
+    let there = |words: &[&str]| {
+        let mut command = cargo::command();
+        command.args(words).current_dir(sources).env("CARGO_TARGET_DIR", target);
+        command
+    };
+    // Cargo tells two states of a tree apart by the files' times alone; what it keeps of the
+    // dependencies is told apart by their versions.
+    process::output(&mut there(&["clean", "--locked", "--release", "--package", PACKAGE]))?;
+    cargo::build_with(&mut there(RELEASE), RELEASE)?.file(PACKAGE, names()?.built)
 }
 
 /// Builds the library in release with panics planted in every export: see `src/ffi/guard.rs`.
