@@ -339,3 +339,18 @@ fn an_exemption_that_is_no_text_does_not_lose_the_others() {
         assert!(!error.message.contains("hush") && !error.message.contains("proxy_url"), "{error}");
     });
 }
+
+#[test]
+fn a_second_look_goes_through_a_tunnel_of_its_own() {
+    let sandbox = tls_sandbox();
+    let to = sandbox.hyperid_url().trim_start_matches("https://").parse().unwrap();
+    let proxy = Tunnels::new("HTTP/1.1 200 OK\r\n\r\n", Some(to));
+    let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), proxy.url(""))).unwrap();
+    let token = "sandbox-approve-after-0+id-missing";
+    let request = mfa::Request { question: Some("?"), ..mfa::Request::default() };
+    let id = client.start(token, &request, &call()).unwrap();
+    assert_eq!(proxy.heads().len(), 1);
+    // It approves without saying whom.
+    assert!(client.status(token, id, &call()).unwrap().decision.is_approved());
+    assert_eq!(proxy.heads().len(), 2);
+}
