@@ -650,7 +650,8 @@ fn a_start_that_was_refused_on_a_connection_that_has_served_ends_it() {
 
 #[test]
 fn a_refusal_of_start_that_proves_false_is_a_sign_of_slipping() {
-    let peer = pair_then(|request| Reply::json(if path(request) == "v2" { EXPIRED_TOKEN } else { AVAILABLE }));
+    let peer =
+        pair_then(|request| Reply::json(if path(request) == "v2" { EXPIRED_TOKEN } else { AVAILABLE }));
     let client = peer.hyperid();
     with_two_idle(&peer, &client);
     let mut provider = || Some(Zeroizing::new("new".to_owned()));
