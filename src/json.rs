@@ -157,7 +157,7 @@ fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> R
         if fields.len() == MAX_FIELDS {
             return Err(M::Error::custom("too many keys"));
         }
-        let value = if wanted.contains(&&*key.0) {
+        let value = if wanted.iter().any(|name| *name == key.0) {
             map.next_value_seed(Within(wanted))?
         } else {
             skip(map.next_value()?)?;
