@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Provider};
-use crate::http::{Answer, Bounds, Connection, Exchanged, Http, Post};
+use crate::http::{Answer, ExchangeContext, Exchanged, Http, HttpRequest, Reuse};
 use crate::options::{CallOptions, LogLevel};
 use crate::retry;
 use crate::sys;
-use crate::time::{Cancel, Interrupted, Limit};
+use crate::time::{Cancel, Deadline, WaitError};
 
-/// A call under way.
+/// A call under sending.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     http: &'a Http,
@@ -22,17 +22,17 @@ pub(crate) struct Call<'a> {
 
 /// How one request of a call is sent.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Way {
+pub(crate) struct Sending {
     /// The answer must be there by then.
     pub(crate) until: Instant,
-    pub(crate) connection: Connection,
+    pub(crate) reuse: Reuse,
     /// How long the answer is still read when the cancel comes after the request was sent.
     pub(crate) grace: Option<Duration>,
 }
 
-impl Way {
+impl Sending {
     pub(crate) fn by(until: Instant) -> Self {
-        Way { until, connection: Connection::Any, grace: None }
+        Sending { until, reuse: Reuse::Allowed, grace: None }
     }
 }
 
@@ -57,50 +57,46 @@ impl<'a> Call<'a> {
         self.cancel.is_some_and(Cancel::is_triggered)
     }
 
-    fn limit(&self) -> Limit<'a> {
-        Limit { until: self.until, cancel: self.cancel }
+    fn deadline(&self) -> Deadline<'a> {
+        Deadline { until: self.until, cancel: self.cancel }
     }
 
     /// Sends once, within the request timeout.
     pub(crate) fn ask_once<T>(
         &mut self,
-        post: &Post<'_>,
-        way: Way,
+        request: &HttpRequest<'_>,
+        sending: Sending,
         read: impl FnOnce(&Answer) -> Result<T, Error>,
     ) -> Exchanged<T> {
         let now = Instant::now();
-        if let Err(why) = self.limit().no_later_than(way.until).check_at(now) {
-            return Exchanged::not_begun(self.interrupted(why, "beginning a request"));
+        if let Err(why) = self.deadline().no_later_than(sending.until).check_at(now) {
+            return Exchanged::not_begun(self.wait_failed(why, "beginning a request"));
         }
         self.attempts += 1;
-        let bounds = Bounds {
-            start: now,
-            call_until: way.until.min(self.until),
-            exchange_until: sys::instant_after(now, self.http.request_timeout).min(way.until),
-            cancel: self.cancel,
-            grace: way.grace,
-            connection: way.connection,
-            attempt: self.attempts,
-        };
-        self.http.ask(post, &bounds, read)
+        let until = sys::instant_after(now, self.http.request_timeout).min(sending.until);
+        let exchange = Deadline { until, cancel: self.cancel };
+        let context = ExchangeContext::new(now, exchange, sending.until.min(self.until))
+            .with_attempt(self.attempts)
+            .with_grace(sending.grace);
+        self.http.send(request, sending.reuse, context, read)
     }
 
     /// Sends what does no harm when it is sent again. A wrong answer on a connection that has served
     /// before may have been meant for an earlier request: the answer on a fresh one counts.
     pub(crate) fn ask<T>(
         &mut self,
-        post: &Post<'_>,
-        way: Way,
+        request: &HttpRequest<'_>,
+        sending: Sending,
         read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let first = self.ask_once(post, way, &read);
+        let first = self.ask_once(request, sending, &read);
         let error = match first.result {
             Err(error) if first.reused && is_wrong(&error) => error,
             result => return result,
         };
         self.log(LogLevel::Warn, format_args!("again on a fresh connection after {error}"));
         let begun = self.attempts;
-        match self.ask_once(post, Way { connection: Connection::Fresh, ..way }, &read).result {
+        match self.ask_once(request, Sending { reuse: Reuse::Forbidden, ..sending }, &read).result {
             // The deadline came before it began.
             Err(timeout) if timeout.code == Code::Timeout && self.attempts == begun => Err(error),
             result => result,
@@ -110,17 +106,17 @@ impl<'a> Call<'a> {
     /// As `ask`, and sends again after passing trouble, as long as the deadline leaves room.
     pub(crate) fn ask_patiently<T>(
         &mut self,
-        post: &Post<'_>,
-        connection: Connection,
+        request: &HttpRequest<'_>,
+        reuse: Reuse,
         read: impl Fn(&Answer) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let way = Way { connection, ..Way::by(self.until) };
+        let sending = Sending { reuse, ..Sending::by(self.until) };
         let mut last: Option<Error> = None;
         let mut tries = 0;
         loop {
             tries += 1;
             let begun = self.attempts;
-            let error = match self.ask(post, way, &read) {
+            let error = match self.ask(request, sending, &read) {
                 Ok(value) => return Ok(value),
                 // The deadline came before it began: what the last attempt met tells more.
                 Err(error) if error.code == Code::Timeout && self.attempts == begun => {
@@ -128,7 +124,7 @@ impl<'a> Call<'a> {
                 }
                 Err(error) => error,
             };
-            let Some(delay) = retry::delay(&error, tries, retry::random()) else {
+            let Some(delay) = retry::delay(&error, tries, retry::jitter()) else {
                 return Err(repeatable(error));
             };
             let next = sys::instant_after(Instant::now(), delay);
@@ -142,15 +138,20 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn sleep_until(&self, until: Instant) -> Result<(), Error> {
-        self.limit().sleep_until(until).map_err(|why| self.interrupted(why, "waiting to ask again"))
+        self.deadline().sleep_until(until).map_err(|why| self.wait_failed(why, "waiting to ask again"))
     }
 
     /// Whoever finds both the cancel and the deadline past says "cancelled".
-    fn interrupted(&self, why: Interrupted, doing: &str) -> Error {
-        if why == Interrupted::Cancelled || self.is_cancelled() {
-            return cancelled(doing);
+    fn wait_failed(&self, why: WaitError, doing: &str) -> Error {
+        match why {
+            WaitError::Failed(e) => {
+                Error::internal(format!("poll failed: {e}")).with_os_error(e.raw_os_error())
+            }
+            WaitError::Elapsed if !self.is_cancelled() => {
+                Error::new(Code::Timeout, format!("the call's deadline passed while {doing}"))
+            }
+            WaitError::Elapsed | WaitError::Cancelled => cancelled(doing),
         }
-        Error::new(Code::Timeout, format!("the call's deadline passed while {doing}"))
     }
 
     /// Completes an error with what the call knows.

@@ -26,7 +26,7 @@ pub(crate) fn looks_like_object(bytes: &[u8]) -> bool {
 }
 
 /// The names of the fields that some reader asks for, at whatever depth.
-pub(crate) type Wanted = [&'static str];
+pub(crate) type FieldNames = [&'static str];
 
 /// The fields of one JSON object. Of those that nobody wants only the name is kept.
 pub(crate) struct Fields<'a>(Vec<(Key<'a>, Value<'a>)>);
@@ -47,7 +47,7 @@ enum Value<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads an object and, in it, the `wanted` fields.
-    pub(crate) fn parse(bytes: &'a [u8], wanted: &'static Wanted) -> Result<Self, Error> {
+    pub(crate) fn parse(bytes: &'a [u8], wanted: &'static FieldNames) -> Result<Self, Error> {
         if is_too_deep(bytes, MAX_DEPTH) {
             return Err(Error::new(
                 Code::AnswerTooLarge,
@@ -129,8 +129,8 @@ pub(crate) fn required<T>(field: Option<T>, key: &str) -> Result<T, Error> {
     field.ok_or_else(|| Error::malformed(format!("the answer lacks \"{key}\"")))
 }
 
-fn read_object<'a>(text: &'a str, wanted: &'static Wanted) -> Result<Fields<'a>, serde_json::Error> {
-    struct Object(&'static Wanted);
+fn read_object<'a>(text: &'a str, wanted: &'static FieldNames) -> Result<Fields<'a>, serde_json::Error> {
+    struct Object(&'static FieldNames);
     impl<'de> Visitor<'de> for Object {
         type Value = Fields<'de>;
 
@@ -148,7 +148,10 @@ fn read_object<'a>(text: &'a str, wanted: &'static Wanted) -> Result<Fields<'a>,
     Ok(fields)
 }
 
-fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> Result<Fields<'de>, M::Error> {
+fn read_fields<'de, M: MapAccess<'de>>(
+    mut map: M,
+    wanted: &'static FieldNames,
+) -> Result<Fields<'de>, M::Error> {
     let mut fields = Vec::with_capacity(4);
     while let Some(key) = map.next_key::<Key<'de>>()? {
         if fields.iter().any(|(seen, _)| *seen == key) {
@@ -158,7 +161,7 @@ fn read_fields<'de, M: MapAccess<'de>>(mut map: M, wanted: &'static Wanted) -> R
             return Err(M::Error::custom("too many keys"));
         }
         let value = if wanted.iter().any(|name| *name == key.0) {
-            map.next_value_seed(Within(wanted))?
+            map.next_value_seed(ValueSeed(wanted))?
         } else {
             skip(map.next_value()?)?;
             Value::Unwanted
@@ -178,9 +181,9 @@ fn skip<E: serde::de::Error>(raw: &RawValue) -> Result<(), E> {
 }
 
 /// Reads a wanted value, and the wanted fields in it.
-struct Within(&'static Wanted);
+struct ValueSeed(&'static FieldNames);
 
-impl<'de> DeserializeSeed<'de> for Within {
+impl<'de> DeserializeSeed<'de> for ValueSeed {
     type Value = Value<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
@@ -188,7 +191,7 @@ impl<'de> DeserializeSeed<'de> for Within {
     }
 }
 
-impl<'de> Visitor<'de> for Within {
+impl<'de> Visitor<'de> for ValueSeed {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +226,7 @@ impl<'de> Visitor<'de> for Within {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value<'de>, S::Error> {
         let mut numbers = Vec::new();
-        while let Some(item) = items.next_element_seed(Within(self.0))? {
+        while let Some(item) = items.next_element_seed(ValueSeed(self.0))? {
             let Value::Integer(number) = item else { return skip_rest(items) };
             let Ok(number) = i32::try_from(number) else { return skip_rest(items) };
             numbers.push(number);

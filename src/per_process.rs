@@ -30,4 +30,13 @@ impl<T> PerProcess<T> {
         }
         &link.value
     }
+
+    /// That of the process of this fork generation, where it has one.
+    pub(crate) fn of(&self, generation: u32) -> Option<&T> {
+        let mut link = self;
+        while link.generation != generation {
+            link = link.next.get()?;
+        }
+        Some(&link.value)
+    }
 }

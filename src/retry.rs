@@ -56,7 +56,7 @@ fn quarter_part(delay: Duration, jitter: u64) -> Duration {
 }
 
 /// A number to spread callers with. Not for secrets.
-pub(crate) fn random() -> u64 {
+pub(crate) fn jitter() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }

@@ -24,14 +24,17 @@ pub(crate) enum Interest {
     Write,
 }
 
+/// Descriptors that are waited for at once: the attempts of a connection, the one that is being tried,
+/// and a waker.
+pub(crate) const MAX_POLLED: usize = 10;
+
 /// Waits until one of the descriptors is ready, or until `until`.
 ///
 /// Returns a bit for each descriptor that is ready, none when the time has passed. An error or
 /// hang-up counts as ready: the following read or write tells which.
 pub(crate) fn poll(fds: &[(RawFd, Interest)], until: Instant) -> io::Result<u32> {
-    const MAX: usize = 10;
-    assert!(fds.len() <= MAX);
-    let mut list = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MAX];
+    assert!(fds.len() <= MAX_POLLED);
+    let mut list = [libc::pollfd { fd: -1, events: 0, revents: 0 }; MAX_POLLED];
     for (slot, (fd, interest)) in list.iter_mut().zip(fds) {
         slot.fd = *fd;
         slot.events = match interest {
@@ -213,7 +216,7 @@ pub(crate) const RECEIVE_MAY_WAIT: bool = cfg!(any(target_os = "linux", target_o
 pub(crate) const RECEIVE_SLICE: Duration = Duration::from_secs(1);
 
 /// Prepares a socket that has connected: small writes leave at once, and a receive may wait.
-pub(crate) fn settle(stream: &TcpStream) -> io::Result<()> {
+pub(crate) fn prepare_connected(stream: &TcpStream) -> io::Result<()> {
     // Requests are single small writes; waiting for an acknowledgement would only delay them.
     stream.set_nodelay(true)?;
     if RECEIVE_MAY_WAIT {
@@ -278,54 +281,54 @@ fn retry_interrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<
 
 /// A descriptor that becomes readable once and stays so: eventfd on Linux, a pipe elsewhere.
 #[derive(Debug)]
-pub(crate) struct Bell {
-    listen: Owned<OwnedFd>,
+pub(crate) struct Waker {
+    read_end: Owned<OwnedFd>,
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    strike: Owned<OwnedFd>,
+    write_end: Owned<OwnedFd>,
 }
 
-impl Bell {
+impl Waker {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: eventfd(2) takes no pointer, and what it opens nobody else knows.
         let fd = unsafe { adopt(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) };
-        Ok(Bell { listen: Owned::new(fd?) })
+        Ok(Waker { read_end: Owned::new(fd?) })
     }
 
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(crate) fn new() -> io::Result<Self> {
         let mut fds = [-1; 2];
         // SAFETY: pipe(2) fills the two descriptors, which nobody else knows.
-        let [listen, strike] = unsafe {
+        let [read_end, write_end] = unsafe {
             if libc::pipe(fds.as_mut_ptr()) != 0 {
                 return Err(io::Error::last_os_error());
             }
             fds.map(|fd| adopt(fd))
         };
-        let bell = Bell { listen: Owned::new(listen?), strike: Owned::new(strike?) };
-        for end in [&bell.listen, &bell.strike] {
+        let waker = Waker { read_end: Owned::new(read_end?), write_end: Owned::new(write_end?) };
+        for end in [&waker.read_end, &waker.write_end] {
             // SAFETY: these fcntl take integers, and the descriptor is open.
             unsafe {
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
                 libc::fcntl(end.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
             }
         }
-        Ok(bell)
+        Ok(waker)
     }
 
     pub(crate) fn fd(&self) -> RawFd {
-        self.listen.as_raw_fd()
+        self.read_end.as_raw_fd()
     }
 
     /// Makes the descriptor readable. One write(2), nothing else: safe in a signal handler.
-    pub(crate) fn strike(&self) {
+    pub(crate) fn wake(&self) {
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        let fd = self.listen.as_raw_fd();
+        let fd = self.read_end.as_raw_fd();
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        let fd = self.strike.as_raw_fd();
+        let fd = self.write_end.as_raw_fd();
         let one = 1u64.to_ne_bytes();
         // SAFETY: the descriptor is open and eight bytes are readable. A failure means that the
-        // bell has been struck so often that it cannot get any more readable.
+        // waker has been woken so often that it cannot get any more readable.
         unsafe {
             libc::write(fd, one.as_ptr().cast(), one.len());
         }

@@ -1,5 +1,6 @@
 //! Deadlines, cancelling, and a sleep that obeys both. Clocks are monotonic.
 
+use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 
-use crate::sys::{self, Bell, Interest};
+use crate::per_process::PerProcess;
+use crate::sys::{self, Interest, Waker};
 
-/// The longest that a wait goes on without looking at the cancel flag, where no bell can be had.
+/// The longest that a wait goes on without looking at the cancel flag, where no waker can be had.
 const SLICE: Duration = Duration::from_millis(20);
 
 /// Ends calls before their time, from any thread. Clones share one state.
@@ -21,26 +23,12 @@ pub struct Cancel(Arc<CancelState>);
 #[derive(Debug, Default)]
 struct CancelState {
     triggered: AtomicBool,
-    // Made by the first call that has to wait; a cancel that is never waited on costs nothing.
-    bells: OnceBox<BellLink>,
-}
-
-/// The bell of one process and, behind it, those of its forked descendants: a child makes its own, and
-/// neither uses nor closes an inherited one.
-///
-/// It is never read, so once struck it wakes every call, now and later. Two calls may both make one,
-/// and the first is kept: neither waits for the other, which a forked child might not have.
-#[derive(Debug)]
-struct BellLink {
-    generation: u32,
-    bell: Option<Bell>,
-    next: OnceBox<BellLink>,
-}
-
-impl BellLink {
-    fn new(generation: u32) -> Self {
-        BellLink { generation, bell: Bell::new().ok(), next: OnceBox::new() }
-    }
+    /// Made by the first call that has to wait; a cancel that is never waited on costs nothing.
+    ///
+    /// A waker is never read, so once it has been woken it wakes every call, now and later. Two calls
+    /// may both make one, and the first is kept: neither waits for the other, which a forked child
+    /// might not have. A child makes its own, and neither uses nor closes an inherited one.
+    wakers: OnceBox<PerProcess<Option<Waker>>>,
 }
 
 impl Cancel {
@@ -51,20 +39,17 @@ impl Cancel {
 
     /// Ends the calls that use it. Never blocks; safe in a signal handler.
     pub fn trigger(&self) {
-        // The order matters: a waiter makes the bell first and then looks at the flag, so that
-        // either it sees the flag or this sees the bell.
+        // The order matters: a call makes the waker first and then looks at the flag, so that either
+        // it sees the flag or this sees the waker.
         if self.0.triggered.swap(true, Ordering::SeqCst) {
             return;
         }
         std::sync::atomic::fence(Ordering::SeqCst);
-        // Whoever made a bell has asked for the generation.
+        // Whoever made a waker has asked for the generation.
         let generation = sys::known_generation();
-        let mut bells = &self.0.bells;
-        while let Some(link) = bells.get() {
-            if let Some(bell) = link.bell.as_ref().filter(|_| link.generation == generation) {
-                bell.strike();
-            }
-            bells = &link.next;
+        let waker = self.0.wakers.get().and_then(|wakers| wakers.of(generation));
+        if let Some(Some(waker)) = waker {
+            waker.wake();
         }
     }
 
@@ -73,120 +58,127 @@ impl Cancel {
         self.0.triggered.load(Ordering::SeqCst)
     }
 
-    fn bell(&self) -> Option<RawFd> {
-        let generation = sys::fork_generation();
-        let make = || Box::new(BellLink::new(generation));
-        let mut link = self.0.bells.get_or_init(make);
-        while link.generation != generation {
-            link = link.next.get_or_init(make);
-        }
+    fn waker(&self) -> Option<RawFd> {
+        let make = || Waker::new().ok();
+        let first = || Box::new(PerProcess::new(sys::fork_generation(), make()));
+        let waker = self.0.wakers.get_or_init(first).current(make);
         std::sync::atomic::fence(Ordering::SeqCst);
-        link.bell.as_ref().map(Bell::fd)
+        waker.as_ref().map(Waker::fd)
     }
 }
 
 /// Why a wait ended without what it waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interrupted {
+#[derive(Debug)]
+pub(crate) enum WaitError<E = io::Error> {
     /// The caller's cancel was triggered.
     Cancelled,
     /// The time is over.
     Elapsed,
+    /// What was waited for has failed, or waiting itself.
+    Failed(E),
+}
+
+impl<E> WaitError<E> {
+    pub(crate) fn map_failed<F>(self, map: impl FnOnce(E) -> F) -> WaitError<F> {
+        match self {
+            WaitError::Cancelled => WaitError::Cancelled,
+            WaitError::Elapsed => WaitError::Elapsed,
+            WaitError::Failed(error) => WaitError::Failed(map(error)),
+        }
+    }
 }
 
 /// What may end a wait: a point in time, and the caller's cancel.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit<'a> {
+pub(crate) struct Deadline<'a> {
     pub(crate) until: Instant,
     pub(crate) cancel: Option<&'a Cancel>,
 }
 
-impl<'a> Limit<'a> {
+impl<'a> Deadline<'a> {
     /// The same cancel, and a time no later than `until`.
-    pub(crate) fn no_later_than(&self, until: Instant) -> Limit<'a> {
-        Limit { until: self.until.min(until), ..*self }
+    pub(crate) fn no_later_than(&self, until: Instant) -> Deadline<'a> {
+        Deadline { until: self.until.min(until), ..*self }
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_triggered)
     }
 
     /// Fails when it is time to end. The cancel goes first: it is the caller's latest wish.
-    pub(crate) fn check(&self) -> Result<(), Interrupted> {
+    pub(crate) fn check<E>(&self) -> Result<(), WaitError<E>> {
         self.check_at(Instant::now())
     }
 
     /// The same for a caller who has just looked at the clock.
-    pub(crate) fn check_at(&self, now: Instant) -> Result<(), Interrupted> {
-        if self.cancel.is_some_and(Cancel::is_triggered) {
-            return Err(Interrupted::Cancelled);
+    pub(crate) fn check_at<E>(&self, now: Instant) -> Result<(), WaitError<E>> {
+        if self.is_cancelled() {
+            return Err(WaitError::Cancelled);
         }
         if now >= self.until {
-            return Err(Interrupted::Elapsed);
+            return Err(WaitError::Elapsed);
         }
         Ok(())
     }
 
     /// Whether something may take `time` without being watched: nothing can end it before, and the
-    /// limit is well behind it.
+    /// deadline is well behind it.
     pub(crate) fn leaves_alone(&self, time: Duration) -> bool {
         self.cancel.is_none() && self.until.saturating_duration_since(Instant::now()) > 2 * time
     }
 
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
-    pub(crate) fn wait_for(&self, fds: &[(RawFd, Interest)]) -> std::io::Result<Result<u32, Interrupted>> {
-        self.wait(fds, self.until, Err(Interrupted::Elapsed))
+    pub(crate) fn wait_for(&self, fds: &[(RawFd, Interest)]) -> Result<u32, WaitError> {
+        match self.wait(fds, self.until)? {
+            0 => Err(WaitError::Elapsed),
+            ready => Ok(ready),
+        }
     }
 
     /// As `wait_for`, and returns 0 when `until` comes first.
-    pub(crate) fn wait_for_until(
-        &self,
-        fds: &[(RawFd, Interest)],
-        until: Instant,
-    ) -> std::io::Result<Result<u32, Interrupted>> {
+    pub(crate) fn wait_for_until(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
         if until >= self.until {
             return self.wait_for(fds);
         }
-        self.wait(fds, until, Ok(0))
+        self.wait(fds, until)
     }
 
-    fn wait(
-        &self,
-        fds: &[(RawFd, Interest)],
-        until: Instant,
-        at_end: Result<u32, Interrupted>,
-    ) -> std::io::Result<Result<u32, Interrupted>> {
-        let mut bell = self.cancel.and_then(Cancel::bell);
+    /// 0: `until` has come.
+    fn wait(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+        let mut waker = self.cancel.and_then(Cancel::waker);
         loop {
-            if self.cancel.is_some_and(Cancel::is_triggered) {
-                return Ok(Err(Interrupted::Cancelled));
+            if self.is_cancelled() {
+                return Err(WaitError::Cancelled);
             }
-            let sliced = self.cancel.is_some() && bell.is_none();
+            let sliced = self.cancel.is_some() && waker.is_none();
             let end = if sliced { until.min(Instant::now() + SLICE) } else { until };
-            let ready = poll_with_bell(fds, bell, end)?;
+            let ready = poll_with_waker(fds, waker, end).map_err(WaitError::Failed)?;
             if ready.fds != 0 {
                 // A peer that never stops sending must not keep the call from ending.
                 let in_time = Instant::now() < self.until;
-                return Ok(if in_time { Ok(ready.fds) } else { Err(Interrupted::Elapsed) });
+                return if in_time { Ok(ready.fds) } else { Err(WaitError::Elapsed) };
             }
-            if ready.bell && !self.cancel.is_some_and(Cancel::is_triggered) {
-                // Struck by a child that shares it and does not know yet that it was forked: in the
+            if ready.waker && !self.is_cancelled() {
+                // Woken by a child that shares it and does not know yet that it was forked: in the
                 // host's own pthread_atfork handler, or with no fork(2) that runs such handlers.
-                bell = None;
+                waker = None;
             }
-            if !ready.bell && Instant::now() >= until {
-                return Ok(at_end);
+            if !ready.waker && Instant::now() >= until {
+                return Ok(0);
             }
         }
     }
 
-    /// Sleeps until `until`, which may lie beyond the limit.
-    pub(crate) fn sleep_until(&self, until: Instant) -> Result<(), Interrupted> {
+    /// Sleeps until `until`, which may lie beyond the deadline.
+    pub(crate) fn sleep_until(&self, until: Instant) -> Result<(), WaitError> {
         match self.wait_for_until(&[], until) {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(interrupted)) => Err(interrupted),
             // poll(2) without a socket fails only for want of memory; sleep in slices instead.
-            Err(_) => self.sleep_in_slices(until),
+            Err(WaitError::Failed(_)) => self.sleep_in_slices(until),
+            slept => slept.map(|_| ()),
         }
     }
 
-    fn sleep_in_slices(&self, until: Instant) -> Result<(), Interrupted> {
+    fn sleep_in_slices(&self, until: Instant) -> Result<(), WaitError> {
         while Instant::now() < until {
             self.check()?;
             std::thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
@@ -197,40 +189,40 @@ impl<'a> Limit<'a> {
 
 struct Ready {
     fds: u32,
-    bell: bool,
+    waker: bool,
 }
 
-fn poll_with_bell(fds: &[(RawFd, Interest)], bell: Option<RawFd>, until: Instant) -> std::io::Result<Ready> {
-    let Some(bell) = bell else {
-        return Ok(Ready { fds: sys::poll(fds, until)?, bell: false });
+fn poll_with_waker(fds: &[(RawFd, Interest)], waker: Option<RawFd>, until: Instant) -> io::Result<Ready> {
+    let Some(waker) = waker else {
+        return Ok(Ready { fds: sys::poll(fds, until)?, waker: false });
     };
-    let mut all = [(bell, Interest::Read); 10];
+    let mut all = [(waker, Interest::Read); sys::MAX_POLLED];
     all[1..=fds.len()].copy_from_slice(fds);
     let bits = sys::poll(&all[..=fds.len()], until)?;
-    Ok(Ready { fds: bits >> 1, bell: bits & 1 != 0 })
+    Ok(Ready { fds: bits >> 1, waker: bits & 1 != 0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn limit(cancel: Option<&Cancel>, millis: u64) -> Limit<'_> {
-        Limit { until: Instant::now() + Duration::from_millis(millis), cancel }
+    fn deadline(cancel: Option<&Cancel>, millis: u64) -> Deadline<'_> {
+        Deadline { until: Instant::now() + Duration::from_millis(millis), cancel }
     }
 
     #[test]
     fn a_sleep_ends_at_its_time() {
         let start = Instant::now();
-        let limit = limit(None, 60_000);
-        assert_eq!(limit.sleep_until(start + Duration::from_millis(30)), Ok(()));
+        let deadline = deadline(None, 60_000);
+        assert!(deadline.sleep_until(start + Duration::from_millis(30)).is_ok());
         assert!(start.elapsed() >= Duration::from_millis(30));
     }
 
     #[test]
-    fn a_sleep_ends_at_the_limit() {
-        let limit = limit(None, 30);
+    fn a_sleep_ends_at_the_deadline() {
+        let deadline = deadline(None, 30);
         let far = Instant::now() + Duration::from_secs(60);
-        assert_eq!(limit.sleep_until(far), Err(Interrupted::Elapsed));
+        assert!(matches!(deadline.sleep_until(far), Err(WaitError::Elapsed)));
     }
 
     #[test]
@@ -240,16 +232,16 @@ mod tests {
             .map(|_| {
                 let cancel = cancel.clone();
                 std::thread::spawn(move || {
-                    let limit = limit(Some(&cancel), 60_000);
-                    limit.sleep_until(Instant::now() + Duration::from_secs(60))
+                    let deadline = deadline(Some(&cancel), 60_000);
+                    deadline.sleep_until(Instant::now() + Duration::from_secs(60))
                 })
             })
             .collect();
         cancel.trigger();
         cancel.trigger();
         for sleeper in sleepers {
-            assert_eq!(sleeper.join().unwrap(), Err(Interrupted::Cancelled));
+            assert!(matches!(sleeper.join().unwrap(), Err(WaitError::Cancelled)));
         }
-        assert_eq!(limit(Some(&cancel), 60_000).check(), Err(Interrupted::Cancelled));
+        assert!(matches!(deadline(Some(&cancel), 60_000).check::<()>(), Err(WaitError::Cancelled)));
     }
 }

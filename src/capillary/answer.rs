@@ -4,7 +4,7 @@ use super::{Registration, RegistrationState};
 use crate::call::{http_error, with_answer};
 use crate::error::{Code, Error};
 use crate::http::Answer;
-use crate::json::{Fields, Wanted, required};
+use crate::json::{FieldNames, Fields, required};
 
 /// `status {success, code, message}` [S]. The message is for people and never looked at.
 struct Status {
@@ -13,7 +13,7 @@ struct Status {
 }
 
 /// All that the envelope is asked for.
-const FIELDS: &Wanted = &["status", "success", "code"];
+const FIELDS: &FieldNames = &["status", "success", "code"];
 
 pub(super) fn registration(answer: &Answer) -> Result<Registration, Error> {
     let status = match envelope(answer) {

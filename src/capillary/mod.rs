@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::call::Call;
 use crate::error::{Error, Provider};
-use crate::http::{Connection, Endpoint, Http, Post};
+use crate::http::{Endpoint, Http, HttpRequest, Reuse};
 use crate::options::{CallOptions, ClientOptions};
 use crate::secret::Secret;
 
@@ -73,9 +73,13 @@ impl Capillary {
     ) -> Result<Registration, Error> {
         let mut call = Call::new(&self.http, Provider::Capillary, options, self.http.request_timeout);
         let result = body(brand, device_id, authorized_token).and_then(|body| {
-            let post =
-                Post { endpoint: &self.is_mfa_registered, bearer: None, body: &body, is_repeatable: true };
-            call.ask_patiently(&post, Connection::Any, answer::registration)
+            let request = HttpRequest {
+                endpoint: &self.is_mfa_registered,
+                bearer: None,
+                body: &body,
+                is_repeatable: true,
+            };
+            call.ask_patiently(&request, Reuse::Allowed, answer::registration)
         });
         result.map_err(|error| call.finish(error))
     }

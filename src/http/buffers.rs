@@ -9,7 +9,7 @@ const OUTPUT: usize = 2 * 1024;
 const ROOM: usize = 1024;
 
 #[derive(Default)]
-pub(crate) struct WireBuffers {
+pub(crate) struct Buffers {
     input: Vec<u8>,
     consumed: usize,
     filled: usize,
@@ -17,7 +17,7 @@ pub(crate) struct WireBuffers {
     held: usize,
 }
 
-impl WireBuffers {
+impl Buffers {
     /// Makes room for a whole request at once, so that it is built without copying.
     pub(crate) fn expect_output(&mut self, size: usize) {
         if self.output.len() < size.max(OUTPUT) {
@@ -131,7 +131,7 @@ impl WireBuffers {
     }
 }
 
-impl Drop for WireBuffers {
+impl Drop for Buffers {
     fn drop(&mut self) {
         self.wipe_output_bytes();
         wipe(&mut self.input);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn output_is_held_back_and_wiped() {
-        let mut buffers = WireBuffers::default();
+        let mut buffers = Buffers::default();
         for chunk in [&b"head"[..], b"body"] {
             buffers.output()[..4].copy_from_slice(chunk);
             buffers.hold(4);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn input_grows_keeps_what_is_unread_and_is_wiped() {
-        let mut buffers = WireBuffers::default();
+        let mut buffers = Buffers::default();
         let total = 3 * INPUT;
         for i in 0..total {
             buffers.input_append_buf()[0] = i as u8;

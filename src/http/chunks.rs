@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::http::MAX_HEADER;
-use crate::http::head::header_too_large;
+use crate::http::response_head::header_too_large;
 
 /// What a `u64` holds.
 const MAX_DIGITS: u8 = 16;

@@ -64,7 +64,7 @@ struct System;
 
 impl SecureRandom for System {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), GetRandomFailed> {
-        random(bytes).ok_or(GetRandomFailed)
+        secure_random(bytes).ok_or(GetRandomFailed)
     }
 }
 
@@ -98,6 +98,6 @@ pub(crate) fn can_verify(kind: KeyKind) -> bool {
 }
 
 /// Fills `bytes` from the system's cryptographic source.
-pub(crate) fn random(bytes: &mut [u8]) -> Option<()> {
+pub(crate) fn secure_random(bytes: &mut [u8]) -> Option<()> {
     SystemRandom::new().fill(bytes).ok()
 }

@@ -7,66 +7,56 @@
 //! quarter of its instructions (benches/README.md).
 
 use ureq::http::header::{CONTENT_LENGTH, HOST};
-use ureq::http::{HeaderValue, Method, Request, Response, Uri};
+use ureq::http::{HeaderValue, Method, Request, Response};
 use ureq_proto::BodyMode;
 use ureq_proto::client::state::{Prepare, RecvBody, RecvResponse};
 use ureq_proto::client::{Call, RecvBodyResult, RecvResponseResult, SendRequestResult};
 
 use crate::error::{Code, Error};
 use crate::http::chunks::Chunks;
-use crate::http::context::Context;
-use crate::http::head::{self, Head, not_http};
+use crate::http::connection::Connection;
+use crate::http::exchange_context::ExchangeContext;
 use crate::http::redact::hide_unread;
-use crate::http::transport::Wire;
-use crate::http::{Answer, MAX_BODY};
-use crate::secret::{Secret, Wiped};
+use crate::http::request_headers::CommonHeaders;
+use crate::http::response_head::{self, Head, not_http};
+use crate::http::{Answer, HttpRequest, MAX_BODY};
+use crate::secret::Wiped;
 
-/// A request: always a POST, always with a body.
-pub(super) struct Outgoing<'a> {
-    pub(super) uri: &'a Uri,
-    pub(super) host: &'a HeaderValue,
-    /// The header lines that all requests of a client have, each with its end.
-    pub(super) lines: &'a [u8],
-    pub(super) bearer: Option<&'a Secret>,
-    pub(super) body: &'a [u8],
+fn prepare(request: &HttpRequest<'_>, common: &CommonHeaders) -> Result<Call<Prepare>, ureq_proto::Error> {
+    let mut head = Request::new(());
+    *head.method_mut() = Method::POST;
+    *head.uri_mut() = request.endpoint.uri.clone();
+    let mut call = Call::new(head)?;
+    call.header(HOST, common.host.clone())?;
+    call.header(CONTENT_LENGTH, HeaderValue::from(request.body.len()))?;
+    Ok(call)
 }
 
-impl Outgoing<'_> {
-    fn prepare(&self) -> Result<Call<Prepare>, ureq_proto::Error> {
-        let mut request = Request::new(());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        let mut call = Call::new(request)?;
-        call.header(HOST, self.host.clone())?;
-        call.header(CONTENT_LENGTH, HeaderValue::from(self.body.len()))?;
-        Ok(call)
-    }
-
-    /// At least what it takes.
-    fn size(&self) -> usize {
-        let path = self.uri.path().len();
-        let token = self.bearer.map_or(0, |bearer| bearer.expose().len());
-        256 + path + self.host.len() + self.lines.len() + token + self.body.len()
-    }
+/// At least what it takes.
+fn size(request: &HttpRequest<'_>, common: &CommonHeaders) -> usize {
+    let path = request.endpoint.uri.path().len();
+    let token = request.bearer.map_or(0, |bearer| bearer.expose().len());
+    256 + path + common.host.len() + common.lines.len() + token + request.body.len()
 }
 
 /// An exchange under way.
 pub(super) struct Exchange<'a, 'c> {
-    wire: &'a mut Wire,
-    context: &'a mut Context<'c>,
+    connection: &'a mut Connection,
+    context: &'a mut ExchangeContext<'c>,
     /// The answer was read to its end, and the connection may serve another request.
     pub(super) may_go_on: bool,
 }
 
 impl<'a, 'c> Exchange<'a, 'c> {
-    pub(super) fn new(wire: &'a mut Wire, context: &'a mut Context<'c>) -> Self {
-        Exchange { wire, context, may_go_on: false }
+    pub(super) fn new(connection: &'a mut Connection, context: &'a mut ExchangeContext<'c>) -> Self {
+        Exchange { connection, context, may_go_on: false }
     }
 
     /// Sends the request in one write, and reads its answer.
-    pub(super) fn run(&mut self, request: &Outgoing<'_>) -> Result<Answer, Error> {
-        let mut call = self.write(request).map_err(|e| Error::internal(format!("bad request: {e}")))?;
-        self.wire.flush(self.context)?;
+    pub(super) fn run(&mut self, request: &HttpRequest<'_>, common: &CommonHeaders) -> Result<Answer, Error> {
+        let mut call =
+            self.write(request, common).map_err(|e| Error::internal(format!("bad request: {e}")))?;
+        self.connection.flush(self.context)?;
         let response = self.read_head(&mut call)?;
         let status = response.status().as_u16();
         let head = Head::read(&response);
@@ -86,17 +76,21 @@ impl<'a, 'c> Exchange<'a, 'c> {
     ///
     /// The engine writes the lines that its rules are about. The others are put in behind them, as
     /// they are: they have been checked, and the engine logs what it writes, secrets and all.
-    fn write(&mut self, request: &Outgoing<'_>) -> Result<Call<RecvResponse>, ureq_proto::Error> {
+    fn write(
+        &mut self,
+        request: &HttpRequest<'_>,
+        common: &CommonHeaders,
+    ) -> Result<Call<RecvResponse>, ureq_proto::Error> {
         const END_OF_LINE: &[u8] = b"\r\n";
-        let buffers = &mut self.wire.buffers;
-        buffers.expect_output(request.size());
-        let mut call = request.prepare()?.proceed();
+        let buffers = &mut self.connection.buffers;
+        buffers.expect_output(size(request, common));
+        let mut call = prepare(request, common)?.proceed();
         while !call.can_proceed() {
             let amount = call.write(buffers.output())?;
             buffers.hold(amount);
         }
         buffers.take_back(END_OF_LINE.len());
-        buffers.append(request.lines);
+        buffers.append(&common.lines);
         if let Some(bearer) = request.bearer {
             for part in [b"authorization: Bearer ", bearer.expose().as_bytes(), END_OF_LINE] {
                 buffers.append(part);
@@ -116,22 +110,22 @@ impl<'a, 'c> Exchange<'a, 'c> {
     fn read_head(&mut self, call: &mut Call<RecvResponse>) -> Result<Response<()>, Error> {
         let mut taken = 0;
         loop {
-            if taken == 0 && !self.wire.fill(self.context)? {
+            if taken == 0 && !self.connection.fill(self.context)? {
                 return Err(cut_short());
             }
-            let input = self.wire.buffers.input_mut();
+            let input = self.connection.buffers.input_mut();
             hide_unread(input);
             // Takes in a 1xx without returning it.
             let (amount, response) = match call.try_response(input, false) {
                 // RFC 9110 lets a 100 have them, the engine does not.
                 Err(ureq_proto::Error::HeadersWith100) => {
-                    (head::parse(input)?.map_or(0, |(size, _)| size), None)
+                    (response_head::parse(input)?.map_or(0, |(size, _)| size), None)
                 }
                 read => read.map_err(not_http)?,
             };
-            head::check_size(if amount > 0 { amount } else { input.len() })?;
+            response_head::check_size(if amount > 0 { amount } else { input.len() })?;
             taken = amount;
-            self.wire.buffers.input_consume(taken);
+            self.connection.buffers.input_consume(taken);
             if let Some(response) = response {
                 return Ok(response);
             }
@@ -156,10 +150,10 @@ impl<'a, 'c> Exchange<'a, 'c> {
         let is_open_ended = call.body_mode() == BodyMode::CloseDelimited;
         let mut body = Body::new();
         while is_open_ended || !call.can_proceed() {
-            let (used, amount) = call.read(self.wire.buffers.input(), body.room()).map_err(not_http)?;
-            self.wire.buffers.input_consume(used);
+            let (used, amount) = call.read(self.connection.buffers.input(), body.room()).map_err(not_http)?;
+            self.connection.buffers.input_consume(used);
             body.add(amount)?;
-            if used == 0 && amount == 0 && !self.wire.fill(self.context)? {
+            if used == 0 && amount == 0 && !self.connection.fill(self.context)? {
                 return if is_open_ended { Ok(body.finish()) } else { Err(cut_short()) };
             }
         }
@@ -172,13 +166,13 @@ impl<'a, 'c> Exchange<'a, 'c> {
         let mut chunks = Chunks::default();
         let mut body = Body::new();
         while !chunks.has_ended() {
-            let (used, amount) = chunks.read(self.wire.buffers.input(), body.room())?;
-            self.wire.buffers.input_consume(used);
+            let (used, amount) = chunks.read(self.connection.buffers.input(), body.room())?;
+            self.connection.buffers.input_consume(used);
             body.add(amount)?;
             if used > 0 {
                 continue;
             }
-            match self.wire.fill(self.context) {
+            match self.connection.fill(self.context) {
                 Ok(true) => {}
                 // Some servers leave the last line end out. In TLS, nobody else can have written the
                 // last chunk, so that no closing alert is needed behind it.

@@ -1,49 +1,58 @@
 //! One HTTP exchange at a time: the only place that knows ureq.
 //!
-//! ureq's protocol engine does HTTP/1.1 (`exchange`). The resolver, the connections and the pool of
-//! idle ones are ours (`Resolver`, `Connector`, `Wire`, `IdleWires`), because every wait must obey the
-//! call's deadline and cancel, and a request must never be sent twice.
+//! ureq's protocol engine does HTTP/1.1 (`exchange`). What opens, keeps and waits for connections is
+//! ours, because every wait must obey the call's deadline and cancel, and a request must never be sent
+//! twice. Each stands on those below it:
+//!
+//! - `connector`: a connection to whichever address serves first, through a proxy perhaps
+//! - `pool`: the idle connections · `exchange`: one request and its answer
+//! - `connection`: a socket, TLS, buffers · `proxy`: CONNECT · `tls_session`
+//! - `socket_wait`: waiting on a socket · `happy_eyeballs`: several addresses · `resolver`
+//! - `exchange_context`: deadline, cancel and phase of an exchange, and its record
 
 mod buffers;
 mod chunks;
-mod connect;
-mod connectors;
-mod context;
+mod connection;
+mod connector;
 mod crypto;
 mod der;
 mod exchange;
-mod head;
-mod headers;
-mod idle;
+mod exchange_context;
+mod happy_eyeballs;
+mod idle_state;
 mod pem;
+mod pool;
 mod proxy;
 mod redact;
+mod request_headers;
 mod resolver;
+mod response_head;
+mod socket_wait;
 mod tls;
 mod tls_session;
 mod tls_texts;
-mod transport;
 mod url;
 
-pub(crate) use crypto::random;
+pub(crate) use crypto::secure_random;
+pub(crate) use exchange_context::ExchangeContext;
 
-use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ureq::http::{HeaderValue, Uri};
+use ureq::http::Uri;
 
 use crate::error::{Code, Error};
-use crate::http::connectors::Connectors;
-use crate::http::context::{Context, Record};
-use crate::http::exchange::{Exchange, Outgoing};
-use crate::http::idle::Unasked;
-use crate::http::transport::{Look, Wire};
+use crate::http::connection::Connection;
+use crate::http::connector::Connectors;
+use crate::http::exchange::Exchange;
+use crate::http::exchange_context::ExchangeRecord;
+use crate::http::idle_state::IdleState;
+use crate::http::pool::Unasked;
+use crate::http::request_headers::CommonHeaders;
 use crate::http::url::BaseUrl;
 use crate::log::Log;
 use crate::options::{ClientOptions, LogLevel};
 use crate::secret::{Secret, Wiped};
-use crate::time::Cancel;
 
 /// Far above any genuine answer of either provider.
 const MAX_BODY: usize = 256 * 1024;
@@ -54,9 +63,7 @@ const MAX_HEADER: usize = 32 * 1024;
 pub(crate) struct Http {
     base: BaseUrl,
     connectors: Connectors,
-    host: HeaderValue,
-    /// Of every request, those that the caller adds included.
-    lines: Wiped,
+    common_headers: CommonHeaders,
     connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) log: Log,
@@ -70,9 +77,9 @@ pub(crate) struct Endpoint {
     path: &'static str,
 }
 
-/// A request, ready to be sent.
+/// A request: always a POST, always with a body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Post<'a> {
+pub(crate) struct HttpRequest<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) bearer: Option<&'a Secret>,
     pub(crate) body: &'a [u8],
@@ -80,30 +87,13 @@ pub(crate) struct Post<'a> {
     pub(crate) is_repeatable: bool,
 }
 
-/// On what a request may travel.
+/// Whether a request may travel on a connection that has served before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Connection {
+pub(crate) enum Reuse {
     /// An idle connection or, where there is none, a new one.
-    Any,
+    Allowed,
     /// One that is opened for it: no answer to an earlier request can come on it.
-    Fresh,
-}
-
-/// What bounds one exchange.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds<'a> {
-    /// Now.
-    pub(crate) start: Instant,
-    /// The call's own deadline.
-    pub(crate) call_until: Instant,
-    /// The end of this exchange.
-    pub(crate) exchange_until: Instant,
-    pub(crate) cancel: Option<&'a Cancel>,
-    /// How long the answer is still read when the cancel comes after the request was sent.
-    pub(crate) grace: Option<Duration>,
-    pub(crate) connection: Connection,
-    /// Which of the call's requests this is, counted from 1; for the log.
-    pub(crate) attempt: u32,
+    Forbidden,
 }
 
 /// An answer, whatever its HTTP status.
@@ -138,10 +128,11 @@ impl<T> Exchanged<T> {
     }
 }
 
-/// A connection that has just served, and what became of it.
-struct Used {
-    wire: Box<Wire>,
-    may_go_on: bool,
+/// A connection that has just served.
+struct UsedConnection {
+    connection: Box<Connection>,
+    /// Its answer was read to the end, and neither side wants it closed.
+    may_serve_again: bool,
 }
 
 impl Http {
@@ -164,8 +155,7 @@ impl Http {
         }
         Ok(Http {
             connectors: Connectors::new(&base, options)?,
-            host: base.host_header()?,
-            lines: headers::lines(options.user_agent.as_deref(), &options.headers, own_header)?,
+            common_headers: CommonHeaders::new(&base, options, own_header)?,
             base,
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
@@ -178,35 +168,26 @@ impl Http {
         Ok(Endpoint { uri: self.base.endpoint(path)?, path })
     }
 
-    /// Posts once, and lets `read` judge the answer: what it finds wrong is not only an error, but
+    /// Sends once, and lets `read` judge the answer: what it finds wrong is not only an error, but
     /// also ends the connection that it came on.
-    pub(crate) fn ask<T>(
+    pub(crate) fn send<T>(
         &self,
-        post: &Post<'_>,
-        bounds: &Bounds<'_>,
+        request: &HttpRequest<'_>,
+        reuse: Reuse,
+        mut context: ExchangeContext<'_>,
         read: impl FnOnce(&Answer) -> Result<T, Error>,
     ) -> Exchanged<T> {
-        let mut context = Context {
-            call_until: bounds.call_until,
-            exchange_until: bounds.exchange_until.min(bounds.call_until),
-            connect_timeout: self.connect_timeout,
-            cancel: bounds.cancel,
-            grace: bounds.grace,
-            race: RefCell::default(),
-            record: Record::default(),
-        };
-        let exchanged = self.exchange(post, bounds.connection, &mut context);
-        let record = context.record;
-        self.log_exchange(post.endpoint, bounds, &record, &exchanged);
+        let exchanged = self.exchange(request, reuse, &mut context);
+        self.log_exchange(request.endpoint, &context, &exchanged);
         let result = exchanged.and_then(|(answer, used)| {
             let result = read(&answer);
             // A "no" that slipped from an earlier request leaves this one's own answer behind, and
             // nobody would ask again.
-            let may_serve = result.is_ok() || post.is_repeatable || answer.is_first;
-            let error = result.as_ref().err().map(|error| error.code);
-            self.judge(Used { may_go_on: used.may_go_on && may_serve, ..used }, error);
+            let may_slip = result.is_err() && !request.is_repeatable && !answer.is_first;
+            self.judge(used, may_slip, result.as_ref().err().map(|error| error.code));
             result
         });
+        let record = context.record;
         Exchanged {
             result,
             sent: record.sent > 0,
@@ -218,52 +199,48 @@ impl Http {
 
     fn exchange(
         &self,
-        post: &Post<'_>,
-        connection: Connection,
-        context: &mut Context<'_>,
-    ) -> Result<(Answer, Used), Error> {
-        let request = Outgoing {
-            uri: &post.endpoint.uri,
-            host: &self.host,
-            lines: &self.lines,
-            bearer: post.bearer,
-            body: post.body,
-        };
+        request: &HttpRequest<'_>,
+        reuse: Reuse,
+        context: &mut ExchangeContext<'_>,
+    ) -> Result<(Answer, UsedConnection), Error> {
         let connector = self.connectors.current();
-        let idle = match connection {
-            Connection::Any => connector.idle.take().unwrap_or_else(|Unasked| {
+        let idle = match reuse {
+            Reuse::Allowed => connector.pool.take().unwrap_or_else(|Unasked| {
                 self.slipped();
                 None
             }),
-            Connection::Fresh => None,
+            Reuse::Forbidden => None,
         };
-        let mut wire = match idle {
-            Some(wire) => wire,
-            None => Box::new(connector.open(context)?),
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => Box::new(connector.open(self.connect_timeout, context)?),
         };
-        let mut exchange = Exchange::new(&mut wire, context);
-        let mut answer = exchange.run(&request)?;
-        let may_go_on = exchange.may_go_on;
+        let mut exchange = Exchange::new(&mut connection, context);
+        let mut answer = exchange.run(request, &self.common_headers)?;
+        let may_serve_again = exchange.may_go_on;
         // What came before the request was out is no answer to it.
         answer.is_first = context.record.connected && !context.record.early.get();
-        Ok((answer, Used { wire, may_go_on }))
+        Ok((answer, UsedConnection { connection, may_serve_again }))
     }
 
     /// Keeps the connection, if its answer was sound: the error's code tells.
-    fn judge(&self, mut used: Used, error: Option<Code>) {
-        let look = used.wire.look_inside();
+    fn judge(&self, mut used: UsedConnection, may_slip: bool, error: Option<Code>) {
+        let state = used.connection.state_of_buffers();
         match error {
-            _ if look == Look::Unasked => self.slipped(),
+            _ if state == IdleState::Unasked => self.slipped(),
             Some(Code::ContradictoryAnswer) => self.slipped(),
             Some(Code::MalformedAnswer | Code::AnswerTooLarge) => {}
-            _ if used.may_go_on && look == Look::Quiet => self.connectors.current().idle.put(used.wire),
+            _ if may_slip => {}
+            _ if used.may_serve_again && state == IdleState::Quiet => {
+                self.connectors.current().pool.put(used.connection);
+            }
             _ => {}
         }
     }
 
     /// An answer belongs to another question: no idle connection can be trusted to give the next.
     pub(crate) fn slipped(&self) {
-        self.connectors.current().idle.close_all();
+        self.connectors.current().pool.close_all();
         if self.slips.is_to_be_told() {
             let text = "an answer came that nobody asked for, or that belongs to another question: \
                         all idle connections are closed";
@@ -274,9 +251,8 @@ impl Http {
     fn log_exchange(
         &self,
         endpoint: &Endpoint,
-        bounds: &Bounds<'_>,
-        record: &Record,
-        result: &Result<(Answer, Used), Error>,
+        context: &ExchangeContext<'_>,
+        result: &Result<(Answer, UsedConnection), Error>,
     ) {
         if !self.log.is_on(LogLevel::Debug) {
             return;
@@ -285,17 +261,18 @@ impl Http {
             Ok((answer, _)) => format!("HTTP {}", answer.status),
             Err(error) => error.to_string(),
         };
-        let connection = if record.connected { "new" } else { "pooled" };
+        let ExchangeRecord { connected, resolve_time, connect_time, tls_time, .. } = context.record;
+        let connection = if connected { "new" } else { "pooled" };
         self.log.line(
             LogLevel::Debug,
             format_args!(
                 "POST {} {outcome} {} us (request {}, {connection} connection; name {} us, connect {} us, tls {} us)",
                 endpoint.path,
-                bounds.start.elapsed().as_micros(),
-                bounds.attempt,
-                record.resolve_time.as_micros(),
-                record.connect_time.as_micros(),
-                record.tls_time.as_micros()
+                context.start.elapsed().as_micros(),
+                context.attempt,
+                resolve_time.as_micros(),
+                connect_time.as_micros(),
+                tls_time.as_micros()
             ),
         );
     }

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, TcpStream};
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -11,10 +10,10 @@ use ureq::http::{Response, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::error::{Code, Error};
-use crate::http::context::Context;
-use crate::http::head::{self, Head};
+use crate::http::exchange_context::ExchangeContext;
 use crate::http::redact::hide_unread;
-use crate::http::transport::{read_some, send_all};
+use crate::http::response_head::{self, Head};
+use crate::http::socket_wait::{read_some, send_all};
 use crate::http::url::{BaseUrl, Host, split_port};
 use crate::secret::{Wiped, wipe};
 
@@ -74,11 +73,10 @@ impl Proxy {
         &self,
         stream: &TcpStream,
         target: &str,
-        context: &Context<'_>,
-        until: Instant,
+        context: &ExchangeContext<'_>,
     ) -> Result<(), Error> {
-        send_all(stream, &self.connect_request(target), context, Some(until), &mut 0)?;
-        let answer = read_answer(stream, context, until)?;
+        send_all(stream, &self.connect_request(target), context, &mut 0)?;
+        let answer = read_answer(stream, context)?;
         if answer.status().is_success() {
             return Ok(());
         }
@@ -148,18 +146,18 @@ fn percent_decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Reads the head of the answer to a CONNECT, by the rules for any answer's. The page behind a
 /// refusal stays unread: the connection has served.
-fn read_answer(stream: &TcpStream, context: &Context<'_>, until: Instant) -> Result<Response<()>, Error> {
+fn read_answer(stream: &TcpStream, context: &ExchangeContext<'_>) -> Result<Response<()>, Error> {
     let mut input = Vec::new();
     let mut piece = [0; 1024];
     loop {
-        let n = read_some(stream, &mut piece, context, Some(until), "waiting for the proxy")?;
+        let n = read_some(stream, &mut piece, context, "waiting for the proxy")?;
         if n == 0 {
             return Err(Error::new(Code::ConnectionLost, "the proxy closed the connection"));
         }
         input.extend_from_slice(&piece[..n]);
         wipe(&mut piece[..n]);
         hide_unread(&mut input);
-        while let Some((size, answer)) = head::parse(&input).map_err(|e| not_understood(&e))? {
+        while let Some((size, answer)) = response_head::parse(&input).map_err(|e| not_understood(&e))? {
             let status = answer.status();
             if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
                 input.drain(..size);

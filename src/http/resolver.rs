@@ -20,8 +20,8 @@ use once_cell::sync::OnceCell;
 
 use crate::http::url::Host;
 use crate::per_process::PerProcess;
-use crate::sys::{self, Bell, Interest};
-use crate::time::{Interrupted, Limit};
+use crate::sys::{self, Interest, Waker};
+use crate::time::{Deadline, WaitError};
 
 const KEPT_FOR: Duration = Duration::from_secs(60);
 const MAX_THREADS: usize = 16;
@@ -31,21 +31,17 @@ const RETRY: Duration = Duration::from_millis(10);
 const STACK: usize = 512 * 1024;
 
 /// Why there is no address.
-#[derive(Debug)]
-pub(crate) enum ResolveError {
-    Interrupted(Interrupted),
-    Failed(Failure),
-}
+type ResolveError = WaitError<Failure>;
 
-impl From<Interrupted> for ResolveError {
-    fn from(interrupted: Interrupted) -> Self {
-        ResolveError::Interrupted(interrupted)
+impl From<WaitError> for ResolveError {
+    fn from(error: WaitError) -> Self {
+        error.map_failed(Failure::from)
     }
 }
 
 impl From<io::Error> for ResolveError {
     fn from(error: io::Error) -> Self {
-        ResolveError::Failed(error.into())
+        WaitError::Failed(error.into())
     }
 }
 
@@ -83,11 +79,11 @@ enum State {
 
 type Addresses = Arc<[IpAddr]>;
 
-/// A look-up on its way. The bell is struck once the outcome is there.
+/// A look-up on its way. The waker is woken once the outcome is there.
 #[derive(Debug)]
 struct LookUp {
     name: String,
-    bell: Bell,
+    waker: Waker,
     outcome: OnceCell<Outcome>,
 }
 
@@ -106,12 +102,12 @@ impl Resolver {
         &self,
         host: &Host,
         port: u16,
-        limit: &Limit<'_>,
+        deadline: &Deadline<'_>,
     ) -> Result<Vec<SocketAddr>, ResolveError> {
         let addresses: Addresses = match host {
             Host::Ip(ip) => Arc::new([*ip]),
             Host::Localhost => Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
-            Host::Name(name) => self.look_up(name, limit)?,
+            Host::Name(name) => self.look_up(name, deadline)?,
         };
         Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
@@ -124,12 +120,12 @@ impl Resolver {
         }
     }
 
-    fn look_up(&self, name: &str, limit: &Limit<'_>) -> Result<Addresses, ResolveError> {
+    fn look_up(&self, name: &str, deadline: &Deadline<'_>) -> Result<Addresses, ResolveError> {
         loop {
             match self.find(name)? {
                 Found::Addresses(addresses) => return Ok(addresses),
-                Found::OnItsWay(look_up) => return self.wait_for(&look_up, limit),
-                Found::AllThreadsBusy => limit.sleep_until(Instant::now() + RETRY)?,
+                Found::OnItsWay(look_up) => return self.wait_for(&look_up, deadline),
+                Found::AllThreadsBusy => deadline.sleep_until(Instant::now() + RETRY)?,
             }
         }
     }
@@ -156,17 +152,17 @@ impl Resolver {
         })
     }
 
-    fn wait_for(&self, look_up: &Arc<LookUp>, limit: &Limit<'_>) -> Result<Addresses, ResolveError> {
+    fn wait_for(&self, look_up: &Arc<LookUp>, deadline: &Deadline<'_>) -> Result<Addresses, ResolveError> {
         loop {
             if let Some(outcome) = look_up.outcome.get() {
-                return self.settle(look_up, outcome);
+                return self.store(look_up, outcome);
             }
-            limit.wait_for(&[(look_up.bell.fd(), Interest::Read)])??;
+            deadline.wait_for(&[(look_up.waker.fd(), Interest::Read)])?;
         }
     }
 
     /// The first waiter to see the outcome keeps it for the others; a failure is not kept.
-    fn settle(&self, look_up: &Arc<LookUp>, outcome: &Outcome) -> Result<Addresses, ResolveError> {
+    fn store(&self, look_up: &Arc<LookUp>, outcome: &Outcome) -> Result<Addresses, ResolveError> {
         let mut state = self.lock();
         let is_ours = matches!(&*state, State::Asked(asked) if Arc::ptr_eq(asked, look_up));
         if is_ours {
@@ -177,7 +173,7 @@ impl Resolver {
                 Err(_) => State::Unknown,
             };
         }
-        outcome.clone().map_err(ResolveError::Failed)
+        outcome.clone().map_err(WaitError::Failed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -201,7 +197,7 @@ impl LookUp {
         if under_way.len() >= MAX_THREADS {
             return Ok(None);
         }
-        let look_up = LookUp { name: name.to_owned(), bell: Bell::new()?, outcome: OnceCell::new() };
+        let look_up = LookUp { name: name.to_owned(), waker: Waker::new()?, outcome: OnceCell::new() };
         let look_up = Arc::new(look_up);
         let theirs = look_up.clone();
         let thread = std::thread::Builder::new().name("mfa-resolver".into()).stack_size(STACK);
@@ -224,7 +220,7 @@ impl Drop for Running {
         let none = || Failure { message: "the look-up ended without an answer".to_owned(), os_error: None };
         let _ = self.0.outcome.get_or_init(|| Err(none()));
         under_way().retain(|look_up| !Arc::ptr_eq(look_up, &self.0));
-        self.0.bell.strike();
+        self.0.waker.wake();
     }
 }
 
@@ -247,18 +243,18 @@ mod tests {
         let known = State::Known { addresses: Arc::new([ip]), until: Instant::now() };
         let seen_before = Resolver { state: Mutex::new(known) };
         let ask = |resolver: &Resolver| {
-            let limit = Limit { until: Instant::now() + Duration::from_millis(50), cancel: None };
-            resolver.resolve(&Host::Name("name.invalid".to_owned()), 443, &limit)
+            let deadline = Deadline { until: Instant::now() + Duration::from_millis(50), cancel: None };
+            resolver.resolve(&Host::Name("name.invalid".to_owned()), 443, &deadline)
         };
         for i in 0..MAX_THREADS {
             let name = format!("busy-{i}.invalid");
-            let look_up = LookUp { name, bell: Bell::new().unwrap(), outcome: OnceCell::new() };
+            let look_up = LookUp { name, waker: Waker::new().unwrap(), outcome: OnceCell::new() };
             under_way().push(Arc::new(look_up));
         }
         let old = ask(&seen_before);
         let never_seen = ask(&Resolver::default());
         under_way().retain(|look_up| !look_up.name.starts_with("busy"));
         assert_eq!(old.unwrap(), [SocketAddr::new(ip, 443)]);
-        assert!(matches!(never_seen, Err(ResolveError::Interrupted(Interrupted::Elapsed))));
+        assert!(matches!(never_seen, Err(WaitError::Elapsed)));
     }
 }

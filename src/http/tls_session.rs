@@ -9,9 +9,10 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::error::{Code, Error};
-use crate::http::context::Context;
+use crate::http::exchange_context::ExchangeContext;
+use crate::http::idle_state::IdleState;
+use crate::http::socket_wait::{await_input, lost, note_early_input, wait};
 use crate::http::tls;
-use crate::http::transport::{Look, await_input, look_for_early_input, lost, wait};
 use crate::sys::{self, Interest};
 
 /// More than any server sends unasked; a connection that has more to say is not idle.
@@ -34,20 +35,19 @@ impl TlsSession {
         })
     }
 
-    /// Shakes hands, within the exchange's bounds and no longer than `until`.
+    /// Shakes hands, within the time to connect.
     pub(super) fn shake_hands(
         &mut self,
         stream: &TcpStream,
-        context: &mut Context<'_>,
-        until: Instant,
+        context: &mut ExchangeContext<'_>,
     ) -> Result<(), Error> {
         let start = Instant::now();
         while self.connection.is_handshaking() || self.connection.wants_write() {
             if self.connection.wants_write() {
-                self.flush(stream, context, Some(until))?;
+                self.flush(stream, context)?;
                 continue;
             }
-            let may_wait = await_input(stream, context, Some(until), "in the TLS handshake")?;
+            let may_wait = await_input(stream, context, "in the TLS handshake")?;
             if self.receive(stream, may_wait)? == Received::End {
                 let text = "the server closed the connection in the TLS handshake";
                 return Err(Error::new(Code::ConnectionLost, text));
@@ -67,7 +67,7 @@ impl TlsSession {
         &mut self,
         bytes: &[u8],
         stream: &TcpStream,
-        context: &Context<'_>,
+        context: &ExchangeContext<'_>,
     ) -> Result<(), Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -75,9 +75,9 @@ impl TlsSession {
             let taken = self.connection.writer().write(rest);
             let taken = taken.map_err(|e| Error::internal(format!("TLS cannot take the request: {e}")))?;
             rest = &rest[taken..];
-            self.flush(stream, context, None)?;
+            self.flush(stream, context)?;
             if !rest.is_empty() {
-                look_for_early_input(stream, context);
+                note_early_input(stream, context);
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ impl TlsSession {
         &mut self,
         buffer: &mut [u8],
         stream: &TcpStream,
-        context: &Context<'_>,
+        context: &ExchangeContext<'_>,
     ) -> Result<usize, Error> {
         loop {
             match self.connection.reader().read(buffer) {
@@ -101,8 +101,8 @@ impl TlsSession {
                 }
                 Err(e) => return Err(lost("waiting for the answer", &e)),
             }
-            self.flush(stream, context, None)?;
-            let may_wait = await_input(stream, context, None, "waiting for the answer")?;
+            self.flush(stream, context)?;
+            let may_wait = await_input(stream, context, "waiting for the answer")?;
             self.receive(stream, may_wait)?;
         }
     }
@@ -124,31 +124,35 @@ impl TlsSession {
     }
 
     /// What is decrypted and buffered behind an answer.
-    pub(super) fn look_inside(&mut self) -> Look {
-        let Ok(state) = self.connection.process_new_packets() else { return Look::Ended };
+    pub(super) fn state_of_buffers(&mut self) -> IdleState {
+        let Ok(state) = self.connection.process_new_packets() else { return IdleState::Ended };
         if state.plaintext_bytes_to_read() > 0 {
             let mut bytes = [0; 64];
             let amount = self.connection.reader().read(&mut bytes).unwrap_or(0);
-            return Look::at(&bytes[..amount]);
+            return IdleState::of(&bytes[..amount]);
         }
         // Half a record would give its rest to the next request.
-        if state.peer_has_closed() || !self.records.at_boundary() { Look::Ended } else { Look::Quiet }
+        if state.peer_has_closed() || !self.records.at_boundary() {
+            IdleState::Ended
+        } else {
+            IdleState::Quiet
+        }
     }
 
-    /// As `look_inside`, and what lies in the socket; tickets and the like are taken in.
-    pub(super) fn look_now(&mut self, stream: &TcpStream) -> Look {
+    /// As `state_of_buffers`, and what lies in the socket; tickets and the like are taken in.
+    pub(super) fn state_of_socket(&mut self, stream: &TcpStream) -> IdleState {
         for _ in 0..MAX_IDLE_READS {
-            match self.look_inside() {
-                Look::Quiet => {}
+            match self.state_of_buffers() {
+                IdleState::Quiet => {}
                 other => return other,
             }
             match self.receive(stream, false) {
-                Ok(Received::Nothing) => return Look::Quiet,
+                Ok(Received::Nothing) => return IdleState::Quiet,
                 Ok(Received::Some) => {}
-                Ok(Received::End) | Err(_) => return Look::Ended,
+                Ok(Received::End) | Err(_) => return IdleState::Ended,
             }
         }
-        Look::Ended
+        IdleState::Ended
     }
 
     /// Tells the peer that this end is deliberate, if that needs no waiting.
@@ -161,18 +165,13 @@ impl TlsSession {
         self.connection.write_tls(&mut Socket { stream, records: &mut self.records, may_wait: false })
     }
 
-    fn flush(
-        &mut self,
-        stream: &TcpStream,
-        context: &Context<'_>,
-        connect_until: Option<Instant>,
-    ) -> Result<(), Error> {
+    fn flush(&mut self, stream: &TcpStream, context: &ExchangeContext<'_>) -> Result<(), Error> {
         while self.connection.wants_write() {
             match self.write(stream) {
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    wait(stream, Interest::Write, context, connect_until, "sending")?;
-                    look_for_early_input(stream, context);
+                    wait(stream, Interest::Write, context, "sending")?;
+                    note_early_input(stream, context);
                 }
                 Err(e) => return Err(lost("sending", &e)),
             }
@@ -272,12 +271,12 @@ mod tests {
 
     #[test]
     fn records_are_followed_whatever_the_pieces() {
-        let wire: Vec<u8> =
+        let stream: Vec<u8> =
             [[23, 3, 3, 0, 3].as_slice(), b"abc", &[23, 3, 3, 0, 0], &[23, 3, 3, 1, 0], &[7; 256]].concat();
-        for piece in 1..=wire.len() {
+        for piece in 1..=stream.len() {
             let mut records = Records::default();
             let mut seen = 0;
-            for part in wire.chunks(piece) {
+            for part in stream.chunks(piece) {
                 records.follow(part);
                 seen += part.len();
                 assert_eq!(records.at_boundary(), [8, 13, 274].contains(&seen), "{piece} {seen}");

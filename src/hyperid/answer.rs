@@ -4,7 +4,7 @@ use crate::call::{http_error, with_answer};
 use crate::error::{Code, Error};
 use crate::http::Answer;
 use crate::hyperid::decision::{self, Look, Reading};
-use crate::json::{Fields, Wanted, looks_like_object, required};
+use crate::json::{FieldNames, Fields, looks_like_object, required};
 
 /// What the answers of one endpoint hold.
 pub(super) struct Shape {
@@ -12,7 +12,7 @@ pub(super) struct Shape {
     /// one and "token expired" in the other, so each endpoint names its own.
     refusals: &'static [(i32, Code)],
     /// The fields of a success.
-    fields: &'static Wanted,
+    fields: &'static FieldNames,
 }
 
 /// Each field that some endpoint's success has. Under `result` 0 one that is not the endpoint's own

@@ -16,9 +16,9 @@ pub use wait::{OnUpdate, TokenProvider, WaitEnd, WaitOptions};
 
 use std::time::Duration;
 
-use crate::call::{Call, Way, repeatable};
+use crate::call::{Call, Sending, repeatable};
 use crate::error::{Error, Provider};
-use crate::http::{Connection, Endpoint, Exchanged, Http, Post, random};
+use crate::http::{Endpoint, Exchanged, Http, HttpRequest, Reuse, secure_random};
 use crate::hyperid::decision::{Look, Reading, State};
 use crate::hyperid::started::Started;
 use crate::options::{CallOptions, ClientOptions};
@@ -81,16 +81,16 @@ impl HyperId {
     /// Whether the person has linked the authenticator app and so may be asked.
     pub fn availability(&self, access_token: &str, options: &CallOptions<'_>) -> Result<bool, Error> {
         self.call(access_token, options, |call, token| {
-            let post = self.post(&self.availability, token, request::EMPTY);
-            call.ask_patiently(&post, Connection::Any, answer::available)
+            let request = self.request(&self.availability, token, request::EMPTY);
+            call.ask_patiently(&request, Reuse::Allowed, answer::available)
         })
     }
 
     /// The numbers of the second factors that the person has set up, as the server lists them.
     pub fn two_factor_types(&self, access_token: &str, options: &CallOptions<'_>) -> Result<Vec<i32>, Error> {
         self.call(access_token, options, |call, token| {
-            let post = self.post(&self.two_factor_types, token, request::EMPTY);
-            call.ask_patiently(&post, Connection::Any, answer::two_factor_types)
+            let request = self.request(&self.two_factor_types, token, request::EMPTY);
+            call.ask_patiently(&request, Reuse::Allowed, answer::two_factor_types)
         })
     }
 
@@ -105,8 +105,8 @@ impl HyperId {
     ) -> Result<i64, Error> {
         self.call(access_token, options, |call, token| {
             let body = request::start(request)?;
-            let way = Way::by(call.until);
-            self.start_once(call, token, &body, way).result
+            let sending = Sending::by(call.until);
+            self.start_once(call, token, &body, sending).result
         })
     }
 
@@ -119,8 +119,8 @@ impl HyperId {
     ) -> Result<Transaction, Error> {
         self.call(access_token, options, |call, token| {
             let body = request::transaction_id(id)?;
-            let post = self.post(&self.status, token, &body);
-            let state = read_state(call, &post, id)?;
+            let request = self.request(&self.status, token, &body);
+            let state = read_state(call, &request, id)?;
             Ok(Transaction {
                 decision: state.decision,
                 transaction_id: id,
@@ -135,8 +135,8 @@ impl HyperId {
     /// Cancels a transaction. `Code::AlreadyCompleted`: the person was faster; read the status.
     pub fn cancel(&self, access_token: &str, id: i64, options: &CallOptions<'_>) -> Result<(), Error> {
         self.call(access_token, options, |call, token| {
-            let way = Way::by(call.until);
-            self.cancel_once(call, token, id, way)
+            let sending = Sending::by(call.until);
+            self.cancel_once(call, token, id, sending)
         })
     }
 
@@ -151,14 +151,20 @@ impl HyperId {
         token.and_then(|token| work(&mut call, &token)).map_err(|error| call.finish(error))
     }
 
-    fn post<'p>(&self, endpoint: &'p Endpoint, token: &'p Secret, body: &'p [u8]) -> Post<'p> {
-        Post { endpoint, bearer: Some(token), body, is_repeatable: true }
+    fn request<'p>(&self, endpoint: &'p Endpoint, token: &'p Secret, body: &'p [u8]) -> HttpRequest<'p> {
+        HttpRequest { endpoint, bearer: Some(token), body, is_repeatable: true }
     }
 
     /// Asks the person. The error says whether that may have happened all the same.
-    fn start_once(&self, call: &mut Call<'_>, token: &Secret, body: &[u8], way: Way) -> Exchanged<i64> {
-        let post = Post { is_repeatable: false, ..self.post(&self.start, token, body) };
-        let started = call.ask_once(&post, way, |answer| {
+    fn start_once(
+        &self,
+        call: &mut Call<'_>,
+        token: &Secret,
+        body: &[u8],
+        sending: Sending,
+    ) -> Exchanged<i64> {
+        let request = HttpRequest { is_repeatable: false, ..self.request(&self.start, token, body) };
+        let started = call.ask_once(&request, sending, |answer| {
             let id = answer::started(answer)?;
             // An answer that came twice would join two questions.
             let is_new = self.started.current(Started::default).note(id);
@@ -175,22 +181,26 @@ impl HyperId {
         Exchanged { result, ..started }
     }
 
-    fn cancel_once(&self, call: &mut Call<'_>, token: &Secret, id: i64, way: Way) -> Result<(), Error> {
+    fn cancel_once(
+        &self,
+        call: &mut Call<'_>,
+        token: &Secret,
+        id: i64,
+        sending: Sending,
+    ) -> Result<(), Error> {
         let body = request::transaction_id(id)?;
-        let post = Post { is_repeatable: false, ..self.post(&self.cancel, token, &body) };
-        let sent = call.ask_once(&post, way, |answer| answer::cancelled(answer, id));
+        let request = HttpRequest { is_repeatable: false, ..self.request(&self.cancel, token, &body) };
+        let sent = call.ask_once(&request, sending, |answer| answer::cancelled(answer, id));
         // A second cancel is answered with "already cancelled": no harm.
         sent.result.map_err(repeatable)
     }
 }
 
 /// Reads the state; an approval that does not name its transaction is looked at a second time.
-fn read_state(call: &mut Call<'_>, post: &Post<'_>, id: i64) -> Result<State, Error> {
-    let looks = [(Connection::Any, Look::First), (Connection::Fresh, Look::Second)];
-    for (connection, look) in looks {
-        if let Reading::State(state) =
-            call.ask_patiently(post, connection, |it| answer::state(it, id, look))?
-        {
+fn read_state(call: &mut Call<'_>, request: &HttpRequest<'_>, id: i64) -> Result<State, Error> {
+    let looks = [(Reuse::Allowed, Look::First), (Reuse::Forbidden, Look::Second)];
+    for (reuse, look) in looks {
+        if let Reading::State(state) = call.ask_patiently(request, reuse, |it| answer::state(it, id, look))? {
             return Ok(state);
         }
     }
@@ -202,7 +212,7 @@ fn read_state(call: &mut Call<'_>, post: &Post<'_>, id: i64) -> Result<State, Er
 pub fn control_code() -> Result<String, Error> {
     loop {
         let mut byte = [0u8];
-        random(&mut byte).ok_or_else(|| Error::internal("the system has no random numbers"))?;
+        secure_random(&mut byte).ok_or_else(|| Error::internal("the system has no random numbers"))?;
         // 200 is the largest multiple of 100 in a byte: no code is likelier than another.
         if byte[0] < 200 {
             return Ok(format!("{:02}", byte[0] % 100));

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::{HyperId, Transaction, answer, request};
-use crate::call::{Call, Way, cancelled, repeatable};
+use crate::call::{Call, Sending, cancelled, repeatable};
 use crate::error::{Code, Error, Provider};
-use crate::http::Connection;
+use crate::http::Reuse;
 use crate::hyperid::decision::{Decision, Look, Reading, State};
 use crate::hyperid::policy::{End, Policy, Settings, Step, WITHDRAW_TIME, is_refused_token};
 use crate::hyperid::request::Request;
@@ -192,22 +192,22 @@ impl Waiting<'_, '_, '_> {
     }
 
     fn is_available(&mut self) -> Result<bool, Error> {
-        let first = self.ask_availability(Connection::Any);
+        let first = self.ask_availability(Reuse::Allowed);
         match first {
             Err(error) if is_refused_token(&error) => match self.fresh_token() {
                 None => Err(error),
                 Some(token) => {
                     self.token = token?;
-                    self.ask_availability(Connection::Any)
+                    self.ask_availability(Reuse::Allowed)
                 }
             },
             other => other,
         }
     }
 
-    fn ask_availability(&mut self, connection: Connection) -> Result<bool, Error> {
-        let post = self.client.post(&self.client.availability, &self.token, request::EMPTY);
-        self.call.ask_patiently(&post, connection, answer::available)
+    fn ask_availability(&mut self, reuse: Reuse) -> Result<bool, Error> {
+        let request = self.client.request(&self.client.availability, &self.token, request::EMPTY);
+        self.call.ask_patiently(&request, reuse, answer::available)
     }
 
     /// Starts, and once more where the provider itself refused nothing but the token.
@@ -243,8 +243,8 @@ impl Waiting<'_, '_, '_> {
     /// Starts; also tells whether the connection had served before.
     fn start_once(&mut self, body: &[u8]) -> (Result<i64, Error>, bool) {
         let grace = self.settings.withdraw_on_cancel.then_some(WITHDRAW_TIME);
-        let way = Way { grace, ..Way::by(self.call.until) };
-        let started = self.client.start_once(&mut self.call, &self.token, body, way);
+        let sending = Sending { grace, ..Sending::by(self.call.until) };
+        let started = self.client.start_once(&mut self.call, &self.token, body, sending);
         self.grace_until = started.grace_until;
         let result = started.result.map_err(|error| match started.grace_until {
             // What was waited for after the cancel does not change how the call ends.
@@ -258,7 +258,7 @@ impl Waiting<'_, '_, '_> {
 
     /// Whether the provider refuses the token also where no earlier answer can have slipped in.
     fn token_is_refused_again(&mut self) -> bool {
-        match self.ask_availability(Connection::Fresh) {
+        match self.ask_availability(Reuse::Forbidden) {
             Err(error) => is_refused_token(&error) && answer::is_refusal(&error),
             Ok(_) => false,
         }
@@ -300,12 +300,12 @@ impl Waiting<'_, '_, '_> {
                 if let Reading::State(state) = &reading {
                     self.record(state);
                 }
-                policy.answered(self.now(), &reading, retry::random())
+                policy.answered(self.now(), &reading, retry::jitter())
             }
             Err(error) if error.code == Code::Cancelled => return self.stop(policy, error),
             Err(error) => {
                 self.call.log(LogLevel::Warn, format_args!("a poll failed: {error}"));
-                policy.failed(self.now(), error, retry::random());
+                policy.failed(self.now(), error, retry::jitter());
                 false
             }
         };
@@ -317,10 +317,10 @@ impl Waiting<'_, '_, '_> {
 
     fn ask_status(&mut self, body: &[u8], until: Duration, look: Look) -> Result<Reading, Error> {
         let id = self.transaction.transaction_id;
-        let connection = if look == Look::Second { Connection::Fresh } else { Connection::Any };
-        let way = Way { connection, ..Way::by(self.instant(until)) };
-        let post = self.client.post(&self.client.status, &self.token, body);
-        self.call.ask(&post, way, |answer| answer::polled(answer, id, look))
+        let reuse = if look == Look::Second { Reuse::Forbidden } else { Reuse::Allowed };
+        let sending = Sending { reuse, ..Sending::by(self.instant(until)) };
+        let request = self.client.request(&self.client.status, &self.token, body);
+        self.call.ask(&request, sending, |answer| answer::polled(answer, id, look))
     }
 
     /// The caller wants the wait to end; it may go on to withdraw the transaction.
@@ -370,8 +370,8 @@ impl Waiting<'_, '_, '_> {
 
     fn cancel(&mut self, policy: &mut Policy, until: Duration) {
         let id = self.transaction.transaction_id;
-        let way = Way::by(self.instant(until));
-        match self.client.cancel_once(&mut self.call, &self.token, id, way) {
+        let sending = Sending::by(self.instant(until));
+        match self.client.cancel_once(&mut self.call, &self.token, id, sending) {
             Err(error) if error.code == Code::Cancelled => self.stop(policy, error),
             result => policy.cancel_sent(result),
         }

@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::http::transport::{Look, Wire};
+use crate::http::connection::Connection;
+use crate::http::idle_state::IdleState;
 
 /// Shorter than the minute after which servers and middleboxes commonly drop idle connections.
 const MAX_AGE: Duration = Duration::from_secs(50);
 
 #[derive(Debug)]
-pub(crate) struct IdleWires {
+pub(crate) struct Pool {
     most: usize,
     /// Rises when all that is open then is no longer to be trusted.
     epoch: AtomicU32,
     /// Those that became idle last stand last.
-    wires: Mutex<VecDeque<Idle>>,
+    connections: Mutex<VecDeque<Idle>>,
 }
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ struct Idle {
     since: Instant,
     /// The thread that used it last.
     thread: usize,
-    wire: Box<Wire>,
+    connection: Box<Connection>,
 }
 
 /// An idle connection had something to say that nobody asked for.
@@ -41,9 +42,9 @@ fn this_thread() -> usize {
     PLACE.with(|place| std::ptr::from_ref(place).addr())
 }
 
-impl IdleWires {
+impl Pool {
     pub(crate) fn new(most: usize) -> Self {
-        IdleWires { most, epoch: AtomicU32::new(0), wires: Mutex::default() }
+        Pool { most, epoch: AtomicU32::new(0), connections: Mutex::default() }
     }
 
     /// Which connections are trusted: those that were opened under this number.
@@ -52,23 +53,24 @@ impl IdleWires {
     }
 
     /// One that nothing came in on while it was idle. Those that have ended meanwhile are closed.
-    pub(crate) fn take(&self) -> Result<Option<Box<Wire>>, Unasked> {
+    pub(crate) fn take(&self) -> Result<Option<Box<Connection>>, Unasked> {
         let thread = this_thread();
         loop {
             // A thread's own connection before any other: its buffers, the socket, and the peer that
             // it wakes are where the thread runs.
-            let idle = self.with(|wires| match wires.iter().rposition(|idle| idle.thread == thread) {
-                Some(place) => wires.remove(place),
-                None => wires.pop_back(),
-            });
-            let Some(Idle { since, mut wire, .. }) = idle else { return Ok(None) };
+            let idle =
+                self.with(|connections| match connections.iter().rposition(|idle| idle.thread == thread) {
+                    Some(place) => connections.remove(place),
+                    None => connections.pop_back(),
+                });
+            let Some(Idle { since, mut connection, .. }) = idle else { return Ok(None) };
             if since.elapsed() >= MAX_AGE {
                 continue;
             }
-            match wire.look_now() {
-                Look::Quiet => return Ok(Some(wire)),
-                Look::Ended => {}
-                Look::Unasked => return Err(Unasked),
+            match connection.state_of_socket() {
+                IdleState::Quiet => return Ok(Some(connection)),
+                IdleState::Ended => {}
+                IdleState::Unasked => return Err(Unasked),
             }
         }
     }
@@ -80,17 +82,17 @@ impl IdleWires {
         drop(closed);
     }
 
-    pub(crate) fn put(&self, wire: Box<Wire>) {
+    pub(crate) fn put(&self, connection: Box<Connection>) {
         let now = Instant::now();
-        let too_many = self.with(|wires| {
+        let too_many = self.with(|connections| {
             // Looked at behind the lock: `close_all` must not miss it.
-            if wire.epoch != self.epoch() {
-                return Some(Idle { since: now, thread: 0, wire });
+            if connection.epoch != self.epoch() {
+                return Some(Idle { since: now, thread: 0, connection });
             }
-            wires.push_back(Idle { since: now, thread: this_thread(), wire });
+            connections.push_back(Idle { since: now, thread: this_thread(), connection });
             let is_old = |idle: &Idle| now.duration_since(idle.since) >= MAX_AGE;
-            if wires.len() > self.most || wires.front().is_some_and(is_old) {
-                wires.pop_front()
+            if connections.len() > self.most || connections.front().is_some_and(is_old) {
+                connections.pop_front()
             } else {
                 None
             }
@@ -99,6 +101,6 @@ impl IdleWires {
     }
 
     fn with<T>(&self, use_them: impl FnOnce(&mut VecDeque<Idle>) -> T) -> T {
-        use_them(&mut self.wires.lock().unwrap_or_else(PoisonError::into_inner))
+        use_them(&mut self.connections.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

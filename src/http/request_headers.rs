@@ -3,10 +3,12 @@
 //! The caller may add some: Capillary's installations want an `Authorization` that its documentation
 //! leaves open.
 
-use ureq::http::HeaderName;
+use ureq::http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::http::url::BaseUrl;
+use crate::options::ClientOptions;
 use crate::secret::Wiped;
 
 const MAX_HEADERS: usize = 32;
@@ -30,9 +32,29 @@ const OWN: [&str; 13] = [
     "user-agent",
 ];
 
+/// What all requests of a client begin with.
+#[derive(Debug)]
+pub(crate) struct CommonHeaders {
+    pub(super) host: HeaderValue,
+    /// Whole lines, those that the caller adds included.
+    pub(super) lines: Wiped,
+}
+
+impl CommonHeaders {
+    /// `reserved`: one more name that is not for the caller.
+    pub(crate) fn new(
+        base: &BaseUrl,
+        options: &ClientOptions,
+        reserved: Option<&str>,
+    ) -> Result<Self, Error> {
+        let lines = lines(options.user_agent.as_deref(), &options.headers, reserved)?;
+        Ok(CommonHeaders { host: base.host_header()?, lines })
+    }
+}
+
 /// `user_agent` is appended to libmfa's own. `reserved` is one more name that is not for the caller,
 /// because this provider's requests have it.
-pub(crate) fn lines(
+fn lines(
     user_agent: Option<&str>,
     given: &[(String, Zeroizing<String>)],
     reserved: Option<&str>,

@@ -14,7 +14,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 use crate::sys::{self, Interest, Socket};
-use crate::time::{Interrupted, Limit};
+use crate::time::{Deadline, WaitError};
 
 const STAGGER: Duration = Duration::from_millis(250);
 /// How long the others have to accept once a connection has failed: a packet may be lost, but a dead
@@ -22,24 +22,8 @@ const STAGGER: Duration = Duration::from_millis(250);
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// Attempts on their way at once; the oldest gives way to the next.
 const MAX_PENDING: usize = 6;
-
-#[derive(Debug)]
-pub(crate) enum ConnectError {
-    Interrupted(Interrupted),
-    Failed(io::Error),
-}
-
-impl From<Interrupted> for ConnectError {
-    fn from(interrupted: Interrupted) -> Self {
-        ConnectError::Interrupted(interrupted)
-    }
-}
-
-impl From<io::Error> for ConnectError {
-    fn from(error: io::Error) -> Self {
-        ConnectError::Failed(error)
-    }
-}
+// One more before the oldest gives way, the connection that is being tried beside them, and a waker.
+const _: () = assert!(MAX_PENDING + 3 <= sys::MAX_POLLED);
 
 /// The addresses that have not been tried yet, and the attempts on their way.
 #[derive(Debug, Default)]
@@ -66,19 +50,19 @@ impl Race {
 
     /// The next connection: the first one, or another because the one before failed. It has half of
     /// the time that is left before others are looked for.
-    pub(crate) fn next(&mut self, limit: &Limit<'_>) -> Result<Socket, ConnectError> {
+    pub(crate) fn next(&mut self, deadline: &Deadline<'_>) -> Result<Socket, WaitError> {
         let give_up = self.alone_until.map(|_| Instant::now() + AFTER_FAILURE);
         loop {
-            limit.check()?;
+            deadline.check()?;
             if give_up.is_some_and(|at| Instant::now() >= at) {
-                return Err(ConnectError::Failed(io::ErrorKind::TimedOut.into()));
+                return Err(WaitError::Failed(io::ErrorKind::TimedOut.into()));
             }
             self.begin_due();
             if let Some(stream) = self.connected.take() {
-                match sys::settle(&stream) {
+                match sys::prepare_connected(&stream) {
                     Ok(()) => {
                         let now = Instant::now();
-                        self.alone_until = Some(now + limit.until.saturating_duration_since(now) / 2);
+                        self.alone_until = Some(now + deadline.until.saturating_duration_since(now) / 2);
                         return Ok(stream);
                     }
                     Err(error) => self.last_error = Some(error),
@@ -86,15 +70,15 @@ impl Race {
             }
             if self.is_over() {
                 let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
-                return Err(ConnectError::Failed(self.last_error.take().unwrap_or_else(none)));
+                return Err(WaitError::Failed(self.last_error.take().unwrap_or_else(none)));
             }
-            self.wait(limit, None, give_up.unwrap_or(limit.until))?;
+            self.wait(deadline, None, give_up.unwrap_or(deadline.until))?;
         }
     }
 
     /// How long the connection that was handed out last is alone; for ever, if there is no other.
-    pub(crate) fn alone_until(&self, limit: &Limit<'_>) -> Instant {
-        self.alone_until.filter(|_| !self.is_over()).unwrap_or(limit.until)
+    pub(crate) fn alone_until(&self, deadline: &Deadline<'_>) -> Instant {
+        self.alone_until.filter(|_| !self.is_over()).unwrap_or(deadline.until)
     }
 
     /// Waits for the connection that was handed out last. `false`: in vain, and another address has
@@ -102,18 +86,18 @@ impl Race {
     pub(crate) fn wait_beside(
         &mut self,
         beside: (RawFd, Interest),
-        limit: &Limit<'_>,
-    ) -> Result<bool, ConnectError> {
-        if limit.wait_for_until(&[beside], self.alone_until(limit))?? != 0 {
+        deadline: &Deadline<'_>,
+    ) -> Result<bool, WaitError> {
+        if deadline.wait_for_until(&[beside], self.alone_until(deadline))? != 0 {
             return Ok(true);
         }
         loop {
-            limit.check()?;
+            deadline.check()?;
             self.begin_due();
             if self.connected.is_some() {
                 return Ok(false);
             }
-            if self.wait(limit, Some(beside), limit.until)? {
+            if self.wait(deadline, Some(beside), deadline.until)? {
                 return Ok(true);
             }
         }
@@ -140,15 +124,15 @@ impl Race {
     /// Waits for an attempt to end, for the next to begin, for `until`, or for `beside`: then `true`.
     fn wait(
         &mut self,
-        limit: &Limit<'_>,
+        deadline: &Deadline<'_>,
         beside: Option<(RawFd, Interest)>,
         until: Instant,
-    ) -> Result<bool, ConnectError> {
+    ) -> Result<bool, WaitError> {
         let next_start = self.next_start.filter(|_| !self.waiting.is_empty());
         let until = next_start.map_or(until, |start| start.min(until));
         let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
         let fds: Vec<_> = attempts.chain(beside).collect();
-        let ready = limit.wait_for_until(&fds, until)??;
+        let ready = deadline.wait_for_until(&fds, until)?;
         let is_ready = |i: usize| ready & (1 << i) != 0;
         if beside.is_some() && is_ready(self.pending.len()) {
             return Ok(true);
@@ -180,8 +164,8 @@ mod tests {
     use super::*;
     use std::net::TcpListener;
 
-    fn limit(millis: u64) -> Limit<'static> {
-        Limit { until: Instant::now() + Duration::from_millis(millis), cancel: None }
+    fn deadline(millis: u64) -> Deadline<'static> {
+        Deadline { until: Instant::now() + Duration::from_millis(millis), cancel: None }
     }
 
     #[test]
@@ -196,14 +180,14 @@ mod tests {
     fn a_refusing_address_does_not_keep_the_next_from_being_tried() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = Race::new(&[closed, open.local_addr().unwrap()]).next(&limit(5_000)).unwrap();
+        let stream = Race::new(&[closed, open.local_addr().unwrap()]).next(&deadline(5_000)).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open.local_addr().unwrap());
     }
 
     #[test]
     fn when_all_refuse_the_last_error_is_told() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = Race::new(&[closed]).next(&limit(5_000)).unwrap_err();
-        assert!(matches!(error, ConnectError::Failed(e) if e.kind() == io::ErrorKind::ConnectionRefused));
+        let error = Race::new(&[closed]).next(&deadline(5_000)).unwrap_err();
+        assert!(matches!(error, WaitError::Failed(e) if e.kind() == io::ErrorKind::ConnectionRefused));
     }
 }
