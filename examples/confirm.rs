@@ -34,27 +34,24 @@ fn main() -> ExitCode {
 }
 
 fn confirm() -> Result<Transaction, Error> {
-    let base_url = std::env::var("MFA_BASE_URL").ok();
     let token = std::env::var("MFA_TOKEN").unwrap_or_default();
-    let client = HyperId::new(&ClientOptions {
+    let mut options = ClientOptions::new();
+    if let Ok(base_url) = std::env::var("MFA_BASE_URL") {
         // A local sandbox is the only place where http is in order.
-        allow_loopback_http: base_url.as_deref().is_some_and(|url| url.starts_with("http://")),
-        base_url,
-        ..ClientOptions::default()
-    })?;
+        options = options.allow_loopback_http(base_url.starts_with("http://")).base_url(base_url);
+    }
+    let client = HyperId::new(&options)?;
 
     let code = control_code()?;
     println!("Compare the code in your app: {code}");
-    let request =
-        Request { question: Some("Let the Rust example in?"), code: Some(&code), ..Request::default() };
+    let request = Request::new().question("Let the Rust example in?").code(&code);
     let mut show = |so_far: &Transaction| {
         print!("\r{:5.1} s, asked {} times ", so_far.elapsed.as_secs_f32(), so_far.polls);
         let _ = std::io::stdout().flush();
         ControlFlow::Continue(())
     };
-    let mut wait =
-        WaitOptions { on_update: Some(&mut show), cancel_on_timeout: true, ..WaitOptions::default() };
-    let call = CallOptions { timeout: Some(Duration::from_secs(60)), cancel: None };
+    let mut wait = WaitOptions::new().on_update(&mut show).cancel_on_timeout(true);
+    let call = CallOptions::new().timeout(Duration::from_secs(60));
 
     let end = client.confirm(&token, &request, &mut wait, &call);
     end.result.map(|()| end.transaction)

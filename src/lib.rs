@@ -6,6 +6,30 @@
 //! In a Rust program that installs a logger at trace level, `ureq_proto` logs the bytes of answers; what
 //! requests hold that is secret never passes through it. The C library has no logger.
 //!
+//! # Asking somebody
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use mfa::{CallOptions, ClientOptions, HyperId, Request, WaitOptions, control_code};
+//!
+//! # fn main() -> Result<(), mfa::Error> {
+//! # let access_token = "";
+//! let client = HyperId::new(&ClientOptions::new().connect_timeout(Duration::from_secs(5)))?;
+//! let code = control_code()?;
+//! println!("Compare the code in your app: {code}");
+//! let request = Request::new().question("Pay 5 € to Alice?").code(&code);
+//! let mut wait = WaitOptions::new().cancel_on_timeout(true);
+//! let call = CallOptions::new().timeout(Duration::from_secs(60));
+//! let end = client.confirm(access_token, &request, &mut wait, &call);
+//! end.result?;
+//! println!("{}", if end.transaction.decision.is_approved() { "Approved." } else { "Not approved." });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Inside
+//!
 //! Dependencies point one way: `ffi` → the providers → `call`, `http`, `json` → `time`, `error`,
 //! `secret`, `sys`. The core knows no C, the C ABI no JSON or HTTP, the providers no ureq.
 

@@ -28,8 +28,9 @@ pub enum LogLevel {
 /// Where log lines go. Called on the calling thread, with no lock held.
 pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
-/// How a client is set up.
+/// How a client is set up: `ClientOptions::new()`, and a setter for each field.
 #[derive(Clone)]
+#[must_use = "options do nothing until they are given to a client"]
 pub struct ClientOptions {
     /// Where the provider is; `None`: the provider's production, where there is only one.
     pub base_url: Option<String>,
@@ -91,6 +92,100 @@ impl Default for ClientOptions {
     }
 }
 
+impl ClientOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        ClientOptions::default()
+    }
+
+    /// Sets [`base_url`](field@Self::base_url).
+    pub fn base_url(mut self, base_url: impl Into<String>) -> Self {
+        self.base_url = Some(base_url.into());
+        self
+    }
+
+    /// Sets [`allow_loopback_http`](field@Self::allow_loopback_http).
+    pub fn allow_loopback_http(mut self, allow_loopback_http: bool) -> Self {
+        self.allow_loopback_http = allow_loopback_http;
+        self
+    }
+
+    /// Sets [`request_timeout`](field@Self::request_timeout).
+    pub fn request_timeout(mut self, request_timeout: Duration) -> Self {
+        self.request_timeout = request_timeout;
+        self
+    }
+
+    /// Sets [`connect_timeout`](field@Self::connect_timeout).
+    pub fn connect_timeout(mut self, connect_timeout: Duration) -> Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// Sets [`ca_pem`](field@Self::ca_pem).
+    pub fn ca_pem(mut self, ca_pem: impl Into<String>) -> Self {
+        self.ca_pem = Some(ca_pem.into());
+        self
+    }
+
+    /// Sets [`client_cert_pem`](field@Self::client_cert_pem).
+    pub fn client_cert_pem(mut self, client_cert_pem: impl Into<Zeroizing<String>>) -> Self {
+        self.client_cert_pem = Some(client_cert_pem.into());
+        self
+    }
+
+    /// Sets [`client_key_pem`](field@Self::client_key_pem).
+    pub fn client_key_pem(mut self, client_key_pem: impl Into<Zeroizing<String>>) -> Self {
+        self.client_key_pem = Some(client_key_pem.into());
+        self
+    }
+
+    /// Sets [`proxy_url`](field@Self::proxy_url).
+    pub fn proxy_url(mut self, proxy_url: impl Into<Zeroizing<String>>) -> Self {
+        self.proxy_url = Some(proxy_url.into());
+        self
+    }
+
+    /// Sets [`proxy_from_env`](field@Self::proxy_from_env).
+    pub fn proxy_from_env(mut self, proxy_from_env: bool) -> Self {
+        self.proxy_from_env = proxy_from_env;
+        self
+    }
+
+    /// Sets [`user_agent`](field@Self::user_agent).
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = Some(user_agent.into());
+        self
+    }
+
+    /// Sets [`headers`](field@Self::headers), in place of those that were set.
+    pub fn headers(
+        mut self,
+        headers: impl IntoIterator<Item = (impl Into<String>, impl Into<Zeroizing<String>>)>,
+    ) -> Self {
+        self.headers = headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// Sets [`max_idle_connections`](field@Self::max_idle_connections).
+    pub fn max_idle_connections(mut self, max_idle_connections: usize) -> Self {
+        self.max_idle_connections = max_idle_connections;
+        self
+    }
+
+    /// Sets [`log_level`](field@Self::log_level).
+    pub fn log_level(mut self, log_level: LogLevel) -> Self {
+        self.log_level = log_level;
+        self
+    }
+
+    /// Sets [`log`](field@Self::log).
+    pub fn log(mut self, log: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Self {
+        self.log = Some(Arc::new(log));
+        self
+    }
+}
+
 impl fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientOptions")
@@ -102,11 +197,91 @@ impl fmt::Debug for ClientOptions {
     }
 }
 
-/// What bounds one call.
+/// What bounds one call: `CallOptions::new()`, and a setter for each field.
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use = "options do nothing until they are given to a call"]
 pub struct CallOptions<'a> {
     /// The deadline, from the start of the call; `None`: the call's default.
     pub timeout: Option<Duration>,
     /// Ends the call when triggered.
     pub cancel: Option<&'a Cancel>,
+}
+
+impl<'a> CallOptions<'a> {
+    /// The defaults.
+    pub const fn new() -> Self {
+        CallOptions { timeout: None, cancel: None }
+    }
+
+    /// Sets [`timeout`](field@Self::timeout).
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets [`cancel`](field@Self::cancel).
+    pub const fn cancel(mut self, cancel: &'a Cancel) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The patterns have no `..`: a new field does not compile before it stands here, with its setter.
+
+    #[test]
+    fn each_field_of_a_client_has_its_setter() {
+        let ClientOptions {
+            base_url,
+            allow_loopback_http,
+            request_timeout,
+            connect_timeout,
+            ca_pem,
+            client_cert_pem,
+            client_key_pem,
+            proxy_url,
+            proxy_from_env,
+            user_agent,
+            headers,
+            max_idle_connections,
+            log_level,
+            log,
+        } = ClientOptions::new()
+            .base_url("base")
+            .allow_loopback_http(true)
+            .request_timeout(Duration::from_secs(1))
+            .connect_timeout(Duration::from_secs(2))
+            .ca_pem("ca")
+            .client_cert_pem("cert".to_owned())
+            .client_key_pem(Zeroizing::new("key".to_owned()))
+            .proxy_url("proxy".to_owned())
+            .proxy_from_env(true)
+            .user_agent("agent")
+            .headers([("replaced", "x".to_owned())])
+            .headers([("name", "value".to_owned())])
+            .max_idle_connections(3)
+            .log_level(LogLevel::Debug)
+            .log(|level, line| assert_eq!((level, line), (LogLevel::Warn, "line")));
+        assert_eq!((base_url.as_deref(), ca_pem.as_deref()), (Some("base"), Some("ca")));
+        let secrets = [client_cert_pem, client_key_pem, proxy_url].map(|secret| secret.unwrap().to_string());
+        assert_eq!(secrets, ["cert", "key", "proxy"]);
+        assert!(allow_loopback_http && proxy_from_env);
+        assert_eq!((request_timeout, connect_timeout), (Duration::from_secs(1), Duration::from_secs(2)));
+        assert_eq!(user_agent.as_deref(), Some("agent"));
+        assert_eq!(headers, [("name".to_owned(), Zeroizing::new("value".to_owned()))]);
+        assert_eq!((max_idle_connections, log_level), (3, LogLevel::Debug));
+        log.unwrap()(LogLevel::Warn, "line");
+    }
+
+    #[test]
+    fn each_field_of_a_call_has_its_setter() {
+        let ours = Cancel::new();
+        let CallOptions { timeout, cancel } =
+            CallOptions::new().timeout(Duration::from_secs(1)).cancel(&ours);
+        assert_eq!(timeout, Some(Duration::from_secs(1)));
+        assert!(cancel.is_some_and(|cancel| std::ptr::eq(cancel, &ours)));
+    }
 }

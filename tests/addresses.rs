@@ -20,7 +20,6 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use support::alone::{Census, alone};
 use support::calls::Call;
 use support::wait_until;
-use zeroize::Zeroizing;
 
 /// What one address does with each connection.
 #[derive(Clone, Debug)]
@@ -132,12 +131,10 @@ impl Places {
 
     /// A client that goes there.
     fn options(&self, ca: &str, connect_timeout: Duration) -> ClientOptions {
-        ClientOptions {
-            base_url: Some(format!("https://{}", self.authority())),
-            ca_pem: Some(ca.to_owned()),
-            connect_timeout,
-            ..ClientOptions::default()
-        }
+        ClientOptions::new()
+            .base_url(format!("https://{}", self.authority()))
+            .ca_pem(ca)
+            .connect_timeout(connect_timeout)
     }
 }
 
@@ -235,7 +232,7 @@ const ROOMY: Duration = Duration::from_secs(3);
 const LONG: Duration = Duration::from_secs(20);
 
 fn call() -> CallOptions<'static> {
-    CallOptions { timeout: Some(LONG), cancel: None }
+    CallOptions::new().timeout(LONG)
 }
 
 fn failures() -> Vec<How> {
@@ -314,8 +311,8 @@ fn through_proxy(
         })
         .collect();
     let proxy = Places::new(&proxies);
-    let proxy_url = Some(Zeroizing::new(format!("http://{}", proxy.authority())));
-    let options = ClientOptions { proxy_url, ..behind.options(&server.ca, connect_timeout) };
+    let proxy_url = format!("http://{}", proxy.authority());
+    let options = behind.options(&server.ca, connect_timeout).proxy_url(proxy_url);
     (options, proxy, behind)
 }
 
@@ -422,7 +419,7 @@ fn where_nobody_speaks_the_time_to_connect_is_what_ends_it() {
             let elapsed = start.elapsed();
             assert!(elapsed >= SHORT && elapsed < SHORT + Duration::from_secs(3), "{hows:?}: {elapsed:?}");
 
-            let short = CallOptions { timeout: Some(SHORT), cancel: None };
+            let short = CallOptions::new().timeout(SHORT);
             let error = error_of(&hows, LONG, &short);
             assert_eq!(error.code, Code::Timeout, "{hows:?}: {error}");
         }
@@ -459,7 +456,7 @@ fn a_cancel_ends_it_at_the_second_address_too() {
         let cancel = Cancel::new();
         std::thread::scope(|scope| {
             let call = scope.spawn(|| {
-                let options = CallOptions { timeout: Some(Duration::from_secs(60)), cancel: Some(&cancel) };
+                let options = CallOptions::new().timeout(Duration::from_secs(60)).cancel(&cancel);
                 Call::Start.run(&places.options(&server.ca, Duration::from_secs(4)), &options).unwrap_err()
             });
             wait_until("the second is tried", || places.accepted() == [1, 1]);

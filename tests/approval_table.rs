@@ -40,7 +40,7 @@ fn peer_with_next() -> (Peer, Arc<Mutex<Reply>>) {
 }
 
 fn patient() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(30)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(30))
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_same_holds_for_a_wait_and_no_error_stands_beside_an_approval() {
                     // Pending and unknown states end at the deadline: make it short for them alone.
                     let goes_on = http == 200 && (result == "-1" || ["0", "5"].contains(&status));
                     let timeout = Duration::from_millis(if goes_on { 20 } else { 30_000 });
-                    let call = CallOptions { timeout: Some(timeout), cancel: None };
+                    let call = CallOptions::new().timeout(timeout);
                     let end = client.wait("t", 3, &mut WaitOptions::default(), &call);
                     let is_the_one = (http, result, status, complete) == (200, "0", "1", "0");
                     assert_eq!(

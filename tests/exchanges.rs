@@ -11,11 +11,11 @@ use support::{Peer, Reply, Then};
 const TOKEN: &str = "a-token-of-our-own";
 
 fn patient() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(30)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(30))
 }
 
 fn question() -> Request<'static> {
-    Request { question: Some("Grüße? \"yes\""), code: Some("07"), ..Request::default() }
+    Request::new().question("Grüße? \"yes\"").code("07")
 }
 
 /// The calls of HyperID, each reduced to "did it succeed".
@@ -95,11 +95,8 @@ fn capillary_s_request_is_as_documented() {
 #[test]
 fn a_path_prefix_is_kept_and_a_user_agent_appended() {
     let peer = Peer::scripted(vec![Reply::json(success("availability"))]);
-    let options = mfa::ClientOptions {
-        base_url: Some(format!("{}/some/prefix/", peer.url())),
-        user_agent: Some("shop/1.2 (test)".into()),
-        ..peer.options()
-    };
+    let options =
+        peer.options().base_url(format!("{}/some/prefix/", peer.url())).user_agent("shop/1.2 (test)");
     let client = mfa::HyperId::new(&options).unwrap();
     client.availability(TOKEN, &patient()).unwrap();
     let request = &peer.requests()[0];
@@ -113,14 +110,13 @@ fn the_callers_own_headers_are_added() {
     let pair = |name: &str, value: &str| (name.to_owned(), zeroize::Zeroizing::new(value.to_owned()));
     let peer = Peer::scripted(vec![Reply::json(r#"{"status":{"success":true,"code":200}}"#)]);
     let headers = vec![pair("Authorization", "Basic b3duOm93bg=="), pair("X-Cap-Trace", "a b")];
-    let client =
-        mfa::Capillary::new(&mfa::ClientOptions { headers: headers.clone(), ..peer.options() }).unwrap();
+    let client = mfa::Capillary::new(&peer.options().headers(headers.clone())).unwrap();
     client.is_mfa_registered("b", "d", "t", &patient()).unwrap();
     let request = &peer.requests()[0];
     assert_eq!(request.header("authorization"), Some("Basic b3duOm93bg=="));
     assert_eq!(request.header("x-cap-trace"), Some("a b"));
     // HyperID's own is the token, and nothing may stand beside it.
-    let error = mfa::HyperId::new(&mfa::ClientOptions { headers, ..peer.options() }).unwrap_err();
+    let error = mfa::HyperId::new(&peer.options().headers(headers)).unwrap_err();
     assert_eq!(error.code, Code::InvalidArgument);
 }
 
@@ -451,8 +447,8 @@ fn decisions_compare_and_default_to_none() {
 /// waited on for its end is told apart from one that is judged.
 fn read_as_is(call: Call, answer: &str) -> Result<(), Error> {
     let peer = Peer::scripted(vec![Reply::raw(answer).then(Then::Silence)]);
-    let options = mfa::ClientOptions { request_timeout: Duration::from_secs(5), ..peer.options() };
-    call.run(&options, &CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None })
+    let options = peer.options().request_timeout(Duration::from_secs(5));
+    call.run(&options, &CallOptions::new().timeout(Duration::from_secs(5)))
 }
 
 fn chunked(body: &str) -> String {
@@ -588,7 +584,7 @@ fn the_last_chunk_ends_a_body_whatever_becomes_of_the_connection() {
     let chunk = format!("{:x}\r\n{ok}\r\n", ok.len());
     let outcome = |end: &str, then| {
         let peer = Peer::scripted(vec![Reply::raw(format!("{head}{chunk}{end}")).then(then)]);
-        let options = CallOptions { timeout: Some(Duration::from_millis(150)), cancel: None };
+        let options = CallOptions::new().timeout(Duration::from_millis(150));
         Call::Availability.run(&peer.options(), &options)
     };
     for end in ["0\r\n", "0\r\n\r", "0\r\nA: b", "0\r\nA: b\r\n"] {

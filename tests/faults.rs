@@ -26,16 +26,11 @@ const LONG: Times = Times { request: Duration::from_millis(2_300), call: Duratio
 
 impl Times {
     fn options(self, url: String) -> ClientOptions {
-        ClientOptions {
-            base_url: Some(url),
-            allow_loopback_http: true,
-            request_timeout: self.request,
-            ..ClientOptions::default()
-        }
+        ClientOptions::new().base_url(url).allow_loopback_http(true).request_timeout(self.request)
     }
 
     fn call(self) -> CallOptions<'static> {
-        CallOptions { timeout: Some(self.call), cancel: None }
+        CallOptions::new().timeout(self.call)
     }
 }
 
@@ -446,11 +441,8 @@ fn a_dead_address_does_not_keep_the_other_family_from_being_tried() {
             });
             // "localhost" is 127.0.0.1 and then ::1.
             let result = call.run(
-                &ClientOptions {
-                    request_timeout: Duration::from_secs(10),
-                    ..options(format!("http://localhost:{port}"))
-                },
-                &CallOptions { timeout: Some(Duration::from_secs(10)), cancel: None },
+                &options(format!("http://localhost:{port}")).request_timeout(Duration::from_secs(10)),
+                &CallOptions::new().timeout(Duration::from_secs(10)),
             );
             assert!(result.is_ok(), "{call:?}: {result:?}");
             thread.join().unwrap();
@@ -580,7 +572,7 @@ fn connections_are_kept_and_shared() {
 #[test]
 fn idle_connections_are_bounded() {
     let peer = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
-    let client = HyperId::new(&ClientOptions { max_idle_connections: 2, ..peer.options() }).unwrap();
+    let client = HyperId::new(&peer.options().max_idle_connections(2)).unwrap();
     for _ in 0..3 {
         std::thread::scope(|scope| {
             for _ in 0..8 {
@@ -602,7 +594,7 @@ fn a_large_token_and_question_travel_whole() {
     let token = "t".repeat(16_384);
     let question = "ü".repeat(16_000);
     for size in [1, 100, 2_000, 16_384] {
-        let request = Request { question: Some(&question[..2 * (size / 2).max(1)]), ..Request::default() };
+        let request = Request::new().question(&question[..2 * (size / 2).max(1)]);
         client.start(&token[..size], &request, &CallOptions::default()).unwrap();
         let sent = peer.requests().pop().unwrap();
         assert_eq!(sent.header("authorization").unwrap().len(), "Bearer ".len() + size);

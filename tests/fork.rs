@@ -50,12 +50,7 @@ impl Server {
     }
 
     fn client(&self) -> HyperId {
-        HyperId::new(&ClientOptions {
-            base_url: Some(self.url.clone()),
-            ca_pem: Some(self.ca.clone()),
-            ..ClientOptions::default()
-        })
-        .unwrap()
+        HyperId::new(&ClientOptions::new().base_url(self.url.clone()).ca_pem(self.ca.clone())).unwrap()
     }
 }
 
@@ -74,7 +69,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, requests: usize) -> Optio
 }
 
 fn ask(client: &HyperId) -> bool {
-    let call = CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_secs(5));
     client.availability("t", &call).unwrap_or(false)
 }
 

@@ -5,7 +5,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mfa::{CallOptions, ClientOptions, HyperId, LogLevel, Request};
+use mfa::{CallOptions, HyperId, LogLevel, Request};
 use support::{Peer, Reply};
 
 const TOKEN: &str = "very-secret-token";
@@ -14,15 +14,14 @@ fn lines_of(level: LogLevel, replies: Vec<Reply>) -> Vec<(LogLevel, String)> {
     let peer = Peer::scripted(replies);
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = lines.clone();
-    let options = ClientOptions {
-        log_level: level,
-        log: Some(Arc::new(move |level, line: &str| sink.lock().unwrap().push((level, line.to_owned())))),
-        ..peer.options()
-    };
+    let options = peer
+        .options()
+        .log_level(level)
+        .log(move |level, line: &str| sink.lock().unwrap().push((level, line.to_owned())));
     let client = HyperId::new(&options).unwrap();
-    let call = CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_secs(20));
     let _ = client.availability(TOKEN, &call);
-    let request = Request { question: Some("very-secret-question"), ..Request::default() };
+    let request = Request::new().question("very-secret-question");
     let _ = client.start(TOKEN, &request, &call);
     lines.lock().unwrap().clone()
 }
@@ -74,15 +73,11 @@ fn a_sink_may_call_the_library() {
     let inner_client = inner.hyperid();
     let answers = Arc::new(Mutex::new(Vec::new()));
     let theirs = answers.clone();
-    let options = ClientOptions {
-        log_level: LogLevel::Debug,
-        log: Some(Arc::new(move |level, _: &str| {
-            if level == LogLevel::Debug {
-                theirs.lock().unwrap().push(inner_client.availability("t", &CallOptions::default()).unwrap());
-            }
-        })),
-        ..outer.options()
-    };
+    let options = outer.options().log_level(LogLevel::Debug).log(move |level, _: &str| {
+        if level == LogLevel::Debug {
+            theirs.lock().unwrap().push(inner_client.availability("t", &CallOptions::default()).unwrap());
+        }
+    });
     let client = HyperId::new(&options).unwrap();
     assert!(client.availability("t", &CallOptions::default()).unwrap());
     assert!(client.availability("t", &CallOptions::default()).unwrap());
@@ -95,17 +90,13 @@ fn a_deadline_before_the_next_attempt_returns_the_last_failure() {
     let peer = Peer::new(|_| Reply::status(503, ""));
     let timeout = Duration::from_millis(800);
     let until = std::time::Instant::now() + timeout + Duration::from_millis(200);
-    let options = ClientOptions {
-        log_level: LogLevel::Warn,
-        log: Some(Arc::new(move |_, line: &str| {
-            while line.starts_with("again in") && std::time::Instant::now() < until {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        })),
-        ..peer.options()
-    };
+    let options = peer.options().log_level(LogLevel::Warn).log(move |_, line: &str| {
+        while line.starts_with("again in") && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
     let client = HyperId::new(&options).unwrap();
-    let call = CallOptions { timeout: Some(timeout), cancel: None };
+    let call = CallOptions::new().timeout(timeout);
     let error = client.availability(TOKEN, &call).unwrap_err();
     assert_eq!((error.code, error.http_status, error.attempts), (mfa::Code::Unavailable, Some(503), 1));
     assert!(error.retryable);
@@ -150,9 +141,9 @@ fn nothing_secret_reaches_a_host_s_own_logger() {
         Reply::json(r#"{"status":{"success":true,"code":200}}"#),
     ]);
     let header = ("X-Own".to_owned(), zeroize::Zeroizing::new("very-secret-header".to_owned()));
-    let options = ClientOptions { headers: vec![header], ..peer.options() };
-    let call = CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None };
-    let request = Request { question: Some("very-secret-question"), ..Request::default() };
+    let options = peer.options().headers(vec![header]);
+    let call = CallOptions::new().timeout(Duration::from_secs(20));
+    let request = Request::new().question("very-secret-question");
     HyperId::new(&options).unwrap().start(TOKEN, &request, &call).unwrap();
     mfa::Capillary::new(&options).unwrap().is_mfa_registered("b", "d", TOKEN, &call).unwrap();
     let heard = LOUDEST.0.lock().unwrap().clone();

@@ -14,7 +14,6 @@ use mfa::{CallOptions, Cancel, ClientOptions, Code, Error, HyperId};
 use support::alone::alone;
 use support::calls::Call;
 use support::wait_until;
-use zeroize::Zeroizing;
 
 /// As the header and `src/http/resolver.rs` have it.
 const MAX_THREADS: usize = 16;
@@ -22,17 +21,12 @@ const MAX_THREADS: usize = 16;
 const PROMPT: Duration = Duration::from_secs(5);
 
 fn call(timeout: Duration) -> CallOptions<'static> {
-    CallOptions { timeout: Some(timeout), cancel: None }
+    CallOptions::new().timeout(timeout)
 }
 
 fn options(host: &str) -> ClientOptions {
     let minute = Duration::from_secs(60);
-    ClientOptions {
-        base_url: Some(format!("https://{host}")),
-        request_timeout: minute,
-        connect_timeout: minute,
-        ..ClientOptions::default()
-    }
+    ClientOptions::new().base_url(format!("https://{host}")).request_timeout(minute).connect_timeout(minute)
 }
 
 /// A place on this machine where nobody listens: a name that leads there was resolved.
@@ -70,8 +64,7 @@ fn what_the_resolver_says_is_told() {
         assert_ne!(none.message, again.message, "{call:?}");
         assert!(none.message.contains("the server's name"), "{none}");
     }
-    let proxy_url = Some(Zeroizing::new("http://none.test".to_owned()));
-    let through = ClientOptions { proxy_url, ..options("server.test") };
+    let through = options("server.test").proxy_url("http://none.test".to_owned());
     let error = Call::Cancel.run(&through, &call(PROMPT)).unwrap_err();
     assert!(error.code == Code::Dns && error.message.contains("the proxy's name"), "{error}");
 }
@@ -85,7 +78,7 @@ fn while_they_hang(hosts: &[String], meanwhile: impl FnOnce()) {
             let client = HyperId::new(&options(host)).unwrap();
             let cancel = &cancel;
             scope.spawn(move || {
-                let options = CallOptions { timeout: Some(Duration::from_secs(60)), cancel: Some(cancel) };
+                let options = CallOptions::new().timeout(Duration::from_secs(60)).cancel(cancel);
                 let error = client.cancel("t", 3, &options).unwrap_err();
                 assert_eq!(error.code, Code::Cancelled, "{error}");
             });

@@ -8,7 +8,9 @@ use mfa::{ClientOptions, Code, HyperId};
 fn https_needs_the_caller_s_roots() {
     // HyperID's production, and a server of the caller's own.
     for base_url in [None, Some("https://127.0.0.1:1".to_owned())] {
-        let error = HyperId::new(&ClientOptions { base_url, ..ClientOptions::default() }).unwrap_err();
+        let mut options = ClientOptions::new();
+        options.base_url = base_url;
+        let error = HyperId::new(&options).unwrap_err();
         assert_eq!(error.code, Code::InvalidCa, "{error}");
     }
 }

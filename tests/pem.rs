@@ -20,19 +20,17 @@ const RSA_KEY: &str = file!("rsa2048.key");
 const MAX_MESSAGE: usize = 255;
 
 fn options() -> ClientOptions {
-    ClientOptions { base_url: Some("https://127.0.0.1:1".into()), ..ClientOptions::default() }
+    ClientOptions::new().base_url("https://127.0.0.1:1")
 }
 
 fn roots(pem: &str) -> Result<(), Error> {
-    HyperId::new(&ClientOptions { ca_pem: Some(pem.into()), ..options() }).map(drop)
+    HyperId::new(&options().ca_pem(pem)).map(drop)
 }
 
 fn identity(chain: &str, key: &str) -> Result<(), Error> {
-    let options = ClientOptions {
-        client_cert_pem: Some(Zeroizing::new(chain.to_owned())),
-        client_key_pem: Some(Zeroizing::new(key.to_owned())),
-        ..options()
-    };
+    let options = options()
+        .client_cert_pem(Zeroizing::new(chain.to_owned()))
+        .client_key_pem(Zeroizing::new(key.to_owned()));
     HyperId::new(&options).map(drop)
 }
 
@@ -316,12 +314,10 @@ fn no_refusal_ever_holds_what_was_given() {
             assert!(error.message.len() <= MAX_MESSAGE && error.message.is_ascii(), "{}", error.message);
             sentences.insert(error.message.split(|c: char| c.is_ascii_digit()).collect::<String>());
         }
-        let options = ClientOptions {
-            ca_pem: Some(text.clone()),
-            client_cert_pem: Some(Zeroizing::new(text.clone())),
-            client_key_pem: Some(Zeroizing::new(text)),
-            ..options()
-        };
+        let options = options()
+            .ca_pem(text.clone())
+            .client_cert_pem(Zeroizing::new(text.clone()))
+            .client_key_pem(Zeroizing::new(text));
         let told = format!("{options:?}");
         assert!(!told.as_bytes().windows(6).any(|window| needles.contains(window)), "{told}");
     }

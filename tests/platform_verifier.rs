@@ -10,8 +10,9 @@ use mfa_sandbox::{Options, Sandbox};
 fn the_platform_s_roots_decide() {
     let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     if let Some(expected) = std::env::var_os("MFA_TEST_EXPECT") {
-        let base_url = std::env::var("MFA_TEST_URL").ok();
-        let client = HyperId::new(&ClientOptions { base_url, ..ClientOptions::default() }).unwrap();
+        let mut options = ClientOptions::new();
+        options.base_url = std::env::var("MFA_TEST_URL").ok();
+        let client = HyperId::new(&options).unwrap();
         let result = client.availability("sandbox-approve", &CallOptions::default()).map_err(|e| e.code);
         assert_eq!(result, if expected == "trusted" { Ok(true) } else { Err(Code::Tls) });
         return;

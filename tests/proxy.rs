@@ -16,7 +16,7 @@ use support::calls::Call;
 use zeroize::Zeroizing;
 
 fn call() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(20))
 }
 
 /// A proxy that sends every tunnel to one place, whatever its target, and answers as told.
@@ -94,13 +94,10 @@ fn tunnel(mut client: TcpStream, answer: &Pieces, to: Option<SocketAddr>, heads:
 }
 
 fn options(sandbox: &Sandbox, base_url: &str, proxy_url: Option<Zeroizing<String>>) -> ClientOptions {
-    ClientOptions {
-        base_url: Some(base_url.into()),
-        ca_pem: sandbox.ca_pem().map(str::to_owned),
-        proxy_url,
-        request_timeout: Duration::from_millis(500),
-        ..ClientOptions::default()
-    }
+    let mut options = ClientOptions::new().base_url(base_url).request_timeout(Duration::from_millis(500));
+    options.ca_pem = sandbox.ca_pem().map(str::to_owned);
+    options.proxy_url = proxy_url;
+    options
 }
 
 fn tls_sandbox() -> Sandbox {
@@ -139,7 +136,7 @@ fn check_refusals(answer: &str, expected: Code, status: Option<u16>) {
     let proxy = Tunnels::new(answer, None);
     let options = options(&sandbox, "https://localhost:4443", proxy.url(""));
     // After one attempt that timed out there is no room for another.
-    let call_options = CallOptions { timeout: Some(Duration::from_millis(640)), cancel: None };
+    let call_options = CallOptions::new().timeout(Duration::from_millis(640));
     for call in Call::ALL {
         let error = call.run(&options, &call_options).unwrap_err();
         assert_eq!((error.code, error.http_status), (expected, status), "{call:?}: {answer}: {error}");
@@ -223,10 +220,8 @@ fn what_a_proxy_may_say_before_the_tunnel_is_understood() {
         ("what means nothing here", whole(format!("{ok}Content-Length: 5\r\n\r\n"))),
     ] {
         let proxy = Tunnels::scripted(vec![answer], Some(sandbox.address()));
-        let options = ClientOptions {
-            request_timeout: Duration::from_secs(5),
-            ..options(&sandbox, "https://localhost:4443", proxy.url(""))
-        };
+        let options = options(&sandbox, "https://localhost:4443", proxy.url(""))
+            .request_timeout(Duration::from_secs(5));
         let result = HyperId::new(&options).unwrap().availability("sandbox-approve", &call());
         assert!(result.is_ok(), "{name}: {result:?}");
     }
@@ -271,14 +266,11 @@ fn a_proxy_that_is_not_there_is_told() {
 fn what_goes_in_clear_is_never_proxied_and_a_bad_url_always_refused() {
     let sandbox = Sandbox::start(Options { strict: true, ..Options::default() }).unwrap();
     let proxy = Tunnels::new("HTTP/1.1 200 OK\r\n\r\n", Some(sandbox.address()));
-    let clear = ClientOptions {
-        allow_loopback_http: true,
-        ..options(&sandbox, sandbox.hyperid_url(), proxy.url(""))
-    };
+    let clear = options(&sandbox, sandbox.hyperid_url(), proxy.url("")).allow_loopback_http(true);
     assert!(HyperId::new(&clear).unwrap().availability("sandbox-approve", &call()).unwrap());
     assert!(proxy.heads().is_empty());
     for url in ["https://proxy", "socks5://proxy", "proxy:80", "http://proxy/path"] {
-        let bad = ClientOptions { proxy_url: Some(Zeroizing::new(url.into())), ..clear.clone() };
+        let bad = clear.clone().proxy_url(url.to_owned());
         assert_eq!(HyperId::new(&bad).unwrap_err().code, Code::InvalidUrl, "{url}");
     }
 }
@@ -292,7 +284,7 @@ fn the_environment_is_read_only_when_asked() {
         assert!(client.availability("sandbox-approve", &call()).unwrap());
         assert!(!std::path::Path::new("must-not-be-made.log").exists());
         // A name that is never resolved here: the proxy alone would, and nobody listens there.
-        let asked = ClientOptions { proxy_from_env: true, ..options(&sandbox, "https://api.invalid", None) };
+        let asked = options(&sandbox, "https://api.invalid", None).proxy_from_env(true);
         let error = HyperId::new(&asked).unwrap().cancel("t", 3, &call()).unwrap_err();
         assert_eq!(error.code, Code::Connect, "{error}");
     });
@@ -307,11 +299,7 @@ fn not_utf8(before: &str, after: &str) -> OsString {
 fn a_proxy_variable_that_is_no_text_is_refused_by_its_name() {
     let environment = [("HTTPS_PROXY", not_utf8("http://me:hush@", ".example:3128"))];
     alone_with("a_proxy_variable_that_is_no_text_is_refused_by_its_name", &environment, || {
-        let asked = ClientOptions {
-            base_url: Some("https://api.invalid".into()),
-            proxy_from_env: true,
-            ..ClientOptions::default()
-        };
+        let asked = ClientOptions::new().base_url("https://api.invalid").proxy_from_env(true);
         let error = HyperId::new(&asked).unwrap_err();
         assert_eq!(error.code, Code::InvalidUrl, "{error}");
         assert!(error.message.contains("HTTPS_PROXY") && !error.message.contains("hush"), "{error}");
@@ -325,13 +313,7 @@ fn an_exemption_that_is_no_text_does_not_lose_the_others() {
         ("NO_PROXY", not_utf8("a", ".example, api.invalid")),
     ];
     alone_with("an_exemption_that_is_no_text_does_not_lose_the_others", &environment, || {
-        let new = |base: &str| {
-            HyperId::new(&ClientOptions {
-                base_url: Some(base.into()),
-                proxy_from_env: true,
-                ..ClientOptions::default()
-            })
-        };
+        let new = |base: &str| HyperId::new(&ClientOptions::new().base_url(base).proxy_from_env(true));
         assert!(new("https://api.invalid").is_ok());
         let error = new("https://other.invalid").unwrap_err();
         assert_eq!(error.code, Code::InvalidUrl, "{error}");
@@ -347,7 +329,7 @@ fn a_second_look_goes_through_a_tunnel_of_its_own() {
     let proxy = Tunnels::new("HTTP/1.1 200 OK\r\n\r\n", Some(to));
     let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), proxy.url(""))).unwrap();
     let token = "sandbox-approve-after-0+id-missing";
-    let request = mfa::Request { question: Some("?"), ..mfa::Request::default() };
+    let request = mfa::Request::new().question("?");
     let id = client.start(token, &request, &call()).unwrap();
     assert_eq!(proxy.heads().len(), 1);
     // It approves without saying whom.

@@ -8,10 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use mfa::{
-    CallOptions, Cancel, ClientOptions, Code, Decision, Error, HyperId, LogLevel, Request, Transaction,
-    WaitOptions,
-};
+use mfa::{CallOptions, Cancel, Code, Decision, Error, HyperId, LogLevel, Request, Transaction, WaitOptions};
 use support::{Peer, Reply, Request as Sent, Then};
 use zeroize::Zeroizing;
 
@@ -27,16 +24,16 @@ const DENIED: &str =
 const EXPIRED_TOKEN: &str = r#"{"result":-4}"#;
 
 fn patient() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(30)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(30))
 }
 
 fn eager<'a>() -> WaitOptions<'a> {
-    let beat = Some(Duration::from_millis(1));
-    WaitOptions { min_interval: beat, max_interval: beat, ..WaitOptions::default() }
+    let beat = Duration::from_millis(1);
+    WaitOptions::new().min_interval(beat).max_interval(beat)
 }
 
 fn question() -> Request<'static> {
-    Request { question: Some("?"), ..Request::default() }
+    Request::new().question("?")
 }
 
 fn started(id: usize) -> String {
@@ -366,11 +363,10 @@ fn slipping_is_told_once_a_minute() {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let sink = lines.clone();
     let peer = Peer::scripted(vec![Reply::json(PENDING)]);
-    let options = ClientOptions {
-        log_level: LogLevel::Warn,
-        log: Some(Arc::new(move |_, line| sink.lock().unwrap().push(line.to_owned()))),
-        ..peer.options()
-    };
+    let options = peer
+        .options()
+        .log_level(LogLevel::Warn)
+        .log(move |_, line| sink.lock().unwrap().push(line.to_owned()));
     let client = HyperId::new(&options).unwrap();
     for _ in 0..3 {
         client.availability("t", &patient()).unwrap_err();
@@ -431,7 +427,7 @@ fn until_then_nothing_is_told_of_it_and_another_answer_stands_in_its_place() {
         seen.lock().unwrap().push((so_far.decision, so_far.raw_status));
         ControlFlow::Continue(())
     };
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = peer.hyperid().wait("t", 3, &mut options, &patient());
     assert_eq!((end.result.is_ok(), end.transaction.decision), (true, Decision::Denied));
     let expected = [(Decision::None, None), (Decision::Pending, Some(0)), (Decision::Denied, Some(1))];
@@ -466,7 +462,7 @@ fn an_approval_that_is_not_yet_believed_is_no_answer_already_read() {
     // A callback ends the wait.
     let peer = statuses(UNNAMED_APPROVED, &[UNNAMED_APPROVED]);
     let mut on_update = |_: &Transaction| ControlFlow::Break(());
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = peer.hyperid().wait("t", 3, &mut options, &patient());
     assert_eq!(end.result.unwrap_err().code, Code::Cancelled);
     assert_eq!((end.transaction.decision, end.transaction.raw_status), (Decision::None, None));
@@ -476,7 +472,7 @@ fn an_approval_that_is_not_yet_believed_is_no_answer_already_read() {
         0 => Reply::json(UNNAMED_APPROVED),
         _ => Reply::nothing(Then::Silence),
     });
-    let call = CallOptions { timeout: Some(Duration::from_millis(300)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_millis(300));
     let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
     assert_eq!(end.result.unwrap_err().code, Code::Timeout);
     assert_eq!((end.transaction.decision, end.transaction.raw_status), (Decision::None, None));
@@ -504,13 +500,11 @@ fn withdrawing_and_the_last_look_believe_no_more() {
                 2 if !at_deadline => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             };
-            let mut options = WaitOptions {
-                cancel_on_timeout: at_deadline,
-                withdraw_on_cancel: !at_deadline,
-                on_update: Some(&mut on_update),
-                ..eager()
-            };
-            let call = CallOptions { timeout: Some(Duration::from_secs(4)), cancel: None };
+            let mut options = eager()
+                .cancel_on_timeout(at_deadline)
+                .withdraw_on_cancel(!at_deadline)
+                .on_update(&mut on_update);
+            let call = CallOptions::new().timeout(Duration::from_secs(4));
             let end = peer.hyperid().wait("t", 3, &mut options, &call);
             assert_eq!(end.transaction.decision.is_approved(), approved);
             let expected = if at_deadline { Code::Timeout } else { Code::Cancelled };
@@ -542,7 +536,7 @@ fn confirm_with(peer: &Peer, token: &'static str) -> (mfa::WaitEnd, usize) {
         asked += 1;
         Some(Zeroizing::new(token.to_owned()))
     };
-    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let mut options = eager().access_token_provider(&mut provider);
     let end = peer.hyperid().confirm("old", &question(), &mut options, &patient());
     (end, asked)
 }
@@ -625,8 +619,8 @@ fn whoever_finds_both_the_cancel_and_the_deadline_past_says_cancelled() {
         }
         ControlFlow::Continue(())
     };
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
-    let call = CallOptions { timeout: Some(deadline), cancel: Some(&cancel) };
+    let mut options = eager().on_update(&mut on_update);
+    let call = CallOptions::new().timeout(deadline).cancel(&cancel);
     let end = peer.hyperid().wait("t", 3, &mut options, &call);
     assert_eq!(end.result.unwrap_err().code, Code::Cancelled);
 }
@@ -655,7 +649,7 @@ fn a_refusal_of_start_that_proves_false_is_a_sign_of_slipping() {
     let client = peer.hyperid();
     with_two_idle(&peer, &client);
     let mut provider = || Some(Zeroizing::new("new".to_owned()));
-    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let mut options = eager().access_token_provider(&mut provider);
     let error = client.confirm("old", &question(), &mut options, &patient()).result.unwrap_err();
     assert!(error.outcome_unknown);
     client.availability("t", &patient()).unwrap();

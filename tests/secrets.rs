@@ -172,12 +172,10 @@ impl Server {
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let scheme = if has_tls { "https" } else { "http" };
-        let options = ClientOptions {
-            base_url: Some(format!("{scheme}://{}", listener.local_addr().unwrap())),
-            allow_loopback_http: !has_tls,
-            ca_pem: has_tls.then(|| certificate.pem()),
-            ..ClientOptions::default()
-        };
+        let mut options = ClientOptions::new()
+            .base_url(format!("{scheme}://{}", listener.local_addr().unwrap()))
+            .allow_loopback_http(!has_tls);
+        options.ca_pem = has_tls.then(|| certificate.pem());
         let answer = Arc::new(Mutex::new(Vec::new()));
         let theirs = answer.clone();
         std::thread::spawn(move || {
@@ -287,7 +285,7 @@ fn echoes() -> Vec<(&'static str, Vec<u8>)> {
 // The calls ---------------------------------------------------------------------------------------
 
 fn call_options() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(5))
 }
 
 /// Twice, so that a kept connection is used too. Their clients keep one each.
@@ -295,12 +293,12 @@ fn each_call(options: &ClientOptions) -> (HyperId, Capillary) {
     let hyperid = HyperId::new(options).unwrap();
     let capillary = Capillary::new(options).unwrap();
     let call = call_options();
-    let request = Request { question: Some("?"), ..Request::default() };
+    let request = Request::new().question("?");
     for _ in 0..2 {
         // The two that are never repeated; so after trouble nothing is waited for.
         let _ = hyperid.start(TOKEN, &request, &call);
         let _ = hyperid.cancel(TOKEN, 7, &call);
-        let brief = CallOptions { timeout: Some(Duration::from_millis(300)), ..call };
+        let brief = call.timeout(Duration::from_millis(300));
         let _ = capillary.is_mfa_registered("brand", "device", TOKEN, &brief);
     }
     (hyperid, capillary)
@@ -356,8 +354,7 @@ fn a_header_of_the_callers_own_stays_in_one_place() {
     let _alone = look_for(&[PIECE]);
     let server = Server::new(false);
     *server.answer.lock().unwrap() = echoes().remove(0).1;
-    let headers = vec![("X-Api-Key".to_owned(), TOKEN.to_owned().into())];
-    let options = ClientOptions { headers, ..server.options.clone() };
+    let options = server.options.clone().headers([("X-Api-Key", TOKEN.to_owned())]);
     assert_eq!(remains(&options), (vec![], 2));
 }
 
@@ -381,11 +378,7 @@ fn a_proxys_password_stays_in_one_place() {
             let _ = write!(stream, "HTTP/1.1 407 No\r\nX-Echo: {echo}\r\nContent-Length: 0\r\n\r\n");
         }
     });
-    let options = ClientOptions {
-        base_url: Some("https://127.0.0.1:9".to_owned()),
-        proxy_url: Some(url.into()),
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions::new().base_url("https://127.0.0.1:9").proxy_url(url);
     let made = watch(|| HyperId::new(&options).unwrap());
     assert_eq!(made.freed_by, [""; 0], "while the client is made");
     let called = watch(|| made.result.availability("t", &call_options()).unwrap_err());
@@ -404,13 +397,11 @@ fn a_clients_key_stays_with_ring_alone() {
     assert_eq!(der[34..36], [4, 32]);
     let base64: String = pem.lines().skip(1).collect();
     let _alone = look_for(&[&der[40..56], &base64.as_bytes()[52..68], &base64.as_bytes()[68..84]]);
-    let options = ClientOptions {
-        base_url: Some("https://127.0.0.1:9".to_owned()),
-        ca_pem: Some(certificate.pem()),
-        client_cert_pem: Some(certificate.pem().into()),
-        client_key_pem: Some(pem.into()),
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions::new()
+        .base_url("https://127.0.0.1:9")
+        .ca_pem(certificate.pem())
+        .client_cert_pem(certificate.pem())
+        .client_key_pem(pem);
     let made = watch(|| HyperId::new(&options).unwrap());
     assert_eq!((made.freed_by, made.kept), (vec![], 0), "when the client is made");
     let freed = watch(|| drop(made.result));

@@ -215,8 +215,9 @@ fn run(client: &HyperId, calls: u64, first: i64, canceller: &mpsc::Sender<Cancel
         // time leaves no room for a repeat, whose fate would be the same.
         let has_time = fate(id).is_an_answer() && (mixed(id) >> 50) % 2 == 0;
         let millis = if has_time { 20_000 } else { 150 };
-        let call = CallOptions { timeout: Some(Duration::from_millis(millis)), cancel: cancel.as_ref() };
+        let mut call = CallOptions::new().timeout(Duration::from_millis(millis));
         if let Some(cancel) = &cancel {
+            call.cancel = Some(cancel);
             canceller.send(cancel.clone()).unwrap();
         }
         judge(id, cancel.is_some(), client.status("token", id, &call), tally);
@@ -266,11 +267,7 @@ fn nothing_is_mixed_up_and_nothing_left_behind() {
     }
     let calls = std::env::var("MFA_SOAK_CALLS").ok().and_then(|n| n.parse().ok()).unwrap_or(DEFAULT_CALLS);
     let server = Server::start();
-    let options = ClientOptions {
-        base_url: Some(server.url.clone()),
-        allow_loopback_http: true,
-        ..ClientOptions::default()
-    };
+    let options = ClientOptions::new().base_url(server.url.clone()).allow_loopback_http(true);
     let client = HyperId::new(&options).unwrap();
     let tally = Tally::default();
     let fifth = calls / 5;

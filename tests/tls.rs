@@ -19,7 +19,7 @@ use support::calls::Call;
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
 
 fn call() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(20)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(20))
 }
 
 struct Ca {
@@ -137,7 +137,7 @@ fn answer_all(mut tls: Tls) {
 }
 
 fn options(url: &str, ca: &str) -> ClientOptions {
-    ClientOptions { base_url: Some(url.into()), ca_pem: Some(ca.into()), ..ClientOptions::default() }
+    ClientOptions::new().base_url(url).ca_pem(ca)
 }
 
 fn client(url: &str, ca: &str) -> Result<HyperId, Error> {
@@ -149,9 +149,8 @@ fn the_whole_story_over_tls() {
     let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
     for url in [sandbox.hyperid_url().to_owned(), sandbox.hyperid_url().replace("127.0.0.1", "localhost")] {
         let client = client(&url, sandbox.ca_pem().unwrap()).unwrap();
-        let request = mfa::Request { question: Some("Über TLS?"), ..mfa::Request::default() };
-        let mut wait =
-            WaitOptions { min_interval: Some(Duration::from_millis(50)), ..WaitOptions::default() };
+        let request = mfa::Request::new().question("Über TLS?");
+        let mut wait = WaitOptions::new().min_interval(Duration::from_millis(50));
         let end = client.confirm("sandbox-approve", &request, &mut wait, &call());
         assert!(end.result.is_ok() && end.transaction.decision.is_approved(), "{url} {:?}", end.result);
     }
@@ -234,7 +233,7 @@ fn start_refused_with(status: u16, early: bool) -> Error {
         }
         let _ = tls.read(&mut [0; 1]);
     });
-    let request = mfa::Request { question: Some("?"), ..mfa::Request::default() };
+    let request = mfa::Request::new().question("?");
     let error = client(&url, &ca.pem()).unwrap().start("t", &request, &call()).unwrap_err();
     server.join().unwrap();
     assert_eq!(error.http_status, Some(status), "{error}");
@@ -340,7 +339,7 @@ fn self_signed() -> Identity {
 #[test]
 fn the_built_in_roots_do_not_trust_anybody() {
     let sandbox = Sandbox::start(Options { tls: true, strict: true, ..Options::default() }).unwrap();
-    let options = ClientOptions { base_url: Some(sandbox.hyperid_url().into()), ..ClientOptions::default() };
+    let options = ClientOptions::new().base_url(sandbox.hyperid_url());
     for call in Call::ALL {
         assert_eq!(call.run(&options, &self::call()).unwrap_err().code, Code::Tls);
     }
@@ -419,7 +418,7 @@ fn the_last_chunk_is_the_end_without_a_closing_alert_too() {
                 body.len()
             );
             let (url, server) = serve_open_ended(&ca, answer, with_alert);
-            let options = CallOptions { timeout: Some(Duration::from_secs(5)), cancel: None };
+            let options = CallOptions::new().timeout(Duration::from_secs(5));
             let result = call.run(&self::options(&url, &ca.pem()), &options);
             server.stop();
             result
@@ -501,13 +500,10 @@ fn a_client_shows_its_certificate_when_asked() {
     let params = CertificateParams::new(vec!["client".to_owned()]).unwrap();
     let certificate = params.signed_by(&key, &ca.issuer).unwrap().pem();
     let with = |url: &str, cert: Option<String>, key: Option<String>| {
-        HyperId::new(&ClientOptions {
-            base_url: Some(url.into()),
-            ca_pem: Some(ca.pem()),
-            client_cert_pem: cert.map(zeroize::Zeroizing::new),
-            client_key_pem: key.map(zeroize::Zeroizing::new),
-            ..ClientOptions::default()
-        })
+        let mut options = options(url, &ca.pem());
+        options.client_cert_pem = cert.map(zeroize::Zeroizing::new);
+        options.client_key_pem = key.map(zeroize::Zeroizing::new);
+        HyperId::new(&options)
     };
     let (url, server) = serve(mutual_config(ca.leaf("127.0.0.1", |_| {}), &ca), 1, answer_all);
     let client = with(&url, Some(certificate.clone()), Some(key.serialize_pem())).unwrap();
@@ -690,7 +686,7 @@ fn forger(ca: &Ca) -> Arc<ServerConfig> {
 }
 
 fn question() -> mfa::Request<'static> {
-    mfa::Request { question: Some("?"), ..mfa::Request::default() }
+    mfa::Request::new().question("?")
 }
 
 #[test]
@@ -709,8 +705,8 @@ fn a_wait_rides_out_a_server_that_hangs_up_in_the_handshake() {
         read_request(&mut tls);
         tls.write_all(sized(r#"{"result":0,"transaction_status":2}"#).as_bytes()).unwrap();
     });
-    let beat = Some(Duration::from_millis(1));
-    let mut wait = WaitOptions { min_interval: beat, max_interval: beat, ..WaitOptions::default() };
+    let beat = Duration::from_millis(1);
+    let mut wait = WaitOptions::new().min_interval(beat).max_interval(beat);
     let end = client(&url, &ca.pem()).unwrap().wait("t", 3, &mut wait, &call());
     assert_eq!((end.result.err().map(|e| e.code), end.transaction.polls), (None, 3));
     server.join().unwrap();

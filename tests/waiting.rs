@@ -24,13 +24,13 @@ const TOKEN_EXPIRED: &str = r#"{"result":-4}"#;
 const TOKEN_INVALID: &str = r#"{"result":-5}"#;
 
 fn patient() -> CallOptions<'static> {
-    CallOptions { timeout: Some(Duration::from_secs(30)), cancel: None }
+    CallOptions::new().timeout(Duration::from_secs(30))
 }
 
 /// Polls without delay: these tests are about what, not when.
 fn eager<'a>() -> WaitOptions<'a> {
-    let beat = Some(Duration::from_millis(1));
-    WaitOptions { min_interval: beat, max_interval: beat, ..WaitOptions::default() }
+    let beat = Duration::from_millis(1);
+    WaitOptions::new().min_interval(beat).max_interval(beat)
 }
 
 fn wait(peer: &Peer) -> WaitEnd {
@@ -83,18 +83,14 @@ fn a_server_that_is_not_there_yet_is_ridden_out() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let options = mfa::ClientOptions {
-        base_url: Some(format!("http://{address}")),
-        allow_loopback_http: true,
-        ..mfa::ClientOptions::default()
-    };
+    let options = mfa::ClientOptions::new().base_url(format!("http://{address}")).allow_loopback_http(true);
     let client = mfa::HyperId::new(&options).unwrap();
     let polls = AtomicUsize::new(0);
     let mut on_update = |so_far: &Transaction| {
         polls.store(so_far.polls as usize, Ordering::SeqCst);
         if so_far.polls >= 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = client.wait("t", 3, &mut options, &patient());
     assert_eq!(code(&end), Some(Code::Cancelled));
     assert_eq!(polls.load(Ordering::SeqCst), 3);
@@ -164,7 +160,7 @@ fn what_a_middlebox_may_have_said_is_ridden_out() {
 
 #[test]
 fn a_middlebox_that_goes_on_for_a_quarter_of_the_deadline_ends_the_wait() {
-    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_secs(2));
     for (reply, expected) in hearsay() {
         let peer = pending_then(reply.clone());
         let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
@@ -201,7 +197,7 @@ fn not_found_may_mean_not_yet() {
     let end = peer.hyperid().confirm("t", &question(), &mut eager(), &patient());
     assert!(end.transaction.decision.is_approved());
     let peer = Peer::scripted(json(&[NOT_FOUND]));
-    let mut beat = WaitOptions { min_interval: Some(Duration::from_millis(500)), ..WaitOptions::default() };
+    let mut beat = WaitOptions::new().min_interval(Duration::from_millis(500));
     let end = peer.hyperid().wait("t", 3, &mut beat, &patient());
     assert_eq!(code(&end), Some(Code::TransactionNotFound));
     assert!(end.transaction.elapsed >= Duration::from_secs(2));
@@ -227,7 +223,7 @@ fn retry_after_costs_no_more_than_a_few_intervals() {
 fn there_is_one_last_look_whatever_a_429_asks_for() {
     let peer =
         Peer::scripted(vec![Reply::with_headers(429, "Retry-After: 3600\r\n", ""), Reply::json(APPROVED)]);
-    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_secs(2));
     let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
     assert!(end.transaction.decision.is_approved(), "{:?}", end.result);
     assert_eq!(end.transaction.polls, 2);
@@ -236,7 +232,7 @@ fn there_is_one_last_look_whatever_a_429_asks_for() {
 #[test]
 fn the_deadline_tells_what_the_last_failed_poll_met() {
     let peer = pending_then(Reply::with_headers(503, "Retry-After: 7\r\n", ""));
-    let call = CallOptions { timeout: Some(Duration::from_millis(500)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_millis(500));
     let error = peer.hyperid().wait("t", 3, &mut eager(), &call).result.unwrap_err();
     assert_eq!((error.code, error.http_status), (Code::Timeout, Some(503)));
     assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
@@ -246,23 +242,17 @@ fn the_deadline_tells_what_the_last_failed_poll_met() {
     assert_eq!((error.code, error.http_status, error.provider_code), (Code::Timeout, Some(200), Some(-1)));
 }
 
-/// Waits with a cancel that is triggered when `after` polls have been answered.
-fn cancelled_after(peer: &Peer, after: u32, wait: &mut WaitOptions<'_>) -> WaitEnd {
+/// Waits with a cancel that is triggered when the first poll has been answered, and withdraws.
+fn cancelled_after_a_poll(peer: &Peer) -> WaitEnd {
     let cancel = Cancel::new();
     let mut on_update = |so_far: &Transaction| {
-        if so_far.polls == after {
+        if so_far.polls == 1 {
             cancel.trigger();
         }
         ControlFlow::Continue(())
     };
-    let mut options = WaitOptions {
-        min_interval: wait.min_interval,
-        max_interval: wait.max_interval,
-        withdraw_on_cancel: wait.withdraw_on_cancel,
-        on_update: Some(&mut on_update),
-        ..WaitOptions::default()
-    };
-    peer.hyperid().wait("t", 3, &mut options, &CallOptions { cancel: Some(&cancel), ..patient() })
+    let mut options = eager().withdraw_on_cancel(true).on_update(&mut on_update);
+    peer.hyperid().wait("t", 3, &mut options, &patient().cancel(&cancel))
 }
 
 #[test]
@@ -280,13 +270,12 @@ fn withdrawing_on_cancel_cancels_and_looks_once_more() {
     for by_callback in [false, true] {
         for (cancel_answer, after, expected, decision, withdrawn) in &cases {
             let peer = cancellable(cancel_answer, after);
-            let mut options = WaitOptions { withdraw_on_cancel: true, ..eager() };
             let end = if by_callback {
                 let mut on_update = |_: &Transaction| ControlFlow::Break(());
-                let mut options = WaitOptions { on_update: Some(&mut on_update), ..options };
+                let mut options = eager().withdraw_on_cancel(true).on_update(&mut on_update);
                 peer.hyperid().wait("t", 3, &mut options, &patient())
             } else {
-                cancelled_after(&peer, 1, &mut options)
+                cancelled_after_a_poll(&peer)
             };
             assert_eq!((code(&end), end.transaction.decision), (*expected, *decision), "{cancel_answer}");
             assert_eq!(end.result.is_err_and(|e| e.withdrawn), *withdrawn, "{cancel_answer} {after}");
@@ -296,7 +285,7 @@ fn withdrawing_on_cancel_cancels_and_looks_once_more() {
         }
     }
     let peer = cancellable(r#"{"result":-9}"#, APPROVED);
-    let end = cancelled_after(&peer, 1, &mut WaitOptions { withdraw_on_cancel: true, ..eager() });
+    let end = cancelled_after_a_poll(&peer);
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());
 }
 
@@ -308,7 +297,7 @@ fn withdrawing_is_bounded() {
         _ => Reply::nothing(Then::Silence),
     });
     let start = Instant::now();
-    let end = cancelled_after(&peer, 1, &mut WaitOptions { withdraw_on_cancel: true, ..eager() });
+    let end = cancelled_after_a_poll(&peer);
     let error = end.result.unwrap_err();
     assert_eq!((error.code, error.withdrawn), (Code::Cancelled, false));
     assert!(start.elapsed() < Duration::from_secs(10), "two seconds are its bound");
@@ -330,8 +319,8 @@ fn cancelled_in_start(answer: Reply, withdraw: bool) -> (WaitEnd, Vec<String>) {
         "cancel" => Reply::json(r#"{"result":0}"#),
         _ => Reply::json(CANCELLED),
     });
-    let mut options = WaitOptions { withdraw_on_cancel: withdraw, ..eager() };
-    let call = CallOptions { cancel: Some(&cancel), ..patient() };
+    let mut options = eager().withdraw_on_cancel(withdraw);
+    let call = patient().cancel(&cancel);
     let end = peer.hyperid().confirm("t", &question(), &mut options, &call);
     (end, paths(&peer))
 }
@@ -378,13 +367,9 @@ fn confirm_waits_a_moment_before_its_first_poll() {
             assert_eq!(so_far.transaction_id, 3);
             ControlFlow::Continue(())
         };
-        let beat = Some(Duration::from_millis(300));
-        let mut options = WaitOptions {
-            first_poll,
-            min_interval: beat,
-            on_update: Some(&mut on_update),
-            ..WaitOptions::default()
-        };
+        let mut options =
+            WaitOptions::new().min_interval(Duration::from_millis(300)).on_update(&mut on_update);
+        options.first_poll = first_poll;
         assert!(peer.hyperid().confirm("t", &question(), &mut options, &patient()).result.is_ok());
         assert!(*waited.lock().unwrap() >= Duration::from_millis(least));
     }
@@ -413,7 +398,7 @@ fn wait_with_tokens(peer: &Peer, tokens: &[Option<&str>]) -> (WaitEnd, usize) {
         asked += 1;
         tokens.get(asked - 1).copied().flatten().map(|t| Zeroizing::new(t.to_owned()))
     };
-    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let mut options = eager().access_token_provider(&mut provider);
     let end = peer.hyperid().wait("old", 3, &mut options, &patient());
     (end, asked)
 }
@@ -469,7 +454,7 @@ fn on_update_sees_each_poll_and_may_end_the_wait() {
         seen.lock().unwrap().push((so_far.polls, so_far.decision));
         if so_far.polls == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = peer.hyperid().wait("t", 3, &mut options, &patient());
     assert_eq!(code(&end), Some(Code::Cancelled));
     assert_eq!((end.transaction.transaction_id, end.transaction.polls), (3, 4));
@@ -488,8 +473,8 @@ fn a_final_answer_wins_over_on_update_and_over_a_cancel() {
             cancel.trigger();
             ControlFlow::Break(())
         };
-        let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
-        let call = CallOptions { cancel: Some(&cancel), ..patient() };
+        let mut options = eager().on_update(&mut on_update);
+        let call = patient().cancel(&cancel);
         let end = peer.hyperid().wait("t", 3, &mut options, &call);
         assert!(end.result.is_ok());
         assert_eq!(end.transaction.decision.is_approved(), last == APPROVED);
@@ -507,12 +492,9 @@ fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
                 polled.store(true, Ordering::SeqCst);
                 ControlFlow::Continue(())
             };
-            let mut options = WaitOptions {
-                min_interval: Some(Duration::from_secs(60)),
-                on_update: Some(&mut on_update),
-                ..WaitOptions::default()
-            };
-            let call = CallOptions { cancel: Some(&cancel), timeout: Some(Duration::from_secs(300)) };
+            let mut options =
+                WaitOptions::new().min_interval(Duration::from_secs(60)).on_update(&mut on_update);
+            let call = CallOptions::new().cancel(&cancel).timeout(Duration::from_secs(300));
             peer.hyperid().wait("t", 3, &mut options, &call)
         });
         support::wait_until("the first poll has ended", || polled.load(Ordering::SeqCst));
@@ -527,7 +509,7 @@ fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
 #[test]
 fn at_the_deadline_the_last_state_is_told() {
     let peer = Peer::scripted(json(&[PENDING]));
-    let call = CallOptions { timeout: Some(Duration::from_millis(300)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_millis(300));
     let start = Instant::now();
     let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
     assert!(start.elapsed() >= Duration::from_millis(300));
@@ -542,14 +524,14 @@ fn a_silent_server_is_bounded_by_the_request_timeout_and_the_deadline() {
         0 => Reply::nothing(Then::Silence),
         _ => Reply::json(APPROVED),
     });
-    let options = mfa::ClientOptions { request_timeout: Duration::from_millis(200), ..peer.options() };
+    let options = peer.options().request_timeout(Duration::from_millis(200));
     let client = mfa::HyperId::new(&options).unwrap();
     let end = client.wait("t", 3, &mut eager(), &patient());
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());
     assert_eq!(end.transaction.polls, 2);
 
     let peer = Peer::new(|_| Reply::nothing(Then::Silence));
-    let call = CallOptions { timeout: Some(Duration::from_millis(200)), cancel: None };
+    let call = CallOptions::new().timeout(Duration::from_millis(200));
     let end = peer.hyperid().wait("t", 3, &mut eager(), &call);
     assert_eq!((code(&end), end.transaction.decision), (Some(Code::Timeout), Decision::None));
 }
@@ -578,8 +560,8 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
     ];
     for (cancel_answer, after, expected, decision) in cases {
         let peer = cancellable(cancel_answer, after);
-        let mut options = WaitOptions { cancel_on_timeout: true, ..eager() };
-        let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+        let mut options = eager().cancel_on_timeout(true);
+        let call = CallOptions::new().timeout(Duration::from_secs(2));
         let end = peer.hyperid().wait("t", 3, &mut options, &call);
         assert_eq!((code(&end), end.transaction.decision), (expected, decision), "{cancel_answer}");
         let requests = peer.requests();
@@ -589,8 +571,8 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
         assert_eq!(requests.iter().filter(|r| r.path().ends_with("/cancel")).count(), 1);
     }
     let peer = cancellable(r#"{"result":-9}"#, APPROVED);
-    let mut options = WaitOptions { cancel_on_timeout: true, ..eager() };
-    let call = CallOptions { timeout: Some(Duration::from_secs(2)), cancel: None };
+    let mut options = eager().cancel_on_timeout(true);
+    let call = CallOptions::new().timeout(Duration::from_secs(2));
     let end = peer.hyperid().wait("t", 3, &mut options, &call);
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());
 }
@@ -598,11 +580,8 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
 #[test]
 fn bad_intervals_are_refused_before_anything_is_sent() {
     let peer = Peer::scripted(json(&[APPROVED]));
-    let mut options = WaitOptions {
-        min_interval: Some(Duration::from_secs(2)),
-        max_interval: Some(Duration::from_secs(1)),
-        ..WaitOptions::default()
-    };
+    let mut options =
+        WaitOptions::new().min_interval(Duration::from_secs(2)).max_interval(Duration::from_secs(1));
     let end = peer.hyperid().wait("t", 3, &mut options, &patient());
     assert_eq!(code(&end), Some(Code::InvalidArgument));
     for id in [0, -1, i64::MIN] {
@@ -612,13 +591,13 @@ fn bad_intervals_are_refused_before_anything_is_sent() {
         );
     }
     // A minimum above the default maximum is no contradiction.
-    let mut options = WaitOptions { min_interval: Some(Duration::from_secs(11)), ..WaitOptions::default() };
+    let mut options = WaitOptions::new().min_interval(Duration::from_secs(11));
     assert!(peer.hyperid().wait("t", 3, &mut options, &patient()).result.is_ok());
     assert_eq!(peer.requests().len(), 1);
 }
 
 fn question() -> Request<'static> {
-    Request { question: Some("?"), ..Request::default() }
+    Request::new().question("?")
 }
 
 /// A whole provider in three lines; `start` and `status` as told.
@@ -643,7 +622,7 @@ fn confirm_asks_in_order_and_tells_the_id_before_the_first_poll() {
         seen.lock().unwrap().push((so_far.transaction_id, so_far.polls, so_far.decision.is_approved()));
         ControlFlow::Continue(())
     };
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = peer.hyperid().confirm("t", &question(), &mut options, &patient());
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());
     assert_eq!(paths(&peer), ["availability-check", "v2", "status-get", "status-get"]);
@@ -673,7 +652,7 @@ fn confirm_refuses_a_bad_request_before_anything_is_sent() {
 fn confirm_ended_by_on_update_keeps_the_id() {
     let peer = provider(Reply::json(r#"{"result":0,"transaction_id":3}"#), &[PENDING]);
     let mut on_update = |_: &Transaction| ControlFlow::Break(());
-    let mut options = WaitOptions { on_update: Some(&mut on_update), ..eager() };
+    let mut options = eager().on_update(&mut on_update);
     let end = peer.hyperid().confirm("t", &question(), &mut options, &patient());
     assert_eq!(
         (code(&end), end.transaction.transaction_id, end.transaction.polls),
@@ -695,7 +674,7 @@ fn confirm_replaces_a_token_that_availability_refuses() {
         }
     });
     let mut provider = || Some(Zeroizing::new("new".to_owned()));
-    let mut options = WaitOptions { access_token_provider: Some(&mut provider), ..eager() };
+    let mut options = eager().access_token_provider(&mut provider);
     let end = peer.hyperid().confirm("old", &question(), &mut options, &patient());
     assert!(end.result.is_ok());
     assert_eq!(paths(&peer), ["availability-check", "availability-check", "v2", "status-get"]);
@@ -719,7 +698,7 @@ fn a_lost_start_is_never_repeated_and_its_outcome_unknown() {
     ];
     for reply in lost {
         let peer = provider(reply.clone(), &[PENDING]);
-        let options = mfa::ClientOptions { request_timeout: Duration::from_millis(300), ..peer.options() };
+        let options = peer.options().request_timeout(Duration::from_millis(300));
         let client = mfa::HyperId::new(&options).unwrap();
         let end = client.confirm("t", &question(), &mut eager(), &patient());
         let error = end.result.unwrap_err();
@@ -746,18 +725,14 @@ fn a_start_that_never_left_is_known_to_have_done_nothing() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let options = mfa::ClientOptions {
-        base_url: Some(format!("http://{address}")),
-        allow_loopback_http: true,
-        ..mfa::ClientOptions::default()
-    };
+    let options = mfa::ClientOptions::new().base_url(format!("http://{address}")).allow_loopback_http(true);
     let error = mfa::HyperId::new(&options).unwrap().start("t", &question(), &patient()).unwrap_err();
     assert_eq!((error.code, error.outcome_unknown, error.attempts), (Code::Connect, false, 1));
 
     let cancel = Cancel::new();
     cancel.trigger();
     let peer = Peer::scripted(json(&[APPROVED]));
-    let call = CallOptions { cancel: Some(&cancel), ..patient() };
+    let call = patient().cancel(&cancel);
     let error = peer.hyperid().start("t", &question(), &call).unwrap_err();
     assert_eq!((error.code, error.outcome_unknown), (Code::Cancelled, false));
     assert_eq!(peer.connections(), 0);
@@ -769,7 +744,7 @@ fn a_start_cancelled_after_it_was_sent_has_an_unknown_outcome() {
     let cancel = Cancel::new();
     let error = std::thread::scope(|scope| {
         let starting = scope.spawn(|| {
-            let call = CallOptions { cancel: Some(&cancel), ..patient() };
+            let call = patient().cancel(&cancel);
             peer.hyperid().start("t", &question(), &call).unwrap_err()
         });
         peer.wait_for_requests(1);

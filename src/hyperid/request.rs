@@ -13,8 +13,9 @@ const MAX_TEXT: usize = 32 * 1024;
 /// Deeper than any screen's parameters.
 const MAX_DEPTH: usize = 32;
 
-/// What to ask the person.
+/// What to ask the person: `Request::new()`, and a setter for each field.
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use = "nobody is asked until it is given to a call"]
 pub struct Request<'a> {
     /// Which screen the app shows; 0: a question (template 4).
     pub template_id: i32,
@@ -33,6 +34,61 @@ pub struct Request<'a> {
     pub device_desc: Option<&'a str>,
     /// That device's address.
     pub ip: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    /// Nothing is asked yet.
+    pub fn new() -> Self {
+        Request::default()
+    }
+
+    /// Sets [`template_id`](field@Self::template_id).
+    pub fn template_id(mut self, template_id: i32) -> Self {
+        self.template_id = template_id;
+        self
+    }
+
+    /// Sets [`question`](field@Self::question).
+    pub fn question(mut self, question: &'a str) -> Self {
+        self.question = Some(question);
+        self
+    }
+
+    /// Sets [`values_json`](field@Self::values_json).
+    pub fn values_json(mut self, values_json: &'a str) -> Self {
+        self.values_json = Some(values_json);
+        self
+    }
+
+    /// Sets [`code`](field@Self::code).
+    pub fn code(mut self, code: &'a str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    /// Sets [`any_code`](field@Self::any_code).
+    pub fn any_code(mut self, any_code: bool) -> Self {
+        self.any_code = any_code;
+        self
+    }
+
+    /// Sets [`device_id`](field@Self::device_id).
+    pub fn device_id(mut self, device_id: &'a str) -> Self {
+        self.device_id = Some(device_id);
+        self
+    }
+
+    /// Sets [`device_desc`](field@Self::device_desc).
+    pub fn device_desc(mut self, device_desc: &'a str) -> Self {
+        self.device_desc = Some(device_desc);
+        self
+    }
+
+    /// Sets [`ip`](field@Self::ip).
+    pub fn ip(mut self, ip: &'a str) -> Self {
+        self.ip = Some(ip);
+        self
+    }
 }
 
 /// `POST /mfa-client/transaction/start/v2` [S].
@@ -172,6 +228,24 @@ mod tests {
 
     fn json(request: &Request<'_>) -> String {
         String::from_utf8(start(request).unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn each_field_has_its_setter() {
+        // No `..`: a new field does not compile before it stands here, with its setter.
+        let Request { template_id, question, values_json, code, any_code, device_id, device_desc, ip } =
+            Request::new()
+                .template_id(7)
+                .question("question")
+                .values_json("values")
+                .code("code")
+                .any_code(true)
+                .device_id("id")
+                .device_desc("desc")
+                .ip("ip");
+        assert_eq!((template_id, any_code), (7, true));
+        let texts = [question, values_json, code, device_id, device_desc, ip];
+        assert_eq!(texts, ["question", "values", "code", "id", "desc", "ip"].map(Some));
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub type OnUpdate<'a> = &'a mut dyn FnMut(&Transaction) -> ControlFlow<()>;
 /// Called when the token was refused: a fresh one, or `None` to give up.
 pub type TokenProvider<'a> = &'a mut dyn FnMut() -> Option<Zeroizing<String>>;
 
-/// How to wait.
+/// How to wait: `WaitOptions::new()`, and a setter for each field.
 #[derive(Default)]
+#[must_use = "options do nothing until they are given to a call"]
 pub struct WaitOptions<'a> {
     /// Delay of the first poll; `None`: `wait` polls at once, `confirm` after `min_interval`.
     pub first_poll: Option<Duration>,
@@ -57,6 +58,55 @@ pub struct WaitOptions<'a> {
     pub on_update: Option<OnUpdate<'a>>,
     /// Gives a fresh token.
     pub access_token_provider: Option<TokenProvider<'a>>,
+}
+
+impl<'a> WaitOptions<'a> {
+    /// The defaults.
+    pub fn new() -> Self {
+        WaitOptions::default()
+    }
+
+    /// Sets [`first_poll`](field@Self::first_poll).
+    pub fn first_poll(mut self, first_poll: Duration) -> Self {
+        self.first_poll = Some(first_poll);
+        self
+    }
+
+    /// Sets [`min_interval`](field@Self::min_interval).
+    pub fn min_interval(mut self, min_interval: Duration) -> Self {
+        self.min_interval = Some(min_interval);
+        self
+    }
+
+    /// Sets [`max_interval`](field@Self::max_interval).
+    pub fn max_interval(mut self, max_interval: Duration) -> Self {
+        self.max_interval = Some(max_interval);
+        self
+    }
+
+    /// Sets [`cancel_on_timeout`](field@Self::cancel_on_timeout).
+    pub fn cancel_on_timeout(mut self, cancel_on_timeout: bool) -> Self {
+        self.cancel_on_timeout = cancel_on_timeout;
+        self
+    }
+
+    /// Sets [`withdraw_on_cancel`](field@Self::withdraw_on_cancel).
+    pub fn withdraw_on_cancel(mut self, withdraw_on_cancel: bool) -> Self {
+        self.withdraw_on_cancel = withdraw_on_cancel;
+        self
+    }
+
+    /// Sets [`on_update`](field@Self::on_update).
+    pub fn on_update(mut self, on_update: OnUpdate<'a>) -> Self {
+        self.on_update = Some(on_update);
+        self
+    }
+
+    /// Sets [`access_token_provider`](field@Self::access_token_provider).
+    pub fn access_token_provider(mut self, access_token_provider: TokenProvider<'a>) -> Self {
+        self.access_token_provider = Some(access_token_provider);
+        self
+    }
 }
 
 impl fmt::Debug for WaitOptions<'_> {
@@ -406,4 +456,37 @@ impl Waiting<'_, '_, '_> {
 
 fn ended_by_callback() -> Error {
     Error::new(Code::Cancelled, "on_update ended the wait")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_has_its_setter() {
+        let mut on_break = |_: &Transaction| ControlFlow::Break(());
+        let mut give = || Some("fresh".to_owned().into());
+        // No `..`: a new field does not compile before it stands here, with its setter.
+        let WaitOptions {
+            first_poll,
+            min_interval,
+            max_interval,
+            cancel_on_timeout,
+            withdraw_on_cancel,
+            on_update,
+            access_token_provider,
+        } = WaitOptions::new()
+            .first_poll(Duration::from_secs(1))
+            .min_interval(Duration::from_secs(2))
+            .max_interval(Duration::from_secs(3))
+            .cancel_on_timeout(true)
+            .withdraw_on_cancel(true)
+            .on_update(&mut on_break)
+            .access_token_provider(&mut give);
+        let times = [first_poll, min_interval, max_interval];
+        assert_eq!(times, [1, 2, 3].map(|s| Some(Duration::from_secs(s))));
+        assert!(cancel_on_timeout && withdraw_on_cancel);
+        assert!(on_update.unwrap()(&Transaction::default()).is_break());
+        assert_eq!(access_token_provider.unwrap()().as_deref().map(String::as_str), Some("fresh"));
+    }
 }

@@ -10,7 +10,7 @@ use crate::chance::Chance;
 use crate::server::{Server, Trouble};
 use crate::settings;
 
-const SOON: CallOptions<'static> = CallOptions { timeout: Some(Duration::from_secs(10)), cancel: None };
+const SOON: CallOptions<'static> = CallOptions::new().timeout(Duration::from_secs(10));
 
 fn token(person: usize) -> String {
     Token { person, kind: Kind::Good, number: 0 }.text()
@@ -19,22 +19,12 @@ fn token(person: usize) -> String {
 /// Asks, and gives up after so many polls.
 fn confirm(client: &HyperId, person: usize, question: usize, script: Script, most_polls: u32) -> WaitEnd {
     let (tag, script) = (question.to_string(), script.text());
-    let request = Request {
-        question: Some("Yes?"),
-        device_id: Some(&tag),
-        device_desc: Some(&script),
-        ..Request::default()
-    };
+    let request = Request::new().question("Yes?").device_id(&tag).device_desc(&script);
     let mut give_up = |so_far: &Transaction| {
         if so_far.polls >= most_polls { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let interval = Some(Duration::from_millis(2));
-    let mut wait = WaitOptions {
-        min_interval: interval,
-        max_interval: interval,
-        on_update: Some(&mut give_up),
-        ..WaitOptions::default()
-    };
+    let interval = Duration::from_millis(2);
+    let mut wait = WaitOptions::new().min_interval(interval).max_interval(interval).on_update(&mut give_up);
     client.confirm(&token(person), &request, &mut wait, &SOON)
 }
 

@@ -137,11 +137,7 @@ impl Server {
     }
 
     pub fn options(&self) -> mfa::ClientOptions {
-        mfa::ClientOptions {
-            base_url: Some(format!("http://{}", self.address)),
-            allow_loopback_http: true,
-            ..mfa::ClientOptions::default()
-        }
+        mfa::ClientOptions::new().base_url(format!("http://{}", self.address)).allow_loopback_http(true)
     }
 
     pub fn book(&self) -> MutexGuard<'_, Book> {

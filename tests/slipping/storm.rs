@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use mfa::{
-    CallOptions, Code, Decision, Error, HyperId, Request, TokenProvider, Transaction, WaitEnd, WaitOptions,
-};
+use mfa::{CallOptions, Code, Decision, Error, HyperId, Request, Transaction, WaitEnd, WaitOptions};
 use zeroize::Zeroizing;
 
 use crate::book::{Book, Ending, Kind, Script, Started, Token};
@@ -156,12 +154,7 @@ impl Person<'_> {
         let tag = self.number as u64 * 10_000_000 + self.questions;
         let (tag_text, script_text) = (tag.to_string(), script.text());
         let question = format!("Question {tag_text}?");
-        let request = Request {
-            question: Some(&question),
-            device_id: Some(&tag_text),
-            device_desc: Some(&script_text),
-            ..Request::default()
-        };
+        let request = Request::new().question(&question).device_id(&tag_text).device_desc(&script_text);
         let token = self.token(kind);
         let (person, mut number) = (self.number, self.tokens * 1_000_000);
         let mut provider = || {
@@ -207,14 +200,14 @@ impl Person<'_> {
             check(server, findings, person, about, so_far, "in on_update");
             if so_far.polls >= most_polls { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let mut wait = WaitOptions {
-            min_interval: Some(interval),
-            max_interval: Some(interval),
-            cancel_on_timeout,
-            on_update: Some(&mut on_update),
-            access_token_provider: provider.as_mut().map(|provider| provider as TokenProvider<'_>),
-            ..WaitOptions::default()
-        };
+        let mut wait = WaitOptions::new()
+            .min_interval(interval)
+            .max_interval(interval)
+            .cancel_on_timeout(cancel_on_timeout)
+            .on_update(&mut on_update);
+        if let Some(provider) = &mut provider {
+            wait.access_token_provider = Some(provider);
+        }
         let end = self.timed(timeout, |call| ask(client, &mut wait, call));
         let outcome = end.result.as_ref().map(|()| end.transaction);
         self.note(outcome.map_err(|error| error.code));
@@ -250,7 +243,7 @@ impl Person<'_> {
     /// Makes a call, which must end by its deadline.
     fn timed<T>(&mut self, timeout: Duration, ask: impl FnOnce(&CallOptions<'_>) -> T) -> T {
         let begun = Instant::now();
-        let result = ask(&CallOptions { timeout: Some(timeout), cancel: None });
+        let result = ask(&CallOptions::new().timeout(timeout));
         self.findings.calls.fetch_add(1, Ordering::Relaxed);
         let overrun = begun.elapsed().saturating_sub(timeout);
         self.tally.longest_overrun = self.tally.longest_overrun.max(overrun);

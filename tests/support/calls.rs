@@ -33,7 +33,7 @@ impl Call {
             return Box::new(move |call| client.is_mfa_registered("b", "d", "t", call).map(drop));
         }
         let client = HyperId::new(options).unwrap();
-        let request = Request { question: Some("?"), ..Request::default() };
+        let request = Request::new().question("?");
         match self {
             Call::Availability => Box::new(move |call| client.availability("t", call).map(drop)),
             Call::Types => Box::new(move |call| client.two_factor_types("t", call).map(drop)),

@@ -175,7 +175,7 @@ impl Peer {
     }
 
     pub fn options(&self) -> ClientOptions {
-        ClientOptions { base_url: Some(self.url()), allow_loopback_http: true, ..ClientOptions::default() }
+        ClientOptions::new().base_url(self.url()).allow_loopback_http(true)
     }
 
     /// Waits until `count` requests have come.
