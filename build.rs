@@ -78,7 +78,7 @@ fn variant(name: &str) -> String {
 fn rust_codes() -> String {
     let mut rust = String::from(
         "/// What a call returned: the one table in `src/codes.rs`.\n\
-         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\n#[repr(i32)]\npub enum Code {\n",
+         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]\n#[non_exhaustive]\n#[repr(i32)]\npub enum Code {\n",
     );
     for e in CODES {
         // rustdoc would take brackets for links.

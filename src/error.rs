@@ -8,6 +8,7 @@ include!(concat!(env!("OUT_DIR"), "/code.rs"));
 
 /// Which provider an error came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum Provider {
     /// None: the error arose before any provider was chosen.
@@ -24,6 +25,7 @@ pub enum Provider {
 /// `message` says what happened this time, in English, without secrets: for logs and developers.
 /// Programs decide by `code`.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Error {
     /// What went wrong.
     pub code: Code,

@@ -28,6 +28,24 @@
 //! # }
 //! ```
 //!
+//! # What may be added
+//!
+//! A later release may add fields and variants, and no program breaks: options are made with `new` and
+//! setters, the fields are public to be read and assigned, and a `match` has an arm for the rest. What
+//! a new field would break does not compile today:
+//!
+//! ```compile_fail,E0639
+//! let call = mfa::CallOptions { timeout: None, cancel: None };
+//! ```
+//!
+//! The same with setters does:
+//!
+//! ```
+//! let mut call = mfa::CallOptions::new();
+//! call.timeout = None;
+//! call.cancel = None;
+//! ```
+//!
 //! # Inside
 //!
 //! Dependencies point one way: `ffi` → the providers → `call`, `http`, `json` → `time`, `error`,
@@ -35,6 +53,8 @@
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
+// What a program can build or match must be free to grow; C's structs are private here.
+#![deny(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("build libmfa with panic = \"unwind\": a panic must not take the host process down");

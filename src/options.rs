@@ -10,6 +10,7 @@ use crate::time::Cancel;
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 #[repr(i32)]
 pub enum LogLevel {
     /// Nothing.
@@ -30,6 +31,7 @@ pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
 
 /// How a client is set up: `ClientOptions::new()`, and a setter for each field.
 #[derive(Clone)]
+#[non_exhaustive]
 #[must_use = "options do nothing until they are given to a client"]
 pub struct ClientOptions {
     /// Where the provider is; `None`: the provider's production, where there is only one.
@@ -199,6 +201,7 @@ impl fmt::Debug for ClientOptions {
 
 /// What bounds one call: `CallOptions::new()`, and a setter for each field.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 #[must_use = "options do nothing until they are given to a call"]
 pub struct CallOptions<'a> {
     /// The deadline, from the start of the call; `None`: the call's default.

@@ -23,6 +23,7 @@ pub struct Capillary {
 
 /// Whether MFA is registered for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RegistrationState {
     /// MFA is registered.
     Registered,
@@ -34,6 +35,7 @@ pub enum RegistrationState {
 
 /// The answer to `Capillary::is_mfa_registered`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Registration {
     /// Whether MFA is registered.
     pub state: RegistrationState,

@@ -8,6 +8,7 @@ use crate::json::{Fields, required};
 
 /// What is known of a person's decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision {
     /// No answer has been read.
     #[default]

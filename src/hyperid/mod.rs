@@ -44,6 +44,7 @@ pub struct HyperId {
 
 /// What is known of a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transaction {
     /// What the person decided.
     pub decision: Decision,

@@ -15,6 +15,7 @@ const MAX_DEPTH: usize = 32;
 
 /// What to ask the person: `Request::new()`, and a setter for each field.
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 #[must_use = "nobody is asked until it is given to a call"]
 pub struct Request<'a> {
     /// Which screen the app shows; 0: a question (template 4).

@@ -39,6 +39,7 @@ pub type TokenProvider<'a> = &'a mut dyn FnMut() -> Option<Zeroizing<String>>;
 
 /// How to wait: `WaitOptions::new()`, and a setter for each field.
 #[derive(Default)]
+#[non_exhaustive]
 #[must_use = "options do nothing until they are given to a call"]
 pub struct WaitOptions<'a> {
     /// Delay of the first poll; `None`: `wait` polls at once, `confirm` after `min_interval`.
@@ -123,6 +124,7 @@ impl fmt::Debug for WaitOptions<'_> {
 
 /// How a wait ended: what is known of the transaction, and whether that is an answer.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct WaitEnd {
     /// What was known last. An approval stands here only beside `Ok`.
     pub transaction: Transaction,
