@@ -60,6 +60,22 @@ pub struct Transaction {
     pub elapsed: Duration,
 }
 
+impl Transaction {
+    /// What a state that was read says of the transaction: the one place that fills all of it, for
+    /// `status` and for a wait. A field that is left out, here or there, does not compile.
+    fn read(id: i64, state: &State, polls: u32, elapsed: Duration) -> Self {
+        let State { decision, raw_status, raw_complete_result, is_final: _ } = *state;
+        Transaction {
+            decision,
+            transaction_id: id,
+            raw_status: Some(raw_status),
+            raw_complete_result,
+            polls,
+            elapsed,
+        }
+    }
+}
+
 impl HyperId {
     /// Makes a client. Nothing is sent.
     pub fn new(options: &ClientOptions) -> Result<Self, Error> {
@@ -122,14 +138,7 @@ impl HyperId {
             let body = request::transaction_id(id)?;
             let request = self.request(&self.status, token, &body);
             let state = read_state(call, &request, id)?;
-            Ok(Transaction {
-                decision: state.decision,
-                transaction_id: id,
-                raw_status: Some(state.raw_status),
-                raw_complete_result: state.raw_complete_result,
-                polls: call.attempts,
-                elapsed: call.start.elapsed(),
-            })
+            Ok(Transaction::read(id, &state, call.attempts, call.start.elapsed()))
         })
     }
 

@@ -388,9 +388,8 @@ impl Waiting<'_, '_, '_> {
     }
 
     fn record(&mut self, state: &State) {
-        self.transaction.decision = state.decision;
-        self.transaction.raw_status = Some(state.raw_status);
-        self.transaction.raw_complete_result = state.raw_complete_result;
+        let known = &self.transaction;
+        self.transaction = Transaction::read(known.transaction_id, state, known.polls, self.now());
     }
 
     /// Whether it slept that long.
