@@ -314,7 +314,7 @@ typedef struct mfa_error {
    */
   int32_t http_status;
   /**
-   * Milliseconds that the server asked to wait before the next request; 0: not told.
+   * Milliseconds that the server asked to wait before the next request; 0: not given.
    */
   uint32_t retry_after_ms;
   /**
@@ -407,7 +407,7 @@ void mfa_cancel_free(mfa_cancel *cancel);
 #define MFA_LOG_ERROR 1
 
 /**
- * And what deserves a look: a connection in clear, a repeated request, trouble that a wait rides out.
+ * And what deserves a look: a connection in clear, a repeated request, a failure that a wait retries.
  */
 #define MFA_LOG_WARN 2
 
@@ -677,15 +677,15 @@ typedef struct mfa_request {
    */
   const char *code;
   /**
-   * Identifies the device that the person acts from. NULL: not told.
+   * Identifies the device that the person acts from. NULL: not given.
    */
   const char *device_id;
   /**
-   * Describes that device to the person. NULL: not told.
+   * Describes that device to the person. NULL: not given.
    */
   const char *device_desc;
   /**
-   * That device's address. NULL: not told.
+   * That device's address. NULL: not given.
    */
   const char *ip;
 } mfa_request;
@@ -863,8 +863,8 @@ void mfa_hyperid_free(mfa_hyperid *client);
  * Asks whether the person has linked the authenticator app and so may be asked.
  * `POST /mfa-client/availability-check`; scope `mfa-client`.
  *
- * `access_token`: 1-16 384 characters, each 0x21-0x7E. Repeated by itself after passing trouble,
- * inside the deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
+ * `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
+ * deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
  * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_...`. Any thread.
  */
 mfa_code mfa_hyperid_availability(const mfa_hyperid *client,
@@ -940,10 +940,11 @@ mfa_code mfa_hyperid_cancel(const mfa_hyperid *client,
  * transaction goes on, unless `MFA_WAIT_WITHDRAW_ON_CANCEL` says otherwise. An answer that was read
  * before is returned all the same.
  *
- * Ridden out: failed connections and TLS handshakes, HTTP 408, 425, 429 and 5xx, "temporarily
- * unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s after its start).
+ * Retried, so that the wait goes on: failed connections and TLS handshakes, HTTP 408, 425, 429 and
+ * 5xx, "temporarily unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s
+ * after its start).
  * What a proxy or a sign-in page may have said in the provider's place (3xx, 403 and 404 without
- * the provider's JSON, a page where JSON should be) is ridden out until nothing else has come for
+ * the provider's JSON, a page where JSON should be) is retried until nothing else has come for
  * 15 s, or a quarter of the deadline if that is less. A token that stays refused, access denied,
  * "not found" otherwise, and an answer that breaks the protocol end the wait with their code.
  *
@@ -1053,9 +1054,9 @@ void mfa_capillary_free(mfa_capillary *client);
  * `brand`, `device_id`: as in the user's sign-in, 1-1024 bytes. `authorized_token`: 1-16 384
  * characters, each 0x21-0x7E. That MFA is not registered, or that the brand has none, are answers,
  * not errors. An HTTP 404 without Capillary's envelope is a wrong address (`MFA_ERR_HTTP_STATUS`),
- * not "not registered". Repeated by itself after passing trouble, inside the deadline. Errors:
- * network, answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`,
- * `MFA_ERR_PROVIDER_REFUSED` with the provider's number. Any thread.
+ * not "not registered". Transient failures are retried, inside the deadline. Errors: network,
+ * answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with
+ * the provider's number. Any thread.
  */
 mfa_code mfa_capillary_is_mfa_registered(const mfa_capillary *client,
                                          const char *brand,

@@ -1,11 +1,10 @@
 //! `mfa_call_options`.
 
-use std::mem::offset_of;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::ffi::cancel::mfa_cancel;
-use crate::ffi::memory::{AbiStruct, read_input};
+use crate::ffi::memory::{AbiStruct, POINTER, field_sizes, read_input};
 use crate::options::CallOptions;
 
 /// What bounds one call. NULL wherever it is taken: the defaults.
@@ -22,10 +21,12 @@ pub struct mfa_call_options {
     pub cancel: *mut mfa_cancel,
 }
 
-// SAFETY: repr(C), begins with the u32, two 32-bit fields and a pointer: no padding on 64-bit.
+// SAFETY: repr(C), begins with the u32; an integer and a pointer are valid for zero and for what a
+// caller sets.
 unsafe impl AbiStruct for mfa_call_options {
     const NAME: &'static str = "mfa_call_options";
-    const FIRST_SIZE: usize = offset_of!(mfa_call_options, cancel) + size_of::<usize>();
+    const FIRST_SIZE: usize = 8 + POINTER;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_call_options { struct_size, timeout_ms, cancel });
 }
 
 /// # Safety
@@ -33,9 +34,11 @@ unsafe impl AbiStruct for mfa_call_options {
 pub(super) unsafe fn call_options<'a>(pointer: *const mfa_call_options) -> Result<CallOptions<'a>, Error> {
     // SAFETY: passed on from the caller.
     let Some(given) = (unsafe { read_input(pointer) })? else { return Ok(CallOptions::default()) };
+    // Whole, so that no field is left unread.
+    let mfa_call_options { struct_size: _, timeout_ms, cancel } = given;
     Ok(CallOptions {
-        timeout: (given.timeout_ms != 0).then(|| Duration::from_millis(u64::from(given.timeout_ms))),
-        // SAFETY: NULL, or a cancel object that outlives the call, says the caller.
-        cancel: unsafe { given.cancel.as_ref() }.map(|cancel| &cancel.0),
+        timeout: (timeout_ms != 0).then(|| Duration::from_millis(u64::from(timeout_ms))),
+        // SAFETY: NULL, or a cancel object that outlives the call, guaranteed by the caller.
+        cancel: unsafe { cancel.as_ref() }.map(|cancel| &cancel.0),
     })
 }

@@ -22,7 +22,7 @@ pub extern "C" fn mfa_cancel_new() -> *mut mfa_cancel {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_cancel_trigger(cancel: *mut mfa_cancel) {
     guard("mfa_cancel_trigger", (), || {
-        // SAFETY: NULL, or from `mfa_cancel_new` and not freed, says the caller; only shared use.
+        // SAFETY: NULL, or from `mfa_cancel_new` and not freed, guaranteed by the caller; only shared use.
         if let Some(cancel) = unsafe { cancel.as_ref() } {
             cancel.0.trigger();
         }
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn mfa_cancel_trigger(cancel: *mut mfa_cancel) {
 pub unsafe extern "C" fn mfa_cancel_free(cancel: *mut mfa_cancel) {
     guard("mfa_cancel_free", (), || {
         if !cancel.is_null() {
-            // SAFETY: from `mfa_cancel_new`'s Box, and freed once, says the caller.
+            // SAFETY: from `mfa_cancel_new`'s Box, and freed once, guaranteed by the caller.
             drop(unsafe { Box::from_raw(cancel) });
         }
     });

@@ -1,6 +1,7 @@
 //! `mfa_capillary` and its calls.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use crate::capillary::{Capillary, Registration, RegistrationState};
 use crate::error::{Error, Provider};
@@ -8,7 +9,9 @@ use crate::ffi::call_options::{call_options, mfa_call_options};
 use crate::ffi::client_options::{client_options, mfa_client_options};
 use crate::ffi::error::{mfa_code, mfa_error};
 use crate::ffi::guard::{fallible, guard};
-use crate::ffi::memory::{AbiStruct, Out, OutStruct, check_place, handle, required_text, reset_value};
+use crate::ffi::memory::{
+    AbiStruct, Out, OutStruct, check_place, field_sizes, handle, required_text, reset_value,
+};
 
 /// No answer has been read.
 pub const MFA_REGISTRATION_NONE: i32 = 0;
@@ -36,29 +39,33 @@ pub struct mfa_registration {
     pub http_status: i32,
 }
 
-// SAFETY: repr(C), four 32-bit integers.
+// SAFETY: repr(C), begins with the u32; integers are valid for any bytes.
 unsafe impl AbiStruct for mfa_registration {
     const NAME: &'static str = "mfa_registration";
     const FIRST_SIZE: usize = 16;
+    const FIELDS: &'static [usize] =
+        field_sizes!(mfa_registration { struct_size, state, raw_code, http_status });
 }
 
-// SAFETY: `state` is at offset 4, and 0 is MFA_REGISTRATION_NONE.
+// SAFETY: 0 is MFA_REGISTRATION_NONE.
 unsafe impl OutStruct for mfa_registration {
+    const DECISION_AT: usize = offset_of!(mfa_registration, state);
     const RESET: Self =
         mfa_registration { struct_size: 0, state: MFA_REGISTRATION_NONE, raw_code: -1, http_status: 0 };
 }
 
 impl From<Registration> for mfa_registration {
     fn from(found: Registration) -> Self {
+        let Registration { state, raw_code, http_status } = found;
         mfa_registration {
-            state: match found.state {
+            struct_size: 0,
+            state: match state {
                 RegistrationState::Registered => MFA_REGISTRATION_REGISTERED,
                 RegistrationState::NotRegistered => MFA_REGISTRATION_NOT_REGISTERED,
                 RegistrationState::NotEnabled => MFA_REGISTRATION_NOT_ENABLED,
             },
-            raw_code: found.raw_code,
-            http_status: i32::from(found.http_status),
-            ..mfa_registration::RESET
+            raw_code,
+            http_status: i32::from(http_status),
         }
     }
 }
@@ -78,7 +85,7 @@ pub unsafe extern "C" fn mfa_capillary_new(
     out: *mut *mut mfa_capillary,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out, std::ptr::null_mut());
         fallible("mfa_capillary_new", err, || {
@@ -96,7 +103,7 @@ pub unsafe extern "C" fn mfa_capillary_new(
 pub unsafe extern "C" fn mfa_capillary_free(client: *mut mfa_capillary) {
     guard("mfa_capillary_free", (), || {
         if !client.is_null() {
-            // SAFETY: from `mfa_capillary_new`'s Box, and freed once, says the caller.
+            // SAFETY: from `mfa_capillary_new`'s Box, and freed once, guaranteed by the caller.
             drop(unsafe { Box::from_raw(client) });
         }
     });
@@ -108,9 +115,9 @@ pub unsafe extern "C" fn mfa_capillary_free(client: *mut mfa_capillary) {
 /// `brand`, `device_id`: as in the user's sign-in, 1-1024 bytes. `authorized_token`: 1-16 384
 /// characters, each 0x21-0x7E. That MFA is not registered, or that the brand has none, are answers,
 /// not errors. An HTTP 404 without Capillary's envelope is a wrong address (`MFA_ERR_HTTP_STATUS`),
-/// not "not registered". Repeated by itself after passing trouble, inside the deadline. Errors:
-/// network, answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`,
-/// `MFA_ERR_PROVIDER_REFUSED` with the provider's number. Any thread.
+/// not "not registered". Transient failures are retried, inside the deadline. Errors: network,
+/// answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with
+/// the provider's number. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_capillary_is_mfa_registered(
     client: *const mfa_capillary,
@@ -121,7 +128,7 @@ pub unsafe extern "C" fn mfa_capillary_is_mfa_registered(
     out: *mut mfa_registration,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_capillary_is_mfa_registered", err, || {

@@ -1,14 +1,13 @@
 //! `mfa_client_options`, and where log lines go.
 
 use std::ffi::{CString, c_char, c_void};
-use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::ffi::memory::{AbiStruct, check_flags, lossy_text, read_input, text};
+use crate::ffi::memory::{AbiStruct, POINTER, check_flags, field_sizes, lossy_text, read_input, text};
 use crate::options::{ClientOptions, LogLevel, LogSink};
 
 /// In `mfa_client_options.flags`: allow http:// to 127.0.0.0/8, [::1] and exactly "localhost".
@@ -29,7 +28,7 @@ pub const MFA_CLIENT_PROXY_FROM_ENV: u32 = 2;
 pub const MFA_LOG_OFF: i32 = 0;
 /// Log what fails a call.
 pub const MFA_LOG_ERROR: i32 = 1;
-/// And what deserves a look: a connection in clear, a repeated request, trouble that a wait rides out.
+/// And what deserves a look: a connection in clear, a repeated request, a failure that a wait retries.
 pub const MFA_LOG_WARN: i32 = 2;
 /// And what happens seldom: a client made.
 pub const MFA_LOG_INFO: i32 = 3;
@@ -107,11 +106,28 @@ pub struct mfa_client_options {
     pub headers: *const c_char,
 }
 
-// SAFETY: repr(C), begins with the u32, pointers aligned by pairs of 32-bit fields: no padding on
-// 64-bit; integers, pointers and an optional function are valid for zero and for what a caller sets.
+// SAFETY: repr(C), begins with the u32; integers, pointers and an optional function are valid for
+// zero and for what a caller sets.
 unsafe impl AbiStruct for mfa_client_options {
     const NAME: &'static str = "mfa_client_options";
-    const FIRST_SIZE: usize = offset_of!(mfa_client_options, headers) + size_of::<usize>();
+    const FIRST_SIZE: usize = 24 + 9 * POINTER;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_client_options {
+        struct_size,
+        flags,
+        base_url,
+        request_timeout_ms,
+        connect_timeout_ms,
+        ca_pem,
+        proxy_url,
+        user_agent,
+        max_idle_connections,
+        log_level,
+        log,
+        log_user_data,
+        client_cert_pem,
+        client_key_pem,
+        headers,
+    });
 }
 
 /// # Safety
@@ -119,42 +135,56 @@ unsafe impl AbiStruct for mfa_client_options {
 pub(super) unsafe fn client_options(pointer: *const mfa_client_options) -> Result<ClientOptions, Error> {
     // SAFETY: passed on from the caller.
     let Some(given) = (unsafe { read_input(pointer) })? else { return Ok(ClientOptions::default()) };
-    check_flags(
-        given.flags,
-        MFA_CLIENT_ALLOW_LOOPBACK_HTTP | MFA_CLIENT_PROXY_FROM_ENV,
-        "flags of mfa_client_options",
-    )?;
+    // Whole, so that no field is left unread.
+    let mfa_client_options {
+        struct_size: _,
+        flags,
+        base_url,
+        request_timeout_ms,
+        connect_timeout_ms,
+        ca_pem,
+        proxy_url,
+        user_agent,
+        max_idle_connections,
+        log_level,
+        log,
+        log_user_data,
+        client_cert_pem,
+        client_key_pem,
+        headers,
+    } = given;
+    let known = MFA_CLIENT_ALLOW_LOOPBACK_HTTP | MFA_CLIENT_PROXY_FROM_ENV;
+    check_flags(flags, known, "flags of mfa_client_options")?;
     let defaults = ClientOptions::default();
     let millis = |ms: u32, default| if ms == 0 { default } else { Duration::from_millis(u64::from(ms)) };
-    // SAFETY: strings as the header describes them, says the caller.
-    let texts = unsafe { [text(given.base_url, "base_url")?, text(given.user_agent, "user_agent")?] };
+    // SAFETY: strings as the header describes them, guaranteed by the caller.
+    let texts = unsafe { [text(base_url, "base_url")?, text(user_agent, "user_agent")?] };
     let [base_url, user_agent] = texts.map(|text| text.map(str::to_owned));
     // SAFETY: as above.
-    let pems =
-        unsafe { [given.ca_pem, given.client_cert_pem, given.client_key_pem].map(|pem| lossy_text(pem)) };
+    let pems = unsafe { [ca_pem, client_cert_pem, client_key_pem].map(|pem| lossy_text(pem)) };
     let [ca_pem, client_cert_pem, client_key_pem] = pems;
     // SAFETY: as above.
-    let proxy_url = unsafe { text(given.proxy_url, "proxy_url") }?.map(|t| Zeroizing::new(t.to_owned()));
+    let proxy_url = unsafe { text(proxy_url, "proxy_url") }?.map(|t| Zeroizing::new(t.to_owned()));
     // SAFETY: as above.
-    let headers = unsafe { text(given.headers, "headers") }?;
+    let headers = unsafe { text(headers, "headers") }?;
     Ok(ClientOptions {
         headers: headers.map(header_lines).transpose()?.unwrap_or_default(),
         base_url,
-        allow_loopback_http: given.flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
-        request_timeout: millis(given.request_timeout_ms, defaults.request_timeout),
-        connect_timeout: millis(given.connect_timeout_ms, defaults.connect_timeout),
+        allow_loopback_http: flags & MFA_CLIENT_ALLOW_LOOPBACK_HTTP != 0,
+        request_timeout: millis(request_timeout_ms, defaults.request_timeout),
+        connect_timeout: millis(connect_timeout_ms, defaults.connect_timeout),
         ca_pem: ca_pem.map(|mut text| std::mem::take(&mut *text)),
         client_cert_pem,
         client_key_pem,
         proxy_url,
-        proxy_from_env: given.flags & MFA_CLIENT_PROXY_FROM_ENV != 0,
+        proxy_from_env: flags & MFA_CLIENT_PROXY_FROM_ENV != 0,
         user_agent,
-        max_idle_connections: match given.max_idle_connections {
+        max_idle_connections: match max_idle_connections {
             0 => defaults.max_idle_connections,
             n => n as usize,
         },
-        log_level: log_level(given.log_level)?,
-        log: sink(&given),
+        log_level: self::log_level(log_level)?,
+        log: sink(log, log_user_data),
     })
 }
 
@@ -193,12 +223,12 @@ impl UserData {
     }
 }
 
-fn sink(options: &mfa_client_options) -> Option<LogSink> {
-    let log = options.log?;
-    let user_data = UserData(options.log_user_data);
+fn sink(log: mfa_log_fn, user_data: *mut c_void) -> Option<LogSink> {
+    let log = log?;
+    let user_data = UserData(user_data);
     Some(Arc::new(move |level, line| {
         let Ok(line) = CString::new(line.replace('\0', " ")) else { return };
-        // SAFETY: a function of this type, valid until the client is freed, says the caller.
+        // SAFETY: a function of this type, valid until the client is freed, guaranteed by the caller.
         unsafe { log(user_data.get(), level as i32, line.as_ptr()) };
     }))
 }

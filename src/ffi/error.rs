@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::error::{Code, Error, Provider};
 use crate::ffi::guard::guard;
-use crate::ffi::memory::{AbiStruct, MAX_STRUCT_SIZE, copy_text};
+use crate::ffi::memory::{AbiStruct, Place, copy_text, field_sizes};
 
 /// As the header's `mfa_code`, which build.rs writes from the code table.
 ///
@@ -52,7 +52,7 @@ pub struct mfa_error {
     pub provider_code: i32,
     /// The HTTP status of the answer that failed the call; 0: no answer arrived.
     pub http_status: i32,
-    /// Milliseconds that the server asked to wait before the next request; 0: not told.
+    /// Milliseconds that the server asked to wait before the next request; 0: not given.
     pub retry_after_ms: u32,
     /// Any of `MFA_ERROR_...`.
     pub flags: u32,
@@ -65,11 +65,23 @@ pub struct mfa_error {
     pub message: [c_char; 256],
 }
 
-// SAFETY: repr(C), begins with the u32, 40 bytes of 32-bit fields and 256 of char: no padding;
-// integers are valid for any bytes.
+// SAFETY: repr(C), begins with the u32; integers are valid for any bytes.
 unsafe impl AbiStruct for mfa_error {
     const NAME: &'static str = "mfa_error";
     const FIRST_SIZE: usize = 296;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_error {
+        struct_size,
+        code,
+        provider,
+        has_provider_code,
+        provider_code,
+        http_status,
+        retry_after_ms,
+        flags,
+        attempts,
+        os_error,
+        message,
+    });
 }
 
 const EMPTY: mfa_error = mfa_error {
@@ -86,62 +98,57 @@ const EMPTY: mfa_error = mfa_error {
     message: [0; 256],
 };
 
-/// # Safety
-/// `err` is NULL or points to an `mfa_error` whose `struct_size` is set, writable for that size.
-pub(super) unsafe fn reset_error(err: *mut mfa_error) -> Result<(), Code> {
-    if err.is_null() {
-        return Ok(());
+impl From<&Error> for mfa_error {
+    fn from(error: &Error) -> Self {
+        // Whole, so that a field which the core adds is not forgotten here.
+        let Error {
+            code,
+            message,
+            provider,
+            provider_code,
+            http_status,
+            retry_after,
+            retryable,
+            outcome_unknown,
+            withdrawn,
+            attempts,
+            os_error,
+            is_hearsay: _,
+        } = error;
+        let flag = |is_set: &bool, bit| if *is_set { bit } else { 0 };
+        let mut text = EMPTY.message;
+        copy_text(message, &mut text);
+        mfa_error {
+            struct_size: 0,
+            code: *code as i32,
+            provider: *provider as i32,
+            has_provider_code: i32::from(provider_code.is_some()),
+            provider_code: provider_code.unwrap_or(0),
+            http_status: http_status.map_or(0, i32::from),
+            retry_after_ms: retry_after.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
+            flags: flag(retryable, MFA_ERROR_RETRYABLE)
+                | flag(outcome_unknown, MFA_ERROR_OUTCOME_UNKNOWN)
+                | flag(withdrawn, MFA_ERROR_WITHDRAWN),
+            attempts: *attempts,
+            os_error: os_error.unwrap_or(0),
+            message: text,
+        }
     }
-    // SAFETY: the caller's struct begins with this field.
-    let size = unsafe { err.cast::<u32>().read_unaligned() } as usize;
-    if !(mfa_error::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
-        return Err(Code::StructSize);
-    }
-    // SAFETY: the size was checked.
-    unsafe { fill(err, &EMPTY) };
-    Ok(())
 }
 
-/// # Safety
-/// As `reset_error`, which has accepted the size.
-pub(super) unsafe fn write_error(err: *mut mfa_error, error: &Error) {
-    if err.is_null() {
-        return;
-    }
-    let mut filled = mfa_error {
-        code: error.code as i32,
-        provider: error.provider as i32,
-        has_provider_code: i32::from(error.provider_code.is_some()),
-        provider_code: error.provider_code.unwrap_or(0),
-        http_status: error.http_status.map_or(0, i32::from),
-        retry_after_ms: error.retry_after.map_or(0, |d| u32::try_from(d.as_millis()).unwrap_or(u32::MAX)),
-        flags: flags(error),
-        attempts: error.attempts,
-        os_error: error.os_error.unwrap_or(0),
-        ..EMPTY
-    };
-    copy_text(&error.message, &mut filled.message);
-    // SAFETY: passed on from the caller.
-    unsafe { fill(err, &filled) };
-}
-
-fn flags(error: &Error) -> u32 {
-    let retryable = if error.retryable { MFA_ERROR_RETRYABLE } else { 0 };
-    let unknown = if error.outcome_unknown { MFA_ERROR_OUTCOME_UNKNOWN } else { 0 };
-    let withdrawn = if error.withdrawn { MFA_ERROR_WITHDRAWN } else { 0 };
-    retryable | unknown | withdrawn
-}
-
-/// Writes all but `struct_size`: what the first release has, which every accepted struct has.
+/// Resets the caller's struct. `None`: the caller wants none.
 ///
 /// # Safety
-/// `err` is writable for `FIRST_SIZE` bytes.
-unsafe fn fill(err: *mut mfa_error, filled: &mfa_error) {
-    // SAFETY: both are at least FIRST_SIZE bytes long and do not overlap; no padding.
-    unsafe {
-        let from = (&raw const *filled).cast::<u8>().add(4);
-        std::ptr::copy_nonoverlapping(from, err.cast::<u8>().add(4), mfa_error::FIRST_SIZE - 4);
+/// `err` is NULL or points to an `mfa_error` whose `struct_size` is set, writable for that size
+/// until the place is dropped.
+pub(super) unsafe fn reset_error(err: *mut mfa_error) -> Result<Option<Place<mfa_error>>, Code> {
+    if err.is_null() {
+        return Ok(None);
     }
+    // SAFETY: not NULL, and passed on from the caller.
+    let place = unsafe { Place::new(err) }.map_err(|_| Code::StructSize)?;
+    place.write(&EMPTY);
+    Ok(Some(place))
 }
 
 /// The name of a code, for example "MFA_ERR_TIMEOUT". Static; never NULL: "MFA_ERR_?" for a number

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Code, Error};
-use crate::ffi::error::{mfa_code, mfa_error, reset_error, write_error};
+use crate::ffi::error::{mfa_code, mfa_error, reset_error};
 use crate::sys::Undisturbed;
 
 /// Runs the body of an export that returns no code; a panic becomes `on_panic`.
@@ -39,9 +39,10 @@ pub(super) unsafe fn fallible(
     let _undisturbed = Undisturbed::new();
     catch(Code::Internal as i32, || {
         // SAFETY: passed on from the caller.
-        if let Err(code) = unsafe { reset_error(err) } {
-            return code as i32;
-        }
+        let err = match unsafe { reset_error(err) } {
+            Ok(err) => err,
+            Err(code) => return code as i32,
+        };
         let panicked = || {
             let error = Error::internal(format!("{name} panicked; this is a defect in libmfa"));
             // How far it came is not known: the person may have been asked.
@@ -54,8 +55,9 @@ pub(super) unsafe fn fallible(
         };
         let result = catch(None, planted_body).unwrap_or_else(panicked);
         let Err(error) = result else { return Code::Ok as i32 };
-        // SAFETY: passed on from the caller; the size was checked above.
-        unsafe { write_error(err, &error) };
+        if let Some(err) = err {
+            err.write(&mfa_error::from(&error));
+        }
         error.code as i32
     })
 }

@@ -1,6 +1,7 @@
 //! `mfa_hyperid` and its calls.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use crate::error::{Error, Provider};
 use crate::ffi::call_options::{call_options, mfa_call_options};
@@ -8,7 +9,7 @@ use crate::ffi::client_options::{client_options, mfa_client_options};
 use crate::ffi::error::{mfa_code, mfa_error};
 use crate::ffi::guard::{fallible, guard};
 use crate::ffi::memory::{
-    AbiStruct, Out, OutStruct, check_place, copy_text, handle, required_text, reset_value,
+    AbiStruct, Out, OutStruct, check_place, copy_text, field_sizes, handle, required_text, reset_value,
 };
 use crate::ffi::request::{mfa_request, request};
 use crate::ffi::transaction::mfa_transaction;
@@ -39,14 +40,16 @@ pub struct mfa_availability {
     pub available: i32,
 }
 
-// SAFETY: repr(C), two 32-bit integers.
+// SAFETY: repr(C), begins with the u32; integers are valid for any bytes.
 unsafe impl AbiStruct for mfa_availability {
     const NAME: &'static str = "mfa_availability";
     const FIRST_SIZE: usize = 8;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_availability { struct_size, available });
 }
 
-// SAFETY: `available` is at offset 4, and 0 says no.
+// SAFETY: 0 says no.
 unsafe impl OutStruct for mfa_availability {
+    const DECISION_AT: usize = offset_of!(mfa_availability, available);
     const RESET: Self = mfa_availability { struct_size: 0, available: 0 };
 }
 
@@ -65,28 +68,31 @@ pub struct mfa_two_factor_types {
     pub raw: [i32; 16],
 }
 
-// SAFETY: repr(C), 32-bit integers alone.
+// SAFETY: repr(C), begins with the u32; integers are valid for any bytes.
 unsafe impl AbiStruct for mfa_two_factor_types {
     const NAME: &'static str = "mfa_two_factor_types";
     const FIRST_SIZE: usize = 76;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_two_factor_types { struct_size, methods, count, raw });
 }
 
-// SAFETY: `methods` is at offset 4, and 0 is no method.
+// SAFETY: 0 is no method.
 unsafe impl OutStruct for mfa_two_factor_types {
+    const DECISION_AT: usize = offset_of!(mfa_two_factor_types, methods);
     const RESET: Self = mfa_two_factor_types { struct_size: 0, methods: 0, count: 0, raw: [-1; 16] };
 }
 
 impl From<Vec<i32>> for mfa_two_factor_types {
     fn from(numbers: Vec<i32>) -> Self {
-        let mut types = mfa_two_factor_types {
+        let mut raw = mfa_two_factor_types::RESET.raw;
+        for (slot, number) in raw.iter_mut().zip(&numbers) {
+            *slot = *number;
+        }
+        mfa_two_factor_types {
+            struct_size: 0,
             methods: numbers.iter().fold(0, |bits, number| bits | method(*number)),
             count: u32::try_from(numbers.len()).unwrap_or(u32::MAX),
-            ..mfa_two_factor_types::RESET
-        };
-        for (slot, number) in types.raw.iter_mut().zip(numbers) {
-            *slot = number;
+            raw,
         }
-        types
     }
 }
 
@@ -116,7 +122,7 @@ pub unsafe extern "C" fn mfa_hyperid_new(
     out: *mut *mut mfa_hyperid,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out, std::ptr::null_mut());
         fallible("mfa_hyperid_new", err, || {
@@ -134,7 +140,7 @@ pub unsafe extern "C" fn mfa_hyperid_new(
 pub unsafe extern "C" fn mfa_hyperid_free(client: *mut mfa_hyperid) {
     guard("mfa_hyperid_free", (), || {
         if !client.is_null() {
-            // SAFETY: from `mfa_hyperid_new`'s Box, and freed once, says the caller.
+            // SAFETY: from `mfa_hyperid_new`'s Box, and freed once, guaranteed by the caller.
             drop(unsafe { Box::from_raw(client) });
         }
     });
@@ -143,8 +149,8 @@ pub unsafe extern "C" fn mfa_hyperid_free(client: *mut mfa_hyperid) {
 /// Asks whether the person has linked the authenticator app and so may be asked.
 /// `POST /mfa-client/availability-check`; scope `mfa-client`.
 ///
-/// `access_token`: 1-16 384 characters, each 0x21-0x7E. Repeated by itself after passing trouble,
-/// inside the deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
+/// `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
+/// deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
 /// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_...`. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_availability(
@@ -154,14 +160,14 @@ pub unsafe extern "C" fn mfa_hyperid_availability(
     out: *mut mfa_availability,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_hyperid_availability", err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
             out.check().map_err(hyperid)?;
             let available = i32::from(client.availability(token, &options)?);
-            out.set(&mfa_availability { available, ..mfa_availability::RESET });
+            out.set(&mfa_availability { struct_size: 0, available });
             Ok(())
         })
     }
@@ -178,7 +184,7 @@ pub unsafe extern "C" fn mfa_hyperid_two_factor_types(
     out: *mut mfa_two_factor_types,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_hyperid_two_factor_types", err, || {
@@ -207,7 +213,7 @@ pub unsafe extern "C" fn mfa_hyperid_start(
     out_transaction_id: *mut i64,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out_transaction_id, 0);
         fallible("mfa_hyperid_start", err, || {
@@ -235,7 +241,7 @@ pub unsafe extern "C" fn mfa_hyperid_status(
     out: *mut mfa_transaction,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_hyperid_status", err, || {
@@ -260,7 +266,7 @@ pub unsafe extern "C" fn mfa_hyperid_cancel(
     options: *const mfa_call_options,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         fallible("mfa_hyperid_cancel", err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
@@ -279,10 +285,11 @@ pub unsafe extern "C" fn mfa_hyperid_cancel(
 /// transaction goes on, unless `MFA_WAIT_WITHDRAW_ON_CANCEL` says otherwise. An answer that was read
 /// before is returned all the same.
 ///
-/// Ridden out: failed connections and TLS handshakes, HTTP 408, 425, 429 and 5xx, "temporarily
-/// unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s after its start).
+/// Retried, so that the wait goes on: failed connections and TLS handshakes, HTTP 408, 425, 429 and
+/// 5xx, "temporarily unavailable", and "not found" in the first 2 s (in `mfa_hyperid_confirm`: 5 s
+/// after its start).
 /// What a proxy or a sign-in page may have said in the provider's place (3xx, 403 and 404 without
-/// the provider's JSON, a page where JSON should be) is ridden out until nothing else has come for
+/// the provider's JSON, a page where JSON should be) is retried until nothing else has come for
 /// 15 s, or a quarter of the deadline if that is less. A token that stays refused, access denied,
 /// "not found" otherwise, and an answer that breaks the protocol end the wait with their code.
 ///
@@ -298,7 +305,7 @@ pub unsafe extern "C" fn mfa_hyperid_wait(
     out: *mut mfa_transaction,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_hyperid_wait", err, || {
@@ -328,7 +335,7 @@ pub unsafe extern "C" fn mfa_hyperid_confirm(
     out: *mut mfa_transaction,
     err: *mut mfa_error,
 ) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller.
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
         fallible("mfa_hyperid_confirm", err, || {
@@ -347,7 +354,7 @@ pub unsafe extern "C" fn mfa_hyperid_confirm(
 /// `out_size`: bytes at `out`, at least 3. On failure `out` is "" if it has room. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_control_code(out: *mut c_char, out_size: u32, err: *mut mfa_error) -> mfa_code {
-    // SAFETY: each pointer is what the header asks for, says the caller: `out` is NULL or writable
+    // SAFETY: each pointer is what the header asks for, guaranteed by the caller: `out` is NULL or writable
     // for `out_size` bytes.
     unsafe {
         if out_size > 0 {

@@ -1,7 +1,7 @@
 //! The caller's memory: structs that grow, and strings.
 
 use std::ffi::{CStr, c_char};
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 
 use zeroize::Zeroizing;
 
@@ -10,24 +10,74 @@ use crate::error::{Code, Error};
 /// No struct of this library will ever be larger; more is an uninitialised `struct_size`.
 pub(super) const MAX_STRUCT_SIZE: usize = 4096;
 
+/// The size of a pointer, which frozen sizes count beside 32-bit fields.
+pub(super) const POINTER: usize = size_of::<*const ()>();
+
 /// A struct of the ABI that begins with `uint32_t struct_size`.
 ///
 /// # Safety
-/// The type is `repr(C)`, begins with the `u32`, has no padding, and is valid for all-zero bytes
-/// and for any bytes that a caller may write into it.
+/// The type is `repr(C)`, begins with the `u32`, and is valid for all-zero bytes and for any bytes
+/// that a caller may write into it.
 pub(super) unsafe trait AbiStruct: Copy {
     const NAME: &'static str;
     /// The size at the first release: the least that is accepted, for ever.
     const FIRST_SIZE: usize;
+    /// The size of each field, in order: see `field_sizes`. `check_layout` looks at them.
+    const FIELDS: &'static [usize];
 }
 
 /// An `AbiStruct` that the library fills.
 ///
 /// # Safety
-/// As `AbiStruct`, and the field at offset 4 is an `i32` or `u32`, whose zero decides nothing.
+/// As `AbiStruct`, and the zero of the field at `DECISION_AT` decides nothing.
 pub(super) unsafe trait OutStruct: AbiStruct {
+    /// Where the field lies that decides. It is 4, so that it can be reset in a struct whose size is
+    /// not allowed, and read from one of any release.
+    const DECISION_AT: usize;
     /// What it holds before anything is known. Its `struct_size` is not looked at.
     const RESET: Self;
+}
+
+/// `AbiStruct::FIELDS` from the names of all fields; one that is missing does not compile.
+macro_rules! field_sizes {
+    ($name:ident { $($field:ident),* $(,)? }) => {{
+        const fn size<S, F>(_: fn(&S) -> &F) -> usize {
+            size_of::<F>()
+        }
+        let _ = |$name { $($field: _),* }: $name| ();
+        &[$(size::<$name, _>(|it| &it.$field)),*]
+    }};
+}
+pub(super) use field_sizes;
+
+/// Refuses to compile a struct with padding, whose bytes would be neither written nor read, and whose
+/// place a later field could not take; and one whose first release does not end with a field.
+pub(super) const fn check_layout<T: AbiStruct>() {
+    let (mut end, mut has_first_end, mut i) = (0, false, 0);
+    while i < T::FIELDS.len() {
+        end += T::FIELDS[i];
+        has_first_end |= end == T::FIRST_SIZE;
+        i += 1;
+    }
+    assert!(end == size_of::<T>(), "the struct has padding");
+    assert!(has_first_end, "FIRST_SIZE is not the end of a field");
+    assert!(T::FIELDS[0] == 4, "struct_size is not a u32");
+    assert!(size_of::<T>() <= MAX_STRUCT_SIZE, "every call refuses such a size");
+}
+
+const fn check_out_layout<T: OutStruct>() {
+    assert!(T::DECISION_AT == 4 && T::FIELDS[1] == 4, "what decides is not the 32 bits at offset 4");
+}
+
+/// The size that a caller's struct says it has. `Err`: it is not allowed.
+///
+/// # Safety
+/// `pointer` points to a struct that begins with its size; no alignment is assumed.
+pub(super) unsafe fn allowed_size<T: AbiStruct>(pointer: *const T) -> Result<usize, usize> {
+    const { check_layout::<T>() };
+    // SAFETY: passed on from the caller.
+    let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
+    if (T::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) { Ok(size) } else { Err(size) }
 }
 
 fn size_error(name: &str, size: usize) -> Error {
@@ -49,11 +99,8 @@ pub(super) unsafe fn read_input<T: AbiStruct>(pointer: *const T) -> Result<Optio
     if pointer.is_null() {
         return Ok(None);
     }
-    // SAFETY: the caller's struct begins with this field; no alignment is assumed.
-    let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
-    if !(T::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
-        return Err(size_error(T::NAME, size));
-    }
+    // SAFETY: not NULL, and passed on from the caller.
+    let size = unsafe { allowed_size(pointer) }.map_err(|size| size_error(T::NAME, size))?;
     // SAFETY: all-zero bytes are a valid T. The copied range lies within both the caller's struct,
     // readable for `size`, and ours; any bytes are a valid T.
     let value = unsafe {
@@ -78,11 +125,38 @@ pub(super) unsafe fn read_input<T: AbiStruct>(pointer: *const T) -> Result<Optio
     Ok(Some(value))
 }
 
-/// A struct to be filled, reset at entry whatever happens next.
-pub(super) struct Out<T> {
+/// A caller's struct whose size is allowed: where the library writes, and nowhere else.
+pub(super) struct Place<T> {
     pointer: *mut T,
-    size: Result<usize, Error>,
+    size: usize,
 }
+
+impl<T: AbiStruct> Place<T> {
+    /// `Err`: the size that the struct says it has, and that is not allowed.
+    ///
+    /// # Safety
+    /// `pointer` points to a struct whose `struct_size` tells how much of it is writable, until this
+    /// value is dropped.
+    pub(super) unsafe fn new(pointer: *mut T) -> Result<Self, usize> {
+        // SAFETY: passed on from the caller.
+        let size = unsafe { allowed_size(pointer.cast_const()) }?;
+        Ok(Place { pointer, size })
+    }
+
+    /// Writes all but `struct_size`, and leaves alone what a newer caller has behind it.
+    pub(super) fn write(&self, value: &T) {
+        let end = self.size.min(size_of::<T>());
+        // SAFETY: bytes 4..end lie within the caller's struct, writable for its size, and within
+        // `value`, which has no padding; the two do not overlap.
+        unsafe {
+            let from = (&raw const *value).cast::<u8>().add(4);
+            std::ptr::copy_nonoverlapping(from, self.pointer.cast::<u8>().add(4), end - 4);
+        }
+    }
+}
+
+/// A struct to be filled, reset at entry whatever happens next.
+pub(super) struct Out<T>(Result<Place<T>, Error>);
 
 impl<T: OutStruct> Out<T> {
     /// Resets the caller's struct. A refusal is kept for `check`, so that a bad `err` is told first.
@@ -91,42 +165,35 @@ impl<T: OutStruct> Out<T> {
     /// `pointer` is NULL or points to a struct whose `struct_size` tells how much of it is
     /// writable, until this value is dropped.
     pub(super) unsafe fn reset(pointer: *mut T) -> Self {
+        const { check_out_layout::<T>() };
         if pointer.is_null() {
-            return Out { pointer, size: Err(null("out")) };
+            return Out(Err(null("out")));
         }
-        // SAFETY: the caller's struct begins with this field; no alignment is assumed.
-        let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
-        if (T::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
-            let out = Out { pointer, size: Ok(size) };
-            out.write(size, &T::RESET);
-            return out;
+        // SAFETY: not NULL, and passed on from the caller.
+        let place = unsafe { Place::new(pointer) };
+        match place {
+            Ok(place) => {
+                place.write(&T::RESET);
+                Out(Ok(place))
+            }
+            Err(size) => {
+                if size >= T::DECISION_AT + 4 {
+                    // SAFETY: as many bytes are writable, guaranteed by the caller.
+                    unsafe { pointer.cast::<u8>().add(T::DECISION_AT).cast::<u32>().write_unaligned(0) };
+                }
+                Out(Err(size_error(T::NAME, size)))
+            }
         }
-        if size >= 8 {
-            // SAFETY: eight bytes are writable, says the caller; the second four are the decision.
-            unsafe { pointer.cast::<u8>().add(4).cast::<u32>().write_unaligned(0) };
-        }
-        Out { pointer, size: Err(size_error(T::NAME, size)) }
     }
 
     /// Whether there is a struct to fill.
     pub(super) fn check(&self) -> Result<(), Error> {
-        self.size.as_ref().map(|_| ()).map_err(Clone::clone)
+        self.0.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
     pub(super) fn set(&self, value: &T) {
-        if let Ok(size) = self.size {
-            self.write(size, value);
-        }
-    }
-
-    /// Writes all but `struct_size`, and leaves alone what a newer caller has behind it.
-    fn write(&self, size: usize, value: &T) {
-        let end = size.min(size_of::<T>());
-        // SAFETY: bytes 4..end lie within the caller's struct, writable for `size`, and within
-        // `value`, which has no padding; the two do not overlap.
-        unsafe {
-            let from = (&raw const *value).cast::<u8>().add(4);
-            std::ptr::copy_nonoverlapping(from, self.pointer.cast::<u8>().add(4), end - 4);
+        if let Ok(place) = &self.0 {
+            place.write(value);
         }
     }
 }
@@ -194,7 +261,7 @@ pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a 
 /// `pointer` is NULL or writable for a `T`.
 pub(super) unsafe fn reset_value<T>(pointer: *mut T, reset: T) {
     if !pointer.is_null() {
-        // SAFETY: not NULL, and writable, says the caller.
+        // SAFETY: not NULL, and writable, guaranteed by the caller.
         unsafe { pointer.write(reset) };
     }
 }
@@ -234,13 +301,50 @@ pub(super) fn copy_text<const N: usize>(text: &str, array: &mut [c_char; N]) {
     }
 }
 
-const _: () = assert!(offset_of!(crate::ffi::transaction::mfa_transaction, decision) == 4);
-const _: () = assert!(offset_of!(crate::ffi::capillary::mfa_registration, state) == 4);
-const _: () = assert!(offset_of!(crate::ffi::hyperid::mfa_availability, available) == 4);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A struct of which the first release had the first two fields.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Grown {
+        struct_size: u32,
+        decision: i32,
+        added: u32,
+    }
+
+    // SAFETY: repr(C), begins with the u32; integers.
+    unsafe impl AbiStruct for Grown {
+        const NAME: &'static str = "Grown";
+        const FIRST_SIZE: usize = 8;
+        const FIELDS: &'static [usize] = field_sizes!(Grown { struct_size, decision, added });
+    }
+
+    // SAFETY: 0 decides nothing.
+    unsafe impl OutStruct for Grown {
+        const DECISION_AT: usize = std::mem::offset_of!(Grown, decision);
+        const RESET: Self = Grown { struct_size: 0, decision: 0, added: 5 };
+    }
+
+    const STALE: u32 = 0x5a5a_5a5a;
+
+    /// What is in the memory of a caller whose struct has `size` bytes: after the reset, and filled.
+    fn reset_and_filled(size: u32) -> [[u32; 4]; 2] {
+        let mut memory = [size, STALE, STALE, STALE];
+        // SAFETY: it is 16 bytes long, at least what `size` says.
+        let out = unsafe { Out::reset(memory.as_mut_ptr().cast::<Grown>()) };
+        let reset = memory;
+        out.set(&Grown { struct_size: 77, decision: 1, added: 2 });
+        [reset, memory]
+    }
+
+    #[test]
+    fn a_field_that_was_added_is_reset_and_written_where_the_caller_has_it() {
+        assert_eq!(reset_and_filled(12), [[12, 0, 5, STALE], [12, 1, 2, STALE]]);
+        assert_eq!(reset_and_filled(16), [[16, 0, 5, STALE], [16, 1, 2, STALE]]);
+        assert_eq!(reset_and_filled(8), [[8, 0, STALE, STALE], [8, 1, STALE, STALE]]);
+    }
 
     #[test]
     fn text_is_cut_between_characters() {

@@ -1,10 +1,9 @@
 //! `mfa_request`.
 
 use std::ffi::c_char;
-use std::mem::offset_of;
 
 use crate::error::{Code, Error};
-use crate::ffi::memory::{AbiStruct, check_flags, read_input, text};
+use crate::ffi::memory::{AbiStruct, POINTER, check_flags, field_sizes, read_input, text};
 use crate::hyperid::Request;
 
 /// In `mfa_request.flags`: `code` may be any text, not only two digits.
@@ -33,18 +32,31 @@ pub struct mfa_request {
     /// The control code that your program shows and the app shows too, so that the person can
     /// compare them: two digits (see `mfa_control_code`). NULL: none.
     pub code: *const c_char,
-    /// Identifies the device that the person acts from. NULL: not told.
+    /// Identifies the device that the person acts from. NULL: not given.
     pub device_id: *const c_char,
-    /// Describes that device to the person. NULL: not told.
+    /// Describes that device to the person. NULL: not given.
     pub device_desc: *const c_char,
-    /// That device's address. NULL: not told.
+    /// That device's address. NULL: not given.
     pub ip: *const c_char,
 }
 
-// SAFETY: repr(C), begins with the u32, four 32-bit fields and six pointers: no padding on 64-bit.
+// SAFETY: repr(C), begins with the u32; integers and pointers are valid for zero and for what a caller
+// sets.
 unsafe impl AbiStruct for mfa_request {
     const NAME: &'static str = "mfa_request";
-    const FIRST_SIZE: usize = offset_of!(mfa_request, ip) + size_of::<usize>();
+    const FIRST_SIZE: usize = 16 + 6 * POINTER;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_request {
+        struct_size,
+        flags,
+        template_id,
+        reserved,
+        question,
+        values_json,
+        code,
+        device_id,
+        device_desc,
+        ip,
+    });
 }
 
 /// # Safety
@@ -54,21 +66,34 @@ pub(super) unsafe fn request<'a>(pointer: *const mfa_request) -> Result<Request<
     let Some(given) = (unsafe { read_input(pointer) })? else {
         return Err(Error::new(Code::NullPointer, "request is NULL"));
     };
-    check_flags(given.flags, MFA_REQUEST_ANY_CODE, "flags of mfa_request")?;
-    if given.reserved != 0 {
+    // Whole, so that no field is left unread.
+    let mfa_request {
+        struct_size: _,
+        flags,
+        template_id,
+        reserved,
+        question,
+        values_json,
+        code,
+        device_id,
+        device_desc,
+        ip,
+    } = given;
+    check_flags(flags, MFA_REQUEST_ANY_CODE, "flags of mfa_request")?;
+    if reserved != 0 {
         return Err(Error::argument("reserved of mfa_request is not 0"));
     }
-    // SAFETY: strings as the header describes them, says the caller.
+    // SAFETY: strings as the header describes them, guaranteed by the caller.
     unsafe {
         Ok(Request {
-            template_id: given.template_id,
-            question: text(given.question, "question")?,
-            values_json: text(given.values_json, "values_json")?,
-            code: text(given.code, "code")?,
-            any_code: given.flags & MFA_REQUEST_ANY_CODE != 0,
-            device_id: text(given.device_id, "device_id")?,
-            device_desc: text(given.device_desc, "device_desc")?,
-            ip: text(given.ip, "ip")?,
+            template_id,
+            question: text(question, "question")?,
+            values_json: text(values_json, "values_json")?,
+            code: text(code, "code")?,
+            any_code: flags & MFA_REQUEST_ANY_CODE != 0,
+            device_id: text(device_id, "device_id")?,
+            device_desc: text(device_desc, "device_desc")?,
+            ip: text(ip, "ip")?,
         })
     }
 }

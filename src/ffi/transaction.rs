@@ -1,9 +1,11 @@
 //! `mfa_transaction`, and the one question that may open a door.
 
+use std::mem::offset_of;
+
 use crate::error::Code;
 use crate::ffi::error::mfa_code;
 use crate::ffi::guard::guard;
-use crate::ffi::memory::{AbiStruct, MAX_STRUCT_SIZE, OutStruct};
+use crate::ffi::memory::{AbiStruct, OutStruct, allowed_size, field_sizes};
 use crate::hyperid::{Decision, Transaction};
 
 /// No answer has been read.
@@ -46,14 +48,24 @@ pub struct mfa_transaction {
     pub elapsed_ms: u32,
 }
 
-// SAFETY: repr(C), begins with the u32, the 64-bit field at offset 8: no padding; integers.
+// SAFETY: repr(C), begins with the u32; integers are valid for any bytes.
 unsafe impl AbiStruct for mfa_transaction {
     const NAME: &'static str = "mfa_transaction";
     const FIRST_SIZE: usize = 32;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_transaction {
+        struct_size,
+        decision,
+        transaction_id,
+        raw_status,
+        raw_complete_result,
+        polls,
+        elapsed_ms,
+    });
 }
 
-// SAFETY: `decision` is at offset 4, and 0 is MFA_DECISION_NONE.
+// SAFETY: 0 is MFA_DECISION_NONE.
 unsafe impl OutStruct for mfa_transaction {
+    const DECISION_AT: usize = offset_of!(mfa_transaction, decision);
     const RESET: Self = mfa_transaction {
         struct_size: 0,
         decision: MFA_DECISION_NONE,
@@ -67,19 +79,21 @@ unsafe impl OutStruct for mfa_transaction {
 
 impl From<&Transaction> for mfa_transaction {
     fn from(known: &Transaction) -> Self {
+        let Transaction { decision, transaction_id, raw_status, raw_complete_result, polls, elapsed } =
+            *known;
         mfa_transaction {
             struct_size: size_of::<mfa_transaction>() as u32,
-            decision: decision(known.decision),
-            transaction_id: known.transaction_id,
-            raw_status: known.raw_status.unwrap_or(-1),
-            raw_complete_result: known.raw_complete_result.unwrap_or(-1),
-            polls: known.polls,
-            elapsed_ms: u32::try_from(known.elapsed.as_millis()).unwrap_or(u32::MAX),
+            decision: number(decision),
+            transaction_id,
+            raw_status: raw_status.unwrap_or(-1),
+            raw_complete_result: raw_complete_result.unwrap_or(-1),
+            polls,
+            elapsed_ms: u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX),
         }
     }
 }
 
-fn decision(decision: Decision) -> i32 {
+fn number(decision: Decision) -> i32 {
     match decision {
         Decision::None => MFA_DECISION_NONE,
         Decision::Approved(_) => MFA_DECISION_APPROVED,
@@ -102,13 +116,14 @@ pub unsafe extern "C" fn mfa_is_approved(code: mfa_code, transaction: *const mfa
         if code != Code::Ok as i32 || transaction.is_null() {
             return 0;
         }
-        // SAFETY: not NULL, so a struct that begins with its size, says the caller.
-        let size = unsafe { transaction.cast::<u32>().read_unaligned() } as usize;
-        if !(mfa_transaction::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+        // SAFETY: not NULL, so a struct that begins with its size, guaranteed by the caller.
+        if unsafe { allowed_size(transaction) }.is_err() {
             return 0;
         }
         // SAFETY: the struct is at least as large as at the first release, which has `decision`.
-        let decision = unsafe { transaction.cast::<u8>().add(4).cast::<i32>().read_unaligned() };
+        let decision = unsafe {
+            transaction.cast::<u8>().add(mfa_transaction::DECISION_AT).cast::<i32>().read_unaligned()
+        };
         i32::from(decision == MFA_DECISION_APPROVED)
     })
 }

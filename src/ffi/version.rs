@@ -8,7 +8,7 @@ use crate::ffi::client_options::mfa_client_options;
 use crate::ffi::error::mfa_error;
 use crate::ffi::guard::guard;
 use crate::ffi::hyperid::{mfa_availability, mfa_two_factor_types};
-use crate::ffi::memory::AbiStruct;
+use crate::ffi::memory::{AbiStruct, check_layout};
 use crate::ffi::request::mfa_request;
 use crate::ffi::transaction::mfa_transaction;
 use crate::ffi::wait_options::mfa_wait_options;
@@ -55,7 +55,7 @@ pub unsafe extern "C" fn mfa_struct_size(struct_name: *const c_char) -> usize {
         if struct_name.is_null() {
             return 0;
         }
-        // SAFETY: not NULL, so a NUL-terminated string, says the caller.
+        // SAFETY: not NULL, so a NUL-terminated string, guaranteed by the caller.
         let name = unsafe { CStr::from_ptr(struct_name) }.to_bytes();
         SIZES.iter().find(|(known, _)| known.as_bytes() == name).map_or(0, |(_, size)| *size)
     })
@@ -74,5 +74,6 @@ const SIZES: &[(&str, usize)] = &[
 ];
 
 const fn size_of_struct<T: AbiStruct>() -> (&'static str, usize) {
+    check_layout::<T>();
     (T::NAME, size_of::<T>())
 }

@@ -1,14 +1,13 @@
 //! `mfa_wait_options` and its callbacks.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::ffi::memory::{AbiStruct, boolean, check_flags, read_input};
+use crate::ffi::memory::{AbiStruct, POINTER, boolean, check_flags, field_sizes, read_input};
 use crate::ffi::transaction::mfa_transaction;
 use crate::hyperid::{Transaction, WaitOptions};
 
@@ -71,12 +70,23 @@ pub struct mfa_wait_options {
     pub access_token_provider_user_data: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with the u32, six 32-bit fields and four pointers: no padding on 64-bit;
-// an optional function is valid for zero and for what a caller sets.
+// SAFETY: repr(C), begins with the u32; integers, pointers and optional functions are valid for zero and
+// for what a caller sets.
 unsafe impl AbiStruct for mfa_wait_options {
     const NAME: &'static str = "mfa_wait_options";
-    const FIRST_SIZE: usize =
-        offset_of!(mfa_wait_options, access_token_provider_user_data) + size_of::<usize>();
+    const FIRST_SIZE: usize = 24 + 4 * POINTER;
+    const FIELDS: &'static [usize] = field_sizes!(mfa_wait_options {
+        struct_size,
+        first_poll_ms,
+        min_interval_ms,
+        max_interval_ms,
+        cancel_on_timeout,
+        flags,
+        on_update,
+        on_update_user_data,
+        access_token_provider,
+        access_token_provider_user_data,
+    });
 }
 
 const DEFAULTS: mfa_wait_options = mfa_wait_options {
@@ -102,36 +112,49 @@ pub(super) unsafe fn with_wait_options<T>(
 ) -> Result<T, Error> {
     // SAFETY: passed on from the caller.
     let given = unsafe { read_input(pointer) }?.unwrap_or(DEFAULTS);
-    check_flags(given.flags, MFA_WAIT_WITHDRAW_ON_CANCEL, "flags of mfa_wait_options")?;
-    let cancel_on_timeout = boolean(given.cancel_on_timeout, "cancel_on_timeout")?;
-    let mut update = |so_far: &Transaction| call_update(&given, so_far);
-    let mut token = || call_token_provider(&given);
+    // Whole, so that no field is left unread.
+    let mfa_wait_options {
+        struct_size: _,
+        first_poll_ms,
+        min_interval_ms,
+        max_interval_ms,
+        cancel_on_timeout,
+        flags,
+        on_update,
+        on_update_user_data,
+        access_token_provider,
+        access_token_provider_user_data,
+    } = given;
+    check_flags(flags, MFA_WAIT_WITHDRAW_ON_CANCEL, "flags of mfa_wait_options")?;
+    let cancel_on_timeout = boolean(cancel_on_timeout, "cancel_on_timeout")?;
+    let mut update = |so_far: &Transaction| call_update(on_update, on_update_user_data, so_far);
+    let mut token = || call_token_provider(access_token_provider, access_token_provider_user_data);
     let millis = |ms: u32| (ms != 0).then(|| Duration::from_millis(u64::from(ms)));
     Ok(use_them(&mut WaitOptions {
-        first_poll: millis(given.first_poll_ms),
-        min_interval: millis(given.min_interval_ms),
-        max_interval: millis(given.max_interval_ms),
+        first_poll: millis(first_poll_ms),
+        min_interval: millis(min_interval_ms),
+        max_interval: millis(max_interval_ms),
         cancel_on_timeout,
-        withdraw_on_cancel: given.flags & MFA_WAIT_WITHDRAW_ON_CANCEL != 0,
-        on_update: given.on_update.is_some().then_some(&mut update as _),
-        access_token_provider: given.access_token_provider.is_some().then_some(&mut token as _),
+        withdraw_on_cancel: flags & MFA_WAIT_WITHDRAW_ON_CANCEL != 0,
+        on_update: on_update.is_some().then_some(&mut update as _),
+        access_token_provider: access_token_provider.is_some().then_some(&mut token as _),
     }))
 }
 
-fn call_update(options: &mfa_wait_options, so_far: &Transaction) -> ControlFlow<()> {
-    let Some(on_update) = options.on_update else { return ControlFlow::Continue(()) };
+fn call_update(on_update: mfa_update_fn, user_data: *mut c_void, so_far: &Transaction) -> ControlFlow<()> {
+    let Some(on_update) = on_update else { return ControlFlow::Continue(()) };
     let so_far = mfa_transaction::from(so_far);
-    // SAFETY: a function of this type that keeps the header's rules, says the caller.
-    match unsafe { on_update(options.on_update_user_data, &raw const so_far) } {
+    // SAFETY: a function of this type that keeps the header's rules, guaranteed by the caller.
+    match unsafe { on_update(user_data, &raw const so_far) } {
         0 => ControlFlow::Continue(()),
         _ => ControlFlow::Break(()),
     }
 }
 
-fn call_token_provider(options: &mfa_wait_options) -> Option<Zeroizing<String>> {
-    let provider = options.access_token_provider?;
-    // SAFETY: a function of this type that keeps the header's rules, says the caller.
-    let token = unsafe { provider(options.access_token_provider_user_data) };
+fn call_token_provider(provider: mfa_token_fn, user_data: *mut c_void) -> Option<Zeroizing<String>> {
+    let provider = provider?;
+    // SAFETY: a function of this type that keeps the header's rules, guaranteed by the caller.
+    let token = unsafe { provider(user_data) };
     if token.is_null() {
         return None;
     }

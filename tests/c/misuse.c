@@ -595,8 +595,27 @@ static void larger_err(const struct call *call)
     free(bytes);
 }
 
+/* Each field is written, also one that a later release has appended. */
+static void written_err(const struct call *call)
+{
+    struct args a;
+    char name[80];
+    const char *bytes = (const char *)&a.err;
+    mfa_code got;
+
+    prepare(&a, call, 0);
+    memset(&a.err, 0x5a, sizeof a.err);
+    a.err.struct_size = sizeof a.err;
+    a.token = "";
+    got = call->run(&a);
+    snprintf(name, sizeof name, "%s: err is written to its end", call->name);
+    check(got == ARGUMENT && memchr(bytes + 4, 0x5a, sizeof a.err - 4) == NULL, name,
+          "%s, or a byte is what it was before", mfa_code_name(got));
+}
+
 static void wrong_err_sizes(const struct call *call)
 {
+    written_err(call);
     sized_err(call, 4, 0);
     sized_err(call, FIRST_SIZE_ERROR - 1, FIRST_SIZE_ERROR - 1);
     sized_err(call, 4, 4097);
@@ -940,6 +959,11 @@ static void control_codes(void)
     err.struct_size = 1;
     check_int("control_code: err of size 1", mfa_control_code(out, 3, &err), MFA_ERR_STRUCT_SIZE);
     check_int("control_code: err NULL", mfa_control_code(out, 3, NULL), MFA_OK);
+    memset(&err, 0x5a, sizeof err);
+    err.struct_size = sizeof err;
+    check(mfa_control_code(out, 3, &err) == MFA_OK &&
+              all_bytes_are((const char *)&err + 4, sizeof err - 4, 0),
+          "control_code: err is reset to its end", "it failed, or a byte is not 0");
     for (i = 0; i < 500; i++) {
         memset(out, 'x', sizeof out);
         good = good && mfa_control_code(out, 3, NULL) == MFA_OK && strlen(out) == 2 &&
