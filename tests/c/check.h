@@ -109,6 +109,40 @@ static inline const char *sandbox_url(const char *variable)
 #define FIRST_SIZE_REQUEST 64
 #define FIRST_SIZE_WAIT_OPTIONS 56
 
+/* Blocks -------------------------------------------------------------------------------------- */
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* A struct in a block of its own: `block` bytes long, whose struct_size says `told`. */
+static inline void *block_of(const void *init, size_t size, size_t block, uint32_t told)
+{
+    char *bytes = (char *)calloc(1, block);
+
+    need(bytes != NULL, "calloc");
+    memcpy(bytes, init, size < block ? size : block);
+    memcpy(bytes, &told, sizeof told);
+    return bytes;
+}
+
+static inline int all_bytes_are(const char *bytes, size_t size, char wanted)
+{
+    size_t i;
+
+    for (i = 0; i < size; i++) {
+        if (bytes[i] != wanted) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* A text of `size - 1` letters. */
+static inline void fill_text(char *text, size_t size)
+{
+    memset(text, 'a', size - 1);
+    text[size - 1] = 0;
+}
+
 /* Time ---------------------------------------------------------------------------------------- */
 
 /* What the rules promise in tens of milliseconds is tested with this slack, for busy machines. */
