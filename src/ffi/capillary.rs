@@ -8,7 +8,7 @@ use crate::error::{Error, Provider};
 use crate::ffi::call_options::{call_options, mfa_call_options};
 use crate::ffi::client_options::{client_options, mfa_client_options};
 use crate::ffi::error::{mfa_code, mfa_error};
-use crate::ffi::guard::{fallible, guard};
+use crate::ffi::guard::{Export, fallible, guard};
 use crate::ffi::memory::{
     AbiStruct, Out, OutStruct, check_place, field_sizes, handle, required_text, reset_value,
 };
@@ -70,10 +70,8 @@ impl From<Registration> for mfa_registration {
     }
 }
 
-/// Names the provider in an error that arose before the core was asked.
-fn capillary(error: Error) -> Error {
-    Error { provider: Provider::Capillary, ..error }
-}
+pub(super) const NEW: Export =
+    Export { name: "mfa_capillary_new", provider: Provider::Capillary, asks_a_person: false };
 
 /// Makes a client. Nothing is sent. Free it with `mfa_capillary_free`.
 ///
@@ -88,9 +86,9 @@ pub unsafe extern "C" fn mfa_capillary_new(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out, std::ptr::null_mut());
-        fallible("mfa_capillary_new", err, || {
-            check_place(out, "out").map_err(capillary)?;
-            let options = client_options(options).map_err(capillary)?;
+        fallible(&NEW, err, || {
+            check_place(out, "out")?;
+            let options = client_options(options)?;
             let client = Capillary::new(&options)?;
             out.write(Box::into_raw(Box::new(mfa_capillary(client))));
             Ok(())
@@ -98,16 +96,22 @@ pub unsafe extern "C" fn mfa_capillary_new(
     }
 }
 
+pub(super) const FREE: Export =
+    Export { name: "mfa_capillary_free", provider: Provider::Capillary, asks_a_person: false };
+
 /// Frees a client and closes its connections. No call may still use it. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_capillary_free(client: *mut mfa_capillary) {
-    guard("mfa_capillary_free", (), || {
+    guard(&FREE, (), || {
         if !client.is_null() {
             // SAFETY: from `mfa_capillary_new`'s Box, and freed once, guaranteed by the caller.
             drop(unsafe { Box::from_raw(client) });
         }
     });
 }
+
+pub(super) const IS_MFA_REGISTERED: Export =
+    Export { name: "mfa_capillary_is_mfa_registered", provider: Provider::Capillary, asks_a_person: false };
 
 /// Asks whether MFA is registered for the user whom `authorized_token` belongs to.
 /// `POST /auth/v1/mfa/token/isMfaRegistered`.
@@ -131,9 +135,9 @@ pub unsafe extern "C" fn mfa_capillary_is_mfa_registered(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_capillary_is_mfa_registered", err, || {
+        fallible(&IS_MFA_REGISTERED, err, || {
             let found = is_mfa_registered(client, brand, device_id, authorized_token, options, &out);
-            out.set(&found.map_err(capillary)?.into());
+            out.set(&found?.into());
             Ok(())
         })
     }

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use crate::error::{Code, Error, Provider};
-use crate::ffi::guard::guard;
+use crate::ffi::guard::{Export, guard};
 use crate::ffi::memory::{AbiStruct, Place, copy_text, field_sizes};
 
 /// As the header's `mfa_code`, which build.rs writes from the code table.
@@ -151,20 +151,26 @@ pub(super) unsafe fn reset_error(err: *mut mfa_error) -> Result<Option<Place<mfa
     Ok(Some(place))
 }
 
+pub(super) const CODE_NAME: Export =
+    Export { name: "mfa_code_name", provider: Provider::None, asks_a_person: false };
+
 /// The name of a code, for example "MFA_ERR_TIMEOUT". Static; never NULL: "MFA_ERR_?" for a number
 /// that this version does not know. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mfa_code_name(code: mfa_code) -> *const c_char {
-    guard("mfa_code_name", c"MFA_ERR_?".as_ptr(), || {
+    guard(&CODE_NAME, c"MFA_ERR_?".as_ptr(), || {
         Code::from_number(code).map_or(c"MFA_ERR_?", Code::c_name).as_ptr()
     })
 }
+
+pub(super) const CODE_MESSAGE: Export =
+    Export { name: "mfa_code_message", provider: Provider::None, asks_a_person: false };
 
 /// What a code means and what to do about it, in English. Static; never NULL. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mfa_code_message(code: mfa_code) -> *const c_char {
     let unknown = c"A code that this version of libmfa does not know. Treat it as a failure.";
-    guard("mfa_code_message", unknown.as_ptr(), || {
+    guard(&CODE_MESSAGE, unknown.as_ptr(), || {
         Code::from_number(code).map_or(unknown, Code::c_message).as_ptr()
     })
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Provider};
 use crate::ffi::call_options::{call_options, mfa_call_options};
 use crate::ffi::client_options::{client_options, mfa_client_options};
 use crate::ffi::error::{mfa_code, mfa_error};
-use crate::ffi::guard::{fallible, guard};
+use crate::ffi::guard::{Export, fallible, guard};
 use crate::ffi::memory::{
     AbiStruct, Out, OutStruct, check_place, copy_text, field_sizes, handle, required_text, reset_value,
 };
@@ -106,10 +106,8 @@ fn method(number: i32) -> u32 {
     }
 }
 
-/// Names the provider in an error that arose before the core was asked.
-fn hyperid(error: Error) -> Error {
-    Error { provider: Provider::HyperId, ..error }
-}
+pub(super) const NEW: Export =
+    Export { name: "mfa_hyperid_new", provider: Provider::HyperId, asks_a_person: false };
 
 /// Makes a client. Nothing is sent. Free it with `mfa_hyperid_free`.
 ///
@@ -125,9 +123,9 @@ pub unsafe extern "C" fn mfa_hyperid_new(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out, std::ptr::null_mut());
-        fallible("mfa_hyperid_new", err, || {
-            check_place(out, "out").map_err(hyperid)?;
-            let options = client_options(options).map_err(hyperid)?;
+        fallible(&NEW, err, || {
+            check_place(out, "out")?;
+            let options = client_options(options)?;
             let client = HyperId::new(&options)?;
             out.write(Box::into_raw(Box::new(mfa_hyperid(client))));
             Ok(())
@@ -135,16 +133,22 @@ pub unsafe extern "C" fn mfa_hyperid_new(
     }
 }
 
+pub(super) const FREE: Export =
+    Export { name: "mfa_hyperid_free", provider: Provider::HyperId, asks_a_person: false };
+
 /// Frees a client and closes its connections. No call may still use it. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_free(client: *mut mfa_hyperid) {
-    guard("mfa_hyperid_free", (), || {
+    guard(&FREE, (), || {
         if !client.is_null() {
             // SAFETY: from `mfa_hyperid_new`'s Box, and freed once, guaranteed by the caller.
             drop(unsafe { Box::from_raw(client) });
         }
     });
 }
+
+pub(super) const AVAILABILITY: Export =
+    Export { name: "mfa_hyperid_availability", provider: Provider::HyperId, asks_a_person: false };
 
 /// Asks whether the person has linked the authenticator app and so may be asked.
 /// `POST /mfa-client/availability-check`; scope `mfa-client`.
@@ -163,15 +167,18 @@ pub unsafe extern "C" fn mfa_hyperid_availability(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_hyperid_availability", err, || {
+        fallible(&AVAILABILITY, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            out.check().map_err(hyperid)?;
+            out.check()?;
             let available = i32::from(client.availability(token, &options)?);
             out.set(&mfa_availability { struct_size: 0, available });
             Ok(())
         })
     }
 }
+
+pub(super) const TWO_FACTOR_TYPES: Export =
+    Export { name: "mfa_hyperid_two_factor_types", provider: Provider::HyperId, asks_a_person: false };
 
 /// Asks which second factors the person has set up.
 /// `POST /2fa/types/get`; scope `second-factor-auth-client`. Otherwise as
@@ -187,14 +194,17 @@ pub unsafe extern "C" fn mfa_hyperid_two_factor_types(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_hyperid_two_factor_types", err, || {
+        fallible(&TWO_FACTOR_TYPES, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            out.check().map_err(hyperid)?;
+            out.check()?;
             out.set(&client.two_factor_types(token, &options)?.into());
             Ok(())
         })
     }
 }
+
+pub(super) const START: Export =
+    Export { name: "mfa_hyperid_start", provider: Provider::HyperId, asks_a_person: true };
 
 /// Asks the person: a push to their phone. `POST /mfa-client/transaction/start/v2`; scope
 /// `mfa-client`.
@@ -216,15 +226,18 @@ pub unsafe extern "C" fn mfa_hyperid_start(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         reset_value(out_transaction_id, 0);
-        fallible("mfa_hyperid_start", err, || {
+        fallible(&START, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            let request = self::request(request).map_err(hyperid)?;
-            check_place(out_transaction_id, "out_transaction_id").map_err(hyperid)?;
+            let request = self::request(request)?;
+            check_place(out_transaction_id, "out_transaction_id")?;
             out_transaction_id.write(client.start(token, &request, &options)?);
             Ok(())
         })
     }
 }
+
+pub(super) const STATUS: Export =
+    Export { name: "mfa_hyperid_status", provider: Provider::HyperId, asks_a_person: false };
 
 /// Reads a transaction's state once, for programs that poll in a loop of their own.
 /// `POST /mfa-client/transaction/status-get`; scope `mfa-client`.
@@ -244,14 +257,17 @@ pub unsafe extern "C" fn mfa_hyperid_status(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_hyperid_status", err, || {
+        fallible(&STATUS, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            out.check().map_err(hyperid)?;
+            out.check()?;
             out.set(&(&client.status(token, transaction_id, &options)?).into());
             Ok(())
         })
     }
 }
+
+pub(super) const CANCEL: Export =
+    Export { name: "mfa_hyperid_cancel", provider: Provider::HyperId, asks_a_person: false };
 
 /// Cancels a transaction. `POST /mfa-client/transaction/cancel`; scope `mfa-client`.
 ///
@@ -268,12 +284,15 @@ pub unsafe extern "C" fn mfa_hyperid_cancel(
 ) -> mfa_code {
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
-        fallible("mfa_hyperid_cancel", err, || {
+        fallible(&CANCEL, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
             client.cancel(token, transaction_id, &options)
         })
     }
 }
+
+pub(super) const WAIT: Export =
+    Export { name: "mfa_hyperid_wait", provider: Provider::HyperId, asks_a_person: false };
 
 /// Waits until the person has answered, or the request has ended otherwise.
 ///
@@ -308,14 +327,17 @@ pub unsafe extern "C" fn mfa_hyperid_wait(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_hyperid_wait", err, || {
+        fallible(&WAIT, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            out.check().map_err(hyperid)?;
+            out.check()?;
             let end = with_wait_options(wait, |wait| client.wait(token, transaction_id, wait, &options));
-            conclude(&out, end.map_err(hyperid)?)
+            conclude(&out, end?)
         })
     }
 }
+
+pub(super) const CONFIRM: Export =
+    Export { name: "mfa_hyperid_confirm", provider: Provider::HyperId, asks_a_person: true };
 
 /// The whole story in one call: whether the person may be asked, asking, and waiting for the
 /// answer.
@@ -338,15 +360,18 @@ pub unsafe extern "C" fn mfa_hyperid_confirm(
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller.
     unsafe {
         let out = Out::reset(out);
-        fallible("mfa_hyperid_confirm", err, || {
+        fallible(&CONFIRM, err, || {
             let (client, token, options) = arguments(client, access_token, options)?;
-            let request = self::request(request).map_err(hyperid)?;
-            out.check().map_err(hyperid)?;
+            let request = self::request(request)?;
+            out.check()?;
             let end = with_wait_options(wait, |wait| client.confirm(token, &request, wait, &options));
-            conclude(&out, end.map_err(hyperid)?)
+            conclude(&out, end?)
         })
     }
 }
+
+pub(super) const CONTROL_CODE: Export =
+    Export { name: "mfa_control_code", provider: Provider::None, asks_a_person: false };
 
 /// Writes a control code to `out`: two digits, zero padded, from a cryptographic source, and a NUL.
 /// Show it beside the question and pass it as `mfa_request.code`.
@@ -360,7 +385,7 @@ pub unsafe extern "C" fn mfa_control_code(out: *mut c_char, out_size: u32, err: 
         if out_size > 0 {
             reset_value(out, 0);
         }
-        fallible("mfa_control_code", err, || {
+        fallible(&CONTROL_CODE, err, || {
             check_place(out, "out")?;
             if out_size < 3 {
                 return Err(Error::argument("out_size is below 3"));
@@ -392,8 +417,8 @@ unsafe fn arguments<'a>(
 ) -> Result<(&'a HyperId, &'a str, crate::options::CallOptions<'a>), Error> {
     // SAFETY: passed on from the caller.
     unsafe {
-        let client = handle(client, "client").map_err(hyperid)?;
-        let token = required_text(access_token, "access_token").map_err(hyperid)?;
-        Ok((&client.0, token, call_options(options).map_err(hyperid)?))
+        let client = handle(client, "client")?;
+        let token = required_text(access_token, "access_token")?;
+        Ok((&client.0, token, call_options(options)?))
     }
 }

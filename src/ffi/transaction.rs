@@ -2,9 +2,9 @@
 
 use std::mem::offset_of;
 
-use crate::error::Code;
+use crate::error::{Code, Provider};
 use crate::ffi::error::mfa_code;
-use crate::ffi::guard::guard;
+use crate::ffi::guard::{Export, guard};
 use crate::ffi::memory::{AbiStruct, OutStruct, allowed_size, field_sizes};
 use crate::hyperid::{Decision, Transaction};
 
@@ -106,13 +106,16 @@ fn number(decision: Decision) -> i32 {
     }
 }
 
+pub(super) const IS_APPROVED: Export =
+    Export { name: "mfa_is_approved", provider: Provider::None, asks_a_person: false };
+
 /// Whether the person approved: 1 only when `code`, as the call returned it, is `MFA_OK` and
 /// `transaction`, as the same call filled it, says `MFA_DECISION_APPROVED`; else 0, also for NULL
 /// or a `struct_size` that is not allowed. The only test that should open a door: `MFA_OK` alone
 /// says that an answer was read, and the answer may be "no". Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_is_approved(code: mfa_code, transaction: *const mfa_transaction) -> i32 {
-    guard("mfa_is_approved", 0, || {
+    guard(&IS_APPROVED, 0, || {
         if code != Code::Ok as i32 || transaction.is_null() {
             return 0;
         }

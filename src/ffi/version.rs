@@ -2,11 +2,12 @@
 
 use std::ffi::{CStr, c_char};
 
+use crate::error::Provider;
 use crate::ffi::call_options::mfa_call_options;
 use crate::ffi::capillary::mfa_registration;
 use crate::ffi::client_options::mfa_client_options;
 use crate::ffi::error::mfa_error;
-use crate::ffi::guard::guard;
+use crate::ffi::guard::{Export, guard};
 use crate::ffi::hyperid::{mfa_availability, mfa_two_factor_types};
 use crate::ffi::memory::{AbiStruct, check_layout};
 use crate::ffi::request::mfa_request;
@@ -30,28 +31,36 @@ const _: () =
 const _: () =
     assert!(matches!(u32::from_str_radix(env!("CARGO_PKG_VERSION_PATCH"), 10), Ok(MFA_VERSION_PATCH)));
 
+pub(super) const VERSION: Export =
+    Export { name: "mfa_version", provider: Provider::None, asks_a_person: false };
+
 /// The version of the loaded library, for example "0.1.0". Static; never NULL. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mfa_version() -> *const c_char {
-    const VERSION: &CStr =
-        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-            Ok(version) => version,
-            Err(_) => c"",
-        };
-    guard("mfa_version", VERSION.as_ptr(), || VERSION.as_ptr())
+    const TEXT: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => c"",
+    };
+    guard(&VERSION, TEXT.as_ptr(), || TEXT.as_ptr())
 }
+
+pub(super) const ABI_VERSION: Export =
+    Export { name: "mfa_abi_version", provider: Provider::None, asks_a_person: false };
 
 /// `MFA_ABI_VERSION` of the loaded library. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn mfa_abi_version() -> u32 {
-    guard("mfa_abi_version", MFA_ABI_VERSION, || MFA_ABI_VERSION)
+    guard(&ABI_VERSION, MFA_ABI_VERSION, || MFA_ABI_VERSION)
 }
+
+pub(super) const STRUCT_SIZE: Export =
+    Export { name: "mfa_struct_size", provider: Provider::None, asks_a_person: false };
 
 /// The size in bytes that a struct has in the loaded library, by its name ("mfa_transaction"); 0:
 /// no such struct, or NULL. A binding needs at least the size that it uses. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_struct_size(struct_name: *const c_char) -> usize {
-    guard("mfa_struct_size", 0, || {
+    guard(&STRUCT_SIZE, 0, || {
         if struct_name.is_null() {
             return 0;
         }

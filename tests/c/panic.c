@@ -169,33 +169,45 @@ static int nothing_to_reset(const struct result *r)
     return r->code != MFA_OK;
 }
 
+#define NOBODY 0
+#define A_PERSON 1
+
 struct fallible {
     const char *name;
+    int32_t provider;
+    int asks;
     void (*call)(struct result *r);
     int (*is_reset)(const struct result *r);
     mfa_code otherwise;
 };
 
 static const struct fallible fallibles[] = {
-    { "mfa_hyperid_new", call_hyperid_new, handle_is_reset, MFA_OK },
-    { "mfa_hyperid_availability", call_availability, availability_is_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_two_factor_types", call_types, types_are_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_start", call_start, id_is_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_status", call_status, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_cancel", call_cancel, nothing_to_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_wait", call_wait, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_hyperid_confirm", call_confirm, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
-    { "mfa_control_code", call_control_code, text_is_reset, MFA_OK },
-    { "mfa_capillary_new", call_capillary_new, handle_is_reset, MFA_OK },
-    { "mfa_capillary_is_mfa_registered", call_registered, registration_is_reset,
-      MFA_ERR_PROVIDER_REFUSED },
+    { "mfa_hyperid_new", MFA_PROVIDER_HYPERID, NOBODY, call_hyperid_new, handle_is_reset, MFA_OK },
+    { "mfa_hyperid_availability", MFA_PROVIDER_HYPERID, NOBODY,
+      call_availability, availability_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_two_factor_types", MFA_PROVIDER_HYPERID, NOBODY,
+      call_types, types_are_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_start", MFA_PROVIDER_HYPERID, A_PERSON,
+      call_start, id_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_status", MFA_PROVIDER_HYPERID, NOBODY,
+      call_status, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_cancel", MFA_PROVIDER_HYPERID, NOBODY,
+      call_cancel, nothing_to_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_wait", MFA_PROVIDER_HYPERID, NOBODY,
+      call_wait, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_hyperid_confirm", MFA_PROVIDER_HYPERID, A_PERSON,
+      call_confirm, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_control_code", MFA_PROVIDER_NONE, NOBODY, call_control_code, text_is_reset, MFA_OK },
+    { "mfa_capillary_new", MFA_PROVIDER_CAPILLARY, NOBODY,
+      call_capillary_new, handle_is_reset, MFA_OK },
+    { "mfa_capillary_is_mfa_registered", MFA_PROVIDER_CAPILLARY, NOBODY,
+      call_registered, registration_is_reset, MFA_ERR_PROVIDER_REFUSED },
 };
 
 static void fallible(const struct fallible *f)
 {
     struct result r;
     char name[100];
-    int asks;
 
     stale(&r);
     plant(f->name);
@@ -206,9 +218,10 @@ static void fallible(const struct fallible *f)
     snprintf(name, sizeof name, "%s: and is told", f->name);
     check(r.err.code == MFA_ERR_INTERNAL && strstr(r.err.message, f->name) != NULL, name, "%d: %s",
           (int)r.err.code, r.err.message);
-    asks = strcmp(f->name, "mfa_hyperid_start") == 0 || strcmp(f->name, "mfa_hyperid_confirm") == 0;
+    snprintf(name, sizeof name, "%s: and whose call it was", f->name);
+    check_int(name, r.err.provider, f->provider);
     snprintf(name, sizeof name, "%s: whether the person may have been asked", f->name);
-    check_int(name, (r.err.flags & MFA_ERROR_OUTCOME_UNKNOWN) != 0, asks);
+    check_int(name, (r.err.flags & MFA_ERROR_OUTCOME_UNKNOWN) != 0, f->asks);
     snprintf(name, sizeof name, "%s: and leaves no answer", f->name);
     check(f->is_reset(&r), name, "out was not reset");
     stale(&r);
