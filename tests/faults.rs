@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
@@ -211,7 +212,7 @@ fn check_faults_within(call: Call, times: Times) {
         if !call.is_repeatable() {
             assert_eq!(requests.len(), 1, "{call:?}: {name} was repeated");
         }
-        assert_eq!(error.outcome_unknown, call == Call::Start, "{call:?}: {name}");
+        assert_eq!(error.outcome_unknown, call.asks_a_person(), "{call:?}: {name}");
         assert_eq!(peer.connections(), requests.len(), "{call:?}: {name}: a failed connection served again");
         drop(peer);
         before.wait_for(name);
@@ -263,6 +264,33 @@ fn a_server_that_never_stops_sending_is_bounded() {
             );
             server.join().unwrap();
         }
+    }
+}
+
+/// The header's functions that take a deadline. Those that wait are called in tests/waiting.rs.
+fn calls_in_the_header() -> BTreeSet<&'static str> {
+    let header = include_str!("../include/mfa.h");
+    let functions = header.split("\nmfa_code ").skip(1).filter_map(|it| it.split(';').next());
+    let asking = |it: &&str| it.contains("mfa_call_options *") && !it.contains("mfa_wait_options *");
+    functions.filter(asking).filter_map(|it| it.split('(').next()).collect()
+}
+
+#[test]
+fn no_call_is_missing_from_the_matrix() {
+    let calls: BTreeSet<_> = Call::ALL.into_iter().map(Call::export).collect();
+    assert_eq!(calls, calls_in_the_header(), "ALL in tests/support/calls.rs");
+}
+
+/// The test below that checks all faults of a call; a new call has none, and does not compile.
+#[allow(dead_code)]
+fn faults_of(call: Call) -> fn() {
+    match call {
+        Call::Availability => faults_of_availability,
+        Call::Types => faults_of_two_factor_types,
+        Call::Start => faults_of_start,
+        Call::Status => faults_of_status,
+        Call::Cancel => faults_of_cancel,
+        Call::Registered => faults_of_is_mfa_registered,
     }
 }
 
@@ -398,7 +426,7 @@ fn a_server_that_never_accepts_is_silent() {
                 codes[..1 + usize::from(call.is_repeatable())].contains(&error.code),
                 "{call:?}: {error}"
             );
-            assert_eq!(error.outcome_unknown, call == Call::Start);
+            assert_eq!(error.outcome_unknown, call.asks_a_person());
         }
         drop(listener);
         before.wait_for("never accepted");

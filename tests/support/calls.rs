@@ -1,4 +1,7 @@
 //! Every call that goes over the network, for what must hold for each of them.
+//!
+//! Each question about a call is a whole match, so that a new one has to answer it; that `ALL` lacks
+//! none is for `tests/faults.rs` to see.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,24 +31,48 @@ impl Call {
 
     /// The call on one client, to be made any number of times.
     pub fn of(self, options: &ClientOptions) -> Box<Ask> {
-        if self == Call::Registered {
-            let client = Capillary::new(options).unwrap();
-            return Box::new(move |call| client.is_mfa_registered("b", "d", "t", call).map(drop));
-        }
-        let client = HyperId::new(options).unwrap();
-        let request = Request::new().question("?");
         match self {
-            Call::Availability => Box::new(move |call| client.availability("t", call).map(drop)),
-            Call::Types => Box::new(move |call| client.two_factor_types("t", call).map(drop)),
-            Call::Start => Box::new(move |call| client.start("t", &request, call).map(drop)),
-            Call::Status => Box::new(move |call| client.status("t", 3, call).map(drop)),
-            _ => Box::new(move |call| client.cancel("t", 3, call)),
+            Call::Availability => hyperid(options, |client, call| client.availability("t", call).map(drop)),
+            Call::Types => hyperid(options, |client, call| client.two_factor_types("t", call).map(drop)),
+            Call::Start => hyperid(options, |client, call| {
+                let request = Request::new().question("?");
+                client.start("t", &request, call).map(drop)
+            }),
+            Call::Status => hyperid(options, |client, call| client.status("t", 3, call).map(drop)),
+            Call::Cancel => hyperid(options, |client, call| client.cancel("t", 3, call)),
+            Call::Registered => {
+                let client = Capillary::new(options).unwrap();
+                Box::new(move |call| client.is_mfa_registered("b", "d", "t", call).map(drop))
+            }
+        }
+    }
+
+    /// Its name in C.
+    pub fn export(self) -> &'static str {
+        match self {
+            Call::Availability => "mfa_hyperid_availability",
+            Call::Types => "mfa_hyperid_two_factor_types",
+            Call::Start => "mfa_hyperid_start",
+            Call::Status => "mfa_hyperid_status",
+            Call::Cancel => "mfa_hyperid_cancel",
+            Call::Registered => "mfa_capillary_is_mfa_registered",
         }
     }
 
     /// After trouble that may pass, it is made again.
     pub fn is_repeatable(self) -> bool {
-        !matches!(self, Call::Start | Call::Cancel)
+        match self {
+            Call::Availability | Call::Types | Call::Status | Call::Registered => true,
+            Call::Start | Call::Cancel => false,
+        }
+    }
+
+    /// Once it was sent, a person may have been asked.
+    pub fn asks_a_person(self) -> bool {
+        match self {
+            Call::Start => true,
+            Call::Availability | Call::Types | Call::Status | Call::Cancel | Call::Registered => false,
+        }
     }
 
     /// The body of an answer that says yes. Each start has an id of its own, of three digits.
@@ -69,7 +96,17 @@ impl Call {
     pub fn unasked(self) -> &'static str {
         match self {
             Call::Status => r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#,
-            _ => "nobody asked",
+            Call::Availability | Call::Types | Call::Start | Call::Cancel | Call::Registered => {
+                "nobody asked"
+            }
         }
     }
+}
+
+fn hyperid(
+    options: &ClientOptions,
+    ask: impl Fn(&HyperId, &CallOptions<'_>) -> Result<(), Error> + 'static,
+) -> Box<Ask> {
+    let client = HyperId::new(options).unwrap();
+    Box::new(move |call| ask(&client, call))
 }
