@@ -177,8 +177,14 @@ impl Connector {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => failure,
             };
-            if is_last_address(context) || !failure.is_of_address || deadline.check::<()>().is_err() {
+            if is_last_address(context) || !failure.is_of_address {
                 return Err(after(earlier, failure.error));
+            }
+            match deadline.check() {
+                Ok(()) => {}
+                Err(WaitError::Elapsed) => return Err(after(earlier, failure.error)),
+                // The caller's wish may have come just as the other address accepted.
+                Err(why) => return Err(context.wait_failed(why, "connecting")),
             }
             earlier = Some(failure.error);
         }
