@@ -1,7 +1,7 @@
 //! A tiny HTTP client over `std::net`: the tests must not trust any client library, ours least of all.
 #![allow(dead_code)] // each test binary uses its own part
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -81,28 +81,45 @@ impl<S: Read + Write> Client<S> {
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("sends");
-        self.stream.flush().expect("flushes");
+        self.try_send(bytes).expect("sends");
+    }
+
+    fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     pub fn send_post(&mut self, path: &str, token: Option<&str>, body: &str) {
+        let bytes = self.post_bytes(path, token, body);
+        self.send(&bytes);
+    }
+
+    fn post_bytes(&self, path: &str, token: Option<&str>, body: &str) -> Vec<u8> {
         let auth = token.map_or(String::new(), |t| format!("Authorization: Bearer {t}\r\n"));
         let host = &self.host;
         let length = body.len();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\n{auth}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
-        self.send(format!("{head}{body}").as_bytes());
+        format!("{head}{body}").into_bytes()
     }
 
     pub fn post(&mut self, path: &str, token: Option<&str>, body: &str) -> Result<Answer, String> {
-        self.send_post(path, token, body);
+        let bytes = self.post_bytes(path, token, body);
+        self.try_send(&bytes).map_err(|error| error.kind().to_string())?;
         self.read()
     }
 
-    fn more(&mut self) -> Result<bool, String> {
+    /// Reads once; false at the end of the stream.
+    pub fn more(&mut self) -> Result<bool, String> {
         let mut piece = [0; 8192];
-        let got = self.stream.read(&mut piece).map_err(|e| e.kind().to_string())?;
+        let got = loop {
+            match self.stream.read(&mut piece) {
+                // A process that was stopped for a moment goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other.map_err(|error| error.kind().to_string())?,
+            }
+        };
         self.buffer.extend_from_slice(&piece[..got]);
         Ok(got > 0)
     }
