@@ -15,13 +15,31 @@ pub(crate) struct Socket {
     deadline: Instant,
 }
 
-impl Read for Socket {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+impl Socket {
+    /// Lets the next read end at the deadline.
+    fn limit(&self) -> io::Result<()> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        self.stream.set_read_timeout(Some(left))?;
+        self.stream.set_read_timeout(Some(left))
+    }
+
+    /// Waits until there is something to read, which stays where it is, or the other side has ended.
+    fn wait_for_byte(&self) -> io::Result<()> {
+        loop {
+            self.limit()?;
+            match self.stream.peek(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other.map(drop),
+            }
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
         (&*self.stream).read(buf)
     }
 }
@@ -75,12 +93,8 @@ impl Connection {
             return Ok(());
         };
         let StreamOwned { conn, sock } = &mut **stream;
-        sock.stream.set_read_timeout(Some(idle))?;
-        while let Err(error) = sock.stream.peek(&mut [0]) {
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
+        sock.deadline = Instant::now() + idle;
+        sock.wait_for_byte()?;
         sock.deadline = Instant::now() + time;
         while conn.is_handshaking() {
             conn.complete_io(sock)?;
