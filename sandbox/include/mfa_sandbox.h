@@ -84,8 +84,8 @@ typedef struct mfa_sandbox_options {
   uint32_t idle_timeout_ms;
   // 0.
   uint32_t reserved;
-  // The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: 4,294,967,297, so that a
-  // client that keeps ids in 32 bits is found out.
+  // The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: another one in every run,
+  // too large for 32 bits, so that a client that keeps ids in 32 bits is found out.
   int64_t first_id;
 } mfa_sandbox_options;
 

@@ -72,8 +72,8 @@ pub struct mfa_sandbox_options {
     pub idle_timeout_ms: u32,
     /// 0.
     pub reserved: u32,
-    /// The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: 4,294,967,297, so that a
-    /// client that keeps ids in 32 bits is found out.
+    /// The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: another one in every run,
+    /// too large for 32 bits, so that a client that keeps ids in 32 bits is found out.
     pub first_id: i64,
 }
 
@@ -214,7 +214,7 @@ fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
         options.idle_timeout = milliseconds(given.idle_timeout_ms);
     }
     if given.first_id != 0 {
-        options.first_id = given.first_id;
+        options.first_id = Some(given.first_id);
     }
     Some(options)
 }

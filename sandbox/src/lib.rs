@@ -31,6 +31,7 @@ mod hyperid;
 mod journal;
 mod origin;
 mod phone;
+mod random;
 mod route;
 mod sandbox;
 mod server;
@@ -44,7 +45,7 @@ mod wire;
 
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
 pub use journal::LoggedRequest;
-pub use sandbox::{FIRST_ID, LARGEST_FIRST_ID, Options, Sandbox};
+pub use sandbox::{LARGEST_FIRST_ID, Options, Sandbox};
 pub use token::{Access, SCOPE_MFA_CLIENT, SCOPE_SECOND_FACTOR, User};
 pub use transaction::{DecideError, Decision, Status, Transaction};
 

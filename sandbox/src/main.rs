@@ -20,8 +20,8 @@ usage: mfa-sandbox [options]
   --capillary-http-status  Capillary's codes under the HTTP status as well
   --strict                 refuse what the provider's own clients send beside the
                            documentation (else: a header Sandbox-Unusual says it)
-  --first-id N             the first transaction's id (default: 4294967297, to find
-                           out a client that keeps ids in 32 bits)
+  --first-id N             the first transaction's id (default: another one in every
+                           run, too large for 32 bits)
   --stop-with-stdin        end when the standard input is closed
   --help                   this text
   --version                the version
@@ -89,7 +89,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--lan" => arguments.options.lan = true,
             "--capillary-http-status" => arguments.options.capillary_http_status = true,
             "--strict" => arguments.options.strict = true,
-            "--first-id" => arguments.options.first_id = first_id(&value()?)?,
+            "--first-id" => arguments.options.first_id = Some(first_id(&value()?)?),
             "--stop-with-stdin" => arguments.stop_with_stdin = true,
             other => return Err(format!("unknown option {other}")),
         }

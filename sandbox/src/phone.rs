@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::http::{Request, Response};
 use crate::origin;
+use crate::random;
 use crate::route::Context;
 use crate::state::{Inner, Pressed};
 use crate::transaction::{DecideError, Decision, Record, Status};
@@ -25,15 +26,15 @@ const MOST_PENDING: usize = 100;
 pub(crate) struct Page {
     /// `/phone`, with `/SECRET` behind it when the network can see us.
     path: String,
-    /// The mark of this run of the server. Ids begin again in every run, so an id alone does not say what
+    /// The mark of this run of the server. Two runs can have the same ids, so an id alone does not say what
     /// a person saw: a page that stays open belongs to the run that served it, and to no other.
     run: String,
 }
 
 impl Page {
     pub(crate) fn new(secret: bool) -> io::Result<Page> {
-        let path = if secret { format!("/phone/{}", random()?) } else { "/phone".to_owned() };
-        Ok(Page { path, run: random()? })
+        let path = if secret { format!("/phone/{}", random::secret()?) } else { "/phone".to_owned() };
+        Ok(Page { path, run: random::secret()? })
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -80,7 +81,7 @@ impl Page {
     }
 
     fn html(&self) -> Response {
-        let Ok(nonce) = random() else {
+        let Ok(nonce) = random::secret() else {
             return Response::text(500, "no random numbers");
         };
         let policy = format!(
@@ -131,14 +132,6 @@ impl Page {
 
 fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
     query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
-}
-
-/// 128 bits as hexadecimal digits, from the generator that TLS uses.
-fn random() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    let provider = rustls::crypto::ring::default_provider();
-    provider.secure_random.fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[derive(Serialize)]

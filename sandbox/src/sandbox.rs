@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::state::State;
 use crate::token::{Access, User};
 use crate::transaction::{DecideError, Decision, Transaction};
-use crate::{BehaviourError, tls};
+use crate::{BehaviourError, random, tls};
 
 /// How a sandbox is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +35,12 @@ pub struct Options {
     /// Refuses what the provider's own clients send beside its documentation: for a client's own tests.
     /// Otherwise it is taken, and the answer's header `Sandbox-Unusual` says what it was.
     pub strict: bool,
-    /// The first transaction's id; the next ones follow. 1 to [`LARGEST_FIRST_ID`].
-    pub first_id: i64,
+    /// The first transaction's id; the next ones follow. 1 to [`LARGEST_FIRST_ID`]. `None`: another one in
+    /// every run, so that a client which outlives the sandbox never meets an id again that it has seen; and
+    /// above 2 to the 32nd, so that a client which keeps ids in 32 bits is found out.
+    pub first_id: Option<i64>,
 }
 
-/// [`Options::first_id`] is above 2 to the 32nd unless said otherwise: a client that keeps ids in 32 bits is
-/// found out.
-pub const FIRST_ID: i64 = 4_294_967_297;
 /// The largest [`Options::first_id`]: 2 to the 62nd leaves room for those that follow.
 pub const LARGEST_FIRST_ID: i64 = 1 << 62;
 
@@ -56,7 +55,7 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             capillary_http_status: false,
             strict: false,
-            first_id: FIRST_ID,
+            first_id: None,
         }
     }
 }
@@ -74,9 +73,13 @@ pub struct Sandbox {
 impl Sandbox {
     /// Binds, and answers from now on.
     pub fn start(options: Options) -> io::Result<Sandbox> {
-        if !(1..=LARGEST_FIRST_ID).contains(&options.first_id) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the first id must be 1 to 2^62"));
-        }
+        let first_id = match options.first_id {
+            Some(id) if (1..=LARGEST_FIRST_ID).contains(&id) => id,
+            Some(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the first id must be 1 to 2^62"));
+            }
+            None => random_first_id()?,
+        };
         let interface = if options.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
         let listener = TcpListener::bind((interface, options.port))?;
         let address = listener.local_addr()?;
@@ -91,7 +94,7 @@ impl Sandbox {
         let phone_url = format!("{scheme}://{phone_host}:{port}{}", page.path());
 
         let context = Arc::new(Context {
-            state: State::new(options.life, options.first_id),
+            state: State::new(options.life, first_id),
             page,
             tls: options.tls,
             capillary_http_status: options.capillary_http_status,
@@ -238,6 +241,17 @@ impl Sandbox {
     pub fn open_connections(&self) -> usize {
         self.server.open_connections()
     }
+}
+
+/// Above 2 to the 32nd, at most 2 to the 40th, and far enough from the first ids of other runs that the ids of
+/// two runs do not overlap.
+fn random_first_id() -> io::Result<i64> {
+    const LEAST: i64 = (1 << 32) + 1;
+    const STEP: i64 = 10_000;
+    const STEPS: u64 = (((1 << 40) - LEAST) / STEP) as u64;
+    // Too few steps for the bias of a remainder to matter.
+    let step = u64::from_le_bytes(random::bytes()?) % STEPS;
+    Ok(LEAST + step as i64 * STEP)
 }
 
 /// This machine's address in its network. Connecting a datagram socket sends nothing; it only asks the

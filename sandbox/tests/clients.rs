@@ -168,12 +168,27 @@ fn an_id_may_be_a_text_of_digits() {
 
 #[test]
 fn ids_can_fit_into_32_bits() {
-    let small = Sandbox::start(Options { first_id: 41, ..Options::default() }).unwrap();
+    let small = Sandbox::start(Options { first_id: Some(41), ..Options::default() }).unwrap();
     assert_eq!((start(&small, "sandbox-phone"), start(&small, "sandbox-phone")), (41, 42));
     assert_eq!(small.push_count(), 2);
     assert_eq!(status(&small, "sandbox-phone", 41), (0, 0));
-    assert!(start(&sandbox(), "sandbox-phone") > i64::from(u32::MAX));
     for wrong in [0, -1, i64::MIN, i64::MAX] {
-        assert!(Sandbox::start(Options { first_id: wrong, ..Options::default() }).is_err(), "{wrong}");
+        assert!(Sandbox::start(Options { first_id: Some(wrong), ..Options::default() }).is_err(), "{wrong}");
     }
+}
+
+/// A client that keeps running while the sandbox is started again must not meet an id for a second time.
+#[test]
+fn each_run_has_ids_of_its_own() {
+    let firsts: Vec<i64> = (0..8).map(|_| start(&sandbox(), "sandbox-phone")).collect();
+    for (index, first) in firsts.iter().enumerate() {
+        assert!((1 << 32..1 << 40).contains(first), "{first}");
+        let near = firsts[..index].iter().find(|other| other.abs_diff(*first) < 10_000);
+        assert_eq!(near, None, "{firsts:?}");
+    }
+    let mut sandbox = sandbox();
+    let ids = [(); 3].map(|()| start(&sandbox, "sandbox-phone"));
+    assert_eq!((ids, sandbox.push_count()), ([ids[0], ids[0] + 1, ids[0] + 2], 3));
+    sandbox = Sandbox::start(Options { first_id: Some(firsts[0]), ..Options::default() }).unwrap();
+    assert_eq!(start(&sandbox, "sandbox-phone"), firsts[0], "unless it is told where to begin");
 }

@@ -189,14 +189,15 @@ fn a_press_names_what_was_seen() {
 /// The page of one run stays open while the server is started again on the same port.
 #[test]
 fn a_card_of_an_earlier_run_decides_nothing() {
-    let first = sandbox();
+    let same_ids = Options { first_id: Some(5), ..Options::default() };
+    let first = Sandbox::start(same_ids.clone()).unwrap();
     let port = first.address().port();
     let id = start(&first, "sandbox-phone#ann");
     let (old, since) = (decision(&first, id, "approve"), list(&first, "")["version"].clone());
     let old_run = list(&first, "")["run"].clone();
     drop(first);
 
-    let second = Sandbox::start(Options { port, ..Options::default() }).unwrap();
+    let second = Sandbox::start(Options { port, ..same_ids }).unwrap();
     assert_eq!(start(&second, "sandbox-phone#bob"), id, "ids begin again");
     let host = host(&second);
     let origin = format!("http://{host}");
