@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::behaviour::Endpoint;
 use crate::body::Node;
+use crate::endpoint::Endpoint;
 use crate::faults;
 use crate::http::{Request, Response};
 use crate::route::{Context, Reply};

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::behaviour::{Edit, Endpoint, Instead};
+use crate::behaviour::{Edit, Instead};
 use crate::body::Node;
 use crate::capillary;
 use crate::deliver::Delivery;
+use crate::endpoint::Endpoint;
 use crate::http::{Request, Response};
 use crate::hyperid::{self, Refusal};
 use crate::route::{Context, Reply};

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{Map, RawValue, Value};
 
-use crate::behaviour::Endpoint;
 use crate::body::Node;
+use crate::endpoint::Endpoint;
 use crate::faults;
 use crate::http::Request;
 use crate::route::{Context, Reply};

@@ -23,6 +23,7 @@ mod behaviour;
 mod body;
 mod capillary;
 mod deliver;
+mod endpoint;
 mod faults;
 #[allow(unsafe_code)]
 pub mod ffi;

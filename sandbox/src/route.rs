@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::behaviour::{Endpoint, Slip};
+use crate::behaviour::Slip;
 use crate::deliver::Delivery;
+use crate::endpoint::Endpoint;
 use crate::http::{Request, Response};
 use crate::journal::LoggedRequest;
 use crate::phone::Page;

@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::behaviour::{Behaviour, Ending, Endpoint};
+use crate::behaviour::{Behaviour, Ending};
+use crate::endpoint::Endpoint;
 use crate::journal::{Journal, LoggedRequest};
 use crate::slip::Exchange;
 use crate::token::{Access, Caller, Person, Token, User};

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::behaviour::Ending;
 use crate::behaviour::{
-    Behaviour, Credential, Edit, Effect, Endpoint, Instead, Part, Plan, Slip, THINKING, Trait, Wire,
+    Behaviour, Credential, Edit, Effect, Instead, Part, Plan, Slip, THINKING, Trait, Wire,
 };
+use crate::endpoint::Endpoint;
 
 /// The scope of HyperID's `mfa-client/*`.
 pub const SCOPE_MFA_CLIENT: &str = "mfa-client";

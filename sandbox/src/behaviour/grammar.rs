@@ -1,0 +1,186 @@
+//! From the text of a token to a behaviour.
+//!
+//! ```text
+//! token  = "sandbox-" SPEC ["#" PERSON]
+//! SPEC   = PART *("+" PART)
+//! PART   = NAME ["-" ARGUMENT] ["*" TIMES] ["@" ENDPOINT *("," ENDPOINT)]
+//! ```
+
+use std::fmt;
+
+use super::effect::Effect;
+use super::table::{Argument, Given, Row, TABLE};
+use crate::endpoint::Endpoints;
+
+/// What every magic token begins with.
+const PREFIX: &str = "sandbox-";
+
+/// One part, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Part {
+    pub(crate) effect: Effect,
+    pub(crate) endpoints: Endpoints,
+    /// Only the first so many requests are concerned.
+    pub(crate) times: Option<u64>,
+}
+
+/// A behaviour, parsed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Behaviour {
+    pub(crate) parts: Vec<Part>,
+    /// Behind `#`. Without one, the token is a person of its own.
+    pub(crate) person: Option<String>,
+}
+
+/// Why a behaviour was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BehaviourError(String);
+
+impl fmt::Display for BehaviourError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BehaviourError {}
+
+impl Behaviour {
+    /// Reads a whole magic token; `None` if it is not one.
+    pub(crate) fn of_token(token: &str) -> Option<Behaviour> {
+        Behaviour::parse(token.strip_prefix(PREFIX)?).ok()
+    }
+
+    /// Reads what stands behind `sandbox-`.
+    pub(crate) fn parse(spec: &str) -> Result<Behaviour, BehaviourError> {
+        let (parts, person) = match spec.split_once('#') {
+            Some((_, "")) => return Err(BehaviourError("no name behind '#'".to_owned())),
+            Some((parts, person)) => (parts, Some(person.to_owned())),
+            None => (spec, None),
+        };
+        let parts = parts.split('+').map(part).collect::<Result<Vec<_>, _>>()?;
+        Ok(Behaviour { parts, person })
+    }
+}
+
+fn part(text: &str) -> Result<Part, BehaviourError> {
+    let wrong = |what: &str| BehaviourError(format!("'{text}': {what}"));
+    let (rest, words) = match text.split_once('@') {
+        Some((rest, words)) => (rest, Some(words)),
+        None => (text, None),
+    };
+    let (rest, times) = match rest.rsplit_once('*') {
+        Some((rest, n)) => (rest, Some(n.parse().map_err(|_| wrong("a number must follow '*'"))?)),
+        None => (rest, None),
+    };
+    let (row, argument) = row(rest).ok_or_else(|| wrong("no such behaviour"))?;
+    let (given, counted) = given(row.argument, argument).ok_or_else(|| wrong("wrong argument"))?;
+    let effect = (row.make)(&given).ok_or_else(|| wrong("wrong argument"))?;
+    let endpoints = match words {
+        Some(words) => Endpoints::parse(words).ok_or_else(|| wrong("no such endpoint"))?,
+        None => row.endpoints,
+    };
+    Ok(Part { effect, endpoints, times: times.or(counted) })
+}
+
+/// The longest name wins, so that `second-answer-later` is not `second-answer` with an argument.
+fn row(text: &str) -> Option<(&'static Row, Option<&str>)> {
+    let matching = |row: &'static Row| {
+        let rest = text.strip_prefix(row.name)?;
+        if rest.is_empty() {
+            return Some((row, None));
+        }
+        Some((row, Some(rest.strip_prefix('-')?)))
+    };
+    TABLE.iter().filter_map(matching).max_by_key(|(row, _)| row.name.len())
+}
+
+/// The argument by its kind, and the count if it is one.
+fn given(kind: Argument, text: Option<&str>) -> Option<(Given<'_>, Option<u64>)> {
+    let given = match (kind, text) {
+        (Argument::None | Argument::After, None) => Given::Nothing,
+        (Argument::After, Some(text)) => Given::Number(milliseconds(text.strip_prefix("after-")?)?),
+        (Argument::Number(_, default), None) => Given::Number(default?),
+        (Argument::Number(..), Some(text)) => Given::Number(milliseconds(text)?),
+        (Argument::Count(default), None) => return Some((Given::Nothing, Some(default))),
+        (Argument::Count(_), Some(text)) => {
+            return Some((Given::Nothing, Some(text.parse().ok()?)));
+        }
+        (Argument::Http(default), None) => Given::Http(default?),
+        (Argument::Http(_), Some(text)) => Given::Http(http_status(text)?),
+        (Argument::Signed(_, default), None) => Given::Signed(default?),
+        (Argument::Signed(..), Some(text)) => Given::Signed(text.parse().ok()?),
+        (Argument::Text(_), Some(text)) if !text.is_empty() => Given::Text(text),
+        _ => return None,
+    };
+    Some((given, None))
+}
+
+/// Any number of the table; a day in milliseconds is more than any of them needs, and sums stay small.
+fn milliseconds(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|n| *n <= 86_400_000)
+}
+
+fn http_status(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|status| (200..=599).contains(status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::behaviour::effect::{Instead, Wire};
+    use crate::endpoint::Endpoint;
+
+    #[test]
+    fn the_longest_name_wins() {
+        let parsed = Behaviour::parse("second-answer-later-70").unwrap();
+        assert_eq!(parsed.parts[0].effect, Effect::Wire(Wire::SecondAnswerLater(70)));
+    }
+
+    #[test]
+    fn every_part_of_the_grammar() {
+        let parsed = Behaviour::parse("refuse--8*2@start,status+approve-after-5#ann").unwrap();
+        assert_eq!(parsed.person.as_deref(), Some("ann"));
+        assert_eq!(parsed.parts[0].effect, Effect::Instead(Instead::Refuse(-8)));
+        assert_eq!(parsed.parts[0].times, Some(2));
+        assert!(parsed.parts[0].endpoints.contains(Endpoint::Status));
+        assert!(!parsed.parts[0].endpoints.contains(Endpoint::Cancel));
+        assert_eq!(Behaviour::parse("approve").unwrap().person, None);
+    }
+
+    #[test]
+    fn what_is_not_in_the_grammar_is_refused() {
+        for spec in [
+            "",
+            "nothing",
+            "approve-5",
+            "approve-after-",
+            "slow",
+            "slow-x",
+            "http-99",
+            "html",
+            "refuse",
+            "approve@",
+            "approve@moon",
+            "approve*x",
+            "approve#",
+            "approve+",
+            "set-a",
+            "methods-a",
+            "date-99999999",
+            "not-found-for",
+            "retry-after",
+            "approve-after-99999999999",
+        ] {
+            assert!(Behaviour::parse(spec).is_err(), "{spec}");
+        }
+        assert!(Behaviour::of_token("approve").is_none());
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = TABLE.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), TABLE.len());
+    }
+}
