@@ -8,7 +8,9 @@ mod table;
 
 use std::fmt::Write as _;
 
-pub(crate) use effect::{Credential, Edit, Effect, Ending, Instead, Plan, Slip, THINKING, Trait, Wire};
+pub(crate) use effect::{
+    DeliveryFault, Desync, Edit, Effect, Ending, Plan, ProfileChange, Replacement, THINKING, TokenFault,
+};
 pub use grammar::BehaviourError;
 pub(crate) use grammar::{Behaviour, Part};
 

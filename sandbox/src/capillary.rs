@@ -2,12 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::body::Node;
 use crate::endpoint::Endpoint;
 use crate::faults;
 use crate::http::{Request, Response};
+use crate::json::Node;
 use crate::route::{Context, Reply};
-use crate::token::{Caller, Standing};
+use crate::token::{Caller, TokenStatus};
 
 const REGISTERED: (i64, &str) = (200, "SUCCESS");
 const NOT_REGISTERED: (i64, &str) = (404, "MFA is not registered for this user");
@@ -21,7 +21,7 @@ const INVALID: (i64, &str) = (1519, "Details are invalid");
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Asked {
+struct RegisteredRequest {
     brand: String,
     device_id: String,
     authorized_token: String,
@@ -36,15 +36,15 @@ pub(crate) fn envelope(code: i64, message: &str) -> Node {
 }
 
 pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
-    let asked = match parse(&request.body) {
-        Ok(asked) => asked,
+    let body = match parse(&request.body) {
+        Ok(body) => body,
         Err(reply) => return reply.into(),
     };
-    let caller = context.state.caller(&asked.authorized_token, Endpoint::Registered);
-    if let Some(instead) = caller.instead {
-        return faults::instead(context, Endpoint::Registered, request, &caller, instead);
+    let caller = context.state.authenticate(&body.authorized_token, Endpoint::Registered);
+    if let Some(replacement) = caller.replacement {
+        return faults::replace(context, Endpoint::Registered, request, &caller, replacement);
     }
-    let (code, message) = carry_out(context, &asked, &caller);
+    let (code, message) = carry_out(context, &body, &caller);
     let mut reply = faults::finish(Endpoint::Registered, request, &caller, envelope(code, message), None);
     if context.capillary_http_status && reply.response.status == 200 {
         reply.response.status = http_status(code);
@@ -62,7 +62,7 @@ pub(crate) fn http_status(code: i64) -> u16 {
     }
 }
 
-fn parse(body: &[u8]) -> Result<Asked, Response> {
+fn parse(body: &[u8]) -> Result<RegisteredRequest, Response> {
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     let object = first == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
     if !object {
@@ -71,27 +71,27 @@ fn parse(body: &[u8]) -> Result<Asked, Response> {
     let refuse = |why: String| {
         Response::json(200, envelope(INVALID.0, INVALID.1)).with(faults::WHY, faults::printable(&why))
     };
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))?;
-    if asked.brand.is_empty() || asked.device_id.is_empty() || asked.authorized_token.is_empty() {
+    let body: RegisteredRequest = serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))?;
+    if body.brand.is_empty() || body.device_id.is_empty() || body.authorized_token.is_empty() {
         return Err(refuse("a required field is empty".to_owned()));
     }
-    Ok(asked)
+    Ok(body)
 }
 
-fn carry_out(context: &Context, asked: &Asked, caller: &Caller) -> (i64, &'static str) {
-    match context.state.brand(&asked.brand) {
+fn carry_out(context: &Context, body: &RegisteredRequest, caller: &Caller) -> (i64, &'static str) {
+    match context.state.brand(&body.brand) {
         None => return BRAND_UNKNOWN,
         Some(false) => return BRAND_WITHOUT_MFA,
         Some(true) => {}
     }
-    match caller.standing {
-        Standing::Invalid => return TOKEN_INVALID,
-        Standing::Expired => return TOKEN_EXPIRED,
+    match caller.token_status {
+        TokenStatus::Invalid => return TOKEN_INVALID,
+        TokenStatus::Expired => return TOKEN_EXPIRED,
         // Capillary has no scopes.
-        Standing::Good | Standing::NoScope => {}
+        TokenStatus::Valid | TokenStatus::InsufficientScope => {}
     }
     let devices = &caller.profile.devices;
-    if !devices.is_empty() && !devices.contains(&asked.device_id) {
+    if !devices.is_empty() && !devices.contains(&body.device_id) {
         return DEVICE_DIFFERS;
     }
     if caller.profile.registered { REGISTERED } else { NOT_REGISTERED }

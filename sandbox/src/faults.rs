@@ -2,13 +2,13 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::behaviour::{Edit, Instead};
-use crate::body::Node;
+use crate::behaviour::{Edit, Replacement};
 use crate::capillary;
-use crate::deliver::Delivery;
+use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::http::{Request, Response};
 use crate::hyperid::{self, Refusal};
+use crate::json::Node;
 use crate::route::{Context, Reply};
 use crate::token::Caller;
 
@@ -20,12 +20,12 @@ const HUGE: &str = "36893488147419103232";
 const JSON: &str = "application/json";
 
 /// The answer to a request that is not carried out.
-pub(crate) fn instead(
+pub(crate) fn replace(
     context: &Context,
     endpoint: Endpoint,
     request: &Request,
     caller: &Caller,
-    what: Instead,
+    what: Replacement,
 ) -> Reply {
     let html = |status: u16| {
         Response::new(status, "text/html", format!("<html><body><h1>{status}</h1></body></html>\n"))
@@ -33,28 +33,28 @@ pub(crate) fn instead(
     let refuse = |number| finish(endpoint, request, caller, refusal(endpoint, number), None);
     let now = SystemTime::now();
     let response = match what {
-        Instead::Refuse(number) => return refuse(number),
-        Instead::Unavailable => return refuse(hyperid::number(endpoint, Refusal::Unavailable)),
-        Instead::NotFound => return refuse(hyperid::number(endpoint, Refusal::TransactionNotFound)),
-        Instead::RetryAfter(seconds) => html(503).with("Retry-After", seconds),
-        Instead::Html(status @ (429 | 503)) => html(status).with("Retry-After", 1),
-        Instead::Html(status) => html(status),
-        Instead::Empty(status) => Response::new(status, JSON, ""),
-        Instead::RateLimited(seconds) => Response::text(429, "slow down").with("Retry-After", seconds),
-        Instead::RetryAfterDate(seconds) => {
+        Replacement::Refuse(number) => return refuse(number),
+        Replacement::Unavailable => return refuse(hyperid::number(endpoint, Refusal::Unavailable)),
+        Replacement::NotFound => return refuse(hyperid::number(endpoint, Refusal::TransactionNotFound)),
+        Replacement::RetryAfter(seconds) => html(503).with("Retry-After", seconds),
+        Replacement::Html(status @ (429 | 503)) => html(status).with("Retry-After", 1),
+        Replacement::Html(status) => html(status),
+        Replacement::Empty(status) => Response::new(status, JSON, ""),
+        Replacement::RateLimited(seconds) => Response::text(429, "slow down").with("Retry-After", seconds),
+        Replacement::RetryAfterDate(seconds) => {
             html(503).with("Retry-After", http_date(now + Duration::from_secs(seconds)))
         }
-        Instead::Redirect(status) => {
+        Replacement::Redirect(status) => {
             Response::text(status, "elsewhere").with("Location", elsewhere(context, request))
         }
-        Instead::Close => {
+        Replacement::Close => {
             return Reply { delivery: Delivery::nothing(), ..Reply::from(Response::text(200, "")) };
         }
     };
     reply(caller, response, second_answer(endpoint, None), now)
 }
 
-/// The last touches, on the caller's wire.
+/// The last touches, and how it is sent.
 fn reply(caller: &Caller, mut response: Response, second: Response, now: SystemTime) -> Reply {
     for edit in &caller.edits {
         if let Edit::Date(ahead) = edit {
@@ -62,7 +62,7 @@ fn reply(caller: &Caller, mut response: Response, second: Response, now: SystemT
             response = response.with("Date", http_date(if *ahead < 0 { now - off } else { now + off }));
         }
     }
-    Reply { response, delivery: Delivery::new(&caller.wires, second), slip: caller.slip }
+    Reply { response, delivery: Delivery::new(&caller.delivery_faults, second), desync: caller.desync }
 }
 
 fn refusal(endpoint: Endpoint, number: i64) -> Node {
@@ -72,7 +72,7 @@ fn refusal(endpoint: Endpoint, number: i64) -> Node {
     }
 }
 
-/// The answer to a request that was carried out, with the caller's edits, on the caller's wire.
+/// The answer to a request that was carried out, with the caller's edits and delivery faults.
 pub(crate) fn finish(
     endpoint: Endpoint,
     request: &Request,

@@ -318,7 +318,7 @@ pub unsafe extern "C" fn mfa_sandbox_add_token(
 pub unsafe extern "C" fn mfa_sandbox_expire_token(sandbox: *const mfa_sandbox, token: *const c_char) -> i32 {
     // SAFETY: by the header's rules.
     let (handle, token) = unsafe { (handle(sandbox), text(token)) };
-    spoil(handle, token, Sandbox::expire_token)
+    invalidate(handle, token, Sandbox::expire_token)
 }
 
 /// From now on the token is invalid.
@@ -326,10 +326,10 @@ pub unsafe extern "C" fn mfa_sandbox_expire_token(sandbox: *const mfa_sandbox, t
 pub unsafe extern "C" fn mfa_sandbox_revoke_token(sandbox: *const mfa_sandbox, token: *const c_char) -> i32 {
     // SAFETY: by the header's rules.
     let (handle, token) = unsafe { (handle(sandbox), text(token)) };
-    spoil(handle, token, Sandbox::revoke_token)
+    invalidate(handle, token, Sandbox::revoke_token)
 }
 
-fn spoil(handle: Option<&mfa_sandbox>, token: Option<&str>, how: fn(&Sandbox, &str) -> bool) -> i32 {
+fn invalidate(handle: Option<&mfa_sandbox>, token: Option<&str>, how: fn(&Sandbox, &str) -> bool) -> i32 {
     let (Some(handle), Some(token)) = (handle, token) else {
         return MFA_SANDBOX_ERR_INVALID_ARGUMENT;
     };

@@ -1,12 +1,12 @@
 //! Reading requests, and what an answer is made of.
 //!
 //! HTTP/1.1 by hand over `std::net`, heads by `httparse`: a library server would keep us from breaking
-//! the wire on purpose, which is half of what the sandbox is for.
+//! HTTP on purpose, which is half of what the sandbox is for.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::wire::Connection;
+use crate::connection::Connection;
 
 /// A token may have 16,384 characters; everything else in a head is small.
 const MOST_HEAD: usize = 64 * 1024;
@@ -75,7 +75,7 @@ fn bad<T>(status: u16, why: &'static str) -> Result<T, NoRequest> {
 
 /// How long a client may take.
 #[derive(Clone, Copy)]
-pub(crate) struct Times {
+pub(crate) struct Timeouts {
     /// Until the first byte.
     pub(crate) idle: Duration,
     /// From the first byte of a request, or of TLS' handshake, to its last.
@@ -90,11 +90,15 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// The next request.
-    pub(crate) fn next(&mut self, connection: &mut Connection, times: Times) -> Result<Request, NoRequest> {
+    pub(crate) fn next(
+        &mut self,
+        connection: &mut Connection,
+        timeouts: Timeouts,
+    ) -> Result<Request, NoRequest> {
         if self.buffer.is_empty() {
-            self.fill(connection, Instant::now() + times.idle)?;
+            self.fill(connection, Instant::now() + timeouts.idle)?;
         }
-        let deadline = Instant::now() + times.request;
+        let deadline = Instant::now() + timeouts.request;
         let mut request = loop {
             if let Some((request, length)) = parse_head(&self.buffer)? {
                 self.buffer.drain(..length);
@@ -254,7 +258,7 @@ fn framing(request: &Request) -> Result<Framing, NoRequest> {
     }
 }
 
-/// An answer before it meets the wire.
+/// An answer before it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,

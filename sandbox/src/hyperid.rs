@@ -4,14 +4,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{Map, RawValue, Value};
 
-use crate::body::Node;
 use crate::endpoint::Endpoint;
 use crate::faults;
 use crate::http::Request;
+use crate::json::Node;
 use crate::route::{Context, Reply};
 use crate::state::Cancelled;
-use crate::token::{Caller, Standing};
-use crate::transaction::{Asked, Status};
+use crate::token::{Caller, TokenStatus};
+use crate::transaction::{StartParameters, Status};
 use crate::unusual::Unusual;
 
 /// The templates whose screens are documented.
@@ -64,12 +64,12 @@ pub(crate) fn refused(result: i64) -> Node {
 /// A refusal, and for the person at the keyboard a word why; it goes into a header, not into the answer.
 type Outcome<T = Node> = Result<T, (Refusal, String)>;
 
-fn no<T>(refusal: Refusal, why: impl Into<String>) -> Outcome<T> {
+fn refuse<T>(refusal: Refusal, why: impl Into<String>) -> Outcome<T> {
     Err((refusal, why.into()))
 }
 
 fn invalid<T>(why: &str) -> Outcome<T> {
-    no(Refusal::InvalidParameters, why)
+    refuse(Refusal::InvalidParameters, why)
 }
 
 pub(crate) fn answer(
@@ -79,11 +79,11 @@ pub(crate) fn answer(
     unusual: &mut Unusual,
 ) -> Reply {
     let caller = match bearer(request) {
-        Some(token) => context.state.caller(token, endpoint),
-        None => Caller::stranger(),
+        Some(token) => context.state.authenticate(token, endpoint),
+        None => Caller::unknown(),
     };
-    if let Some(instead) = caller.instead {
-        return faults::instead(context, endpoint, request, &caller, instead);
+    if let Some(replacement) = caller.replacement {
+        return faults::replace(context, endpoint, request, &caller, replacement);
     }
     let (body, why) = match carry_out(context, endpoint, request, &caller, unusual) {
         Ok(body) => (body, None),
@@ -137,18 +137,18 @@ fn carry_out(
     caller: &Caller,
     unusual: &mut Unusual,
 ) -> Outcome {
-    match caller.standing {
-        Standing::Good => {}
-        Standing::Invalid => {
-            return no(Refusal::TokenInvalid, "no such token, or no single bearer token");
+    match caller.token_status {
+        TokenStatus::Valid => {}
+        TokenStatus::Invalid => {
+            return refuse(Refusal::TokenInvalid, "no such token, or no single bearer token");
         }
-        Standing::Expired => return no(Refusal::TokenExpired, "the token has expired"),
-        Standing::NoScope => return no(Refusal::AccessDenied, "the token lacks the scope"),
+        TokenStatus::Expired => return refuse(Refusal::TokenExpired, "the token has expired"),
+        TokenStatus::InsufficientScope => return refuse(Refusal::AccessDenied, "the token lacks the scope"),
     }
     let body = &request.body;
     match endpoint {
         Endpoint::Availability if body.is_empty() && unusual.allow("an empty body") => {
-            availability(NothingAsked::default(), caller)
+            availability(EmptyRequest::default(), caller)
         }
         Endpoint::Availability => availability(parse(body)?, caller),
         Endpoint::Types => types(parse(body)?, caller),
@@ -165,14 +165,14 @@ fn carry_out(
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NothingAsked {
+struct EmptyRequest {
     #[serde(rename = "request_id", default)]
     _request_id: Option<i64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct IdAsked {
+struct TransactionRequest {
     transaction_id: Box<RawValue>,
     #[serde(rename = "request_id", default)]
     _request_id: Option<i64>,
@@ -180,7 +180,7 @@ struct IdAsked {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StartAsked {
+struct StartRequest {
     template_id: i64,
     #[serde(default, deserialize_with = "present")]
     values: Option<Box<RawValue>>,
@@ -215,8 +215,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Outcome<T> {
 }
 
 /// A number of 64 bits; PHP's client sends it as a text of digits.
-fn id(asked: &IdAsked, unusual: &mut Unusual) -> Outcome<i64> {
-    let json = asked.transaction_id.get();
+fn id(request: &TransactionRequest, unusual: &mut Unusual) -> Outcome<i64> {
+    let json = request.transaction_id.get();
     if let Ok(number) = serde_json::from_str(json) {
         return Ok(number);
     }
@@ -232,46 +232,46 @@ fn success() -> Node {
     Node::object().with("result", 0)
 }
 
-fn availability(_: NothingAsked, caller: &Caller) -> Outcome {
+fn availability(_: EmptyRequest, caller: &Caller) -> Outcome {
     Ok(success().with("is_available", caller.profile.app_linked))
 }
 
-fn types(_: NothingAsked, caller: &Caller) -> Outcome {
+fn types(_: EmptyRequest, caller: &Caller) -> Outcome {
     let list: Vec<String> = caller.profile.methods.iter().map(i64::to_string).collect();
     Ok(success().with("auth_types", format!("[{}]", list.join(","))))
 }
 
-fn start(context: &Context, asked: StartAsked, caller: &Caller, unusual: &mut Unusual) -> Outcome {
-    let template = asked.template_id;
+fn start(context: &Context, request: StartRequest, caller: &Caller, unusual: &mut Unusual) -> Outcome {
+    let template = request.template_id;
     let known = TEMPLATES.contains(&template)
         || (KNOWN.contains(&template) && unusual.allow("a template of the 2023 demo"));
     if !known {
-        return no(Refusal::TemplateNotFound, "no such template");
+        return refuse(Refusal::TemplateNotFound, "no such template");
     }
-    let (values, question) = match &asked.values {
+    let (values, question) = match &request.values {
         Some(values) => read_values(template, values.get(), unusual)?,
         None if template == QUESTION => return invalid("template 4 needs values"),
         None => (None, None),
     };
     if !caller.profile.app_linked {
-        return no(Refusal::DeviceNotFound, "the person has not linked the app");
+        return refuse(Refusal::DeviceNotFound, "the person has not linked the app");
     }
-    if let Some(device) = &asked.device_id {
+    if let Some(device) = &request.device_id {
         let devices = &caller.profile.devices;
         if !devices.is_empty() && !devices.contains(device) {
-            return no(Refusal::DeviceNotFound, "the person has no such device");
+            return refuse(Refusal::DeviceNotFound, "the person has no such device");
         }
     }
     let id = context.state.start(
         caller,
-        Asked {
+        StartParameters {
             template_id: template,
             values,
             question,
-            code: asked.code,
-            device_id: asked.device_id,
-            device_desc: asked.device_desc,
-            ip: asked.ip,
+            code: request.code,
+            device_id: request.device_id,
+            device_desc: request.device_desc,
+            ip: request.ip,
         },
     );
     Ok(success().with("transaction_id", id))
@@ -295,7 +295,7 @@ fn read_values(
         let question = if template == QUESTION { Some(question(&decoded)?) } else { None };
         return Ok((Some(text), question));
     }
-    let told = match text.trim_start() {
+    let allowed = match text.trim_start() {
         "" if template != QUESTION => unusual.allow("an empty text as values"),
         // JSON that was cut or misspelt is no question.
         bare if template == QUESTION && !bare.is_empty() && !bare.starts_with('{') => {
@@ -303,7 +303,7 @@ fn read_values(
         }
         _ => false,
     };
-    if !told {
+    if !allowed {
         return invalid("values does not hold a JSON object");
     }
     let question = (template == QUESTION).then(|| text.clone());
@@ -328,7 +328,7 @@ fn question(decoded: &Map<String, Value>) -> Outcome<String> {
 
 fn status(context: &Context, id: i64, caller: &Caller) -> Outcome {
     let Some((status, complete_result)) = context.state.poll(caller, id) else {
-        return no(Refusal::TransactionNotFound, "the person has no such transaction");
+        return refuse(Refusal::TransactionNotFound, "the person has no such transaction");
     };
     // The complete result is 0 in a pending answer, too: the real one does the same.
     Ok(success()
@@ -340,10 +340,10 @@ fn status(context: &Context, id: i64, caller: &Caller) -> Outcome {
 fn cancel(context: &Context, id: i64, caller: &Caller) -> Outcome {
     match context.state.cancel(caller, id) {
         Cancelled::Done => Ok(success()),
-        Cancelled::NotFound => no(Refusal::TransactionNotFound, "the person has no such transaction"),
-        Cancelled::Ended(Status::Expired) => no(Refusal::AlreadyExpired, "already expired"),
-        Cancelled::Ended(Status::Cancelled) => no(Refusal::AlreadyCancelled, "already cancelled"),
+        Cancelled::NotFound => refuse(Refusal::TransactionNotFound, "the person has no such transaction"),
+        Cancelled::Ended(Status::Expired) => refuse(Refusal::AlreadyExpired, "already expired"),
+        Cancelled::Ended(Status::Cancelled) => refuse(Refusal::AlreadyCancelled, "already cancelled"),
         // No source says what a failed one gets; "completed" makes the client read the status.
-        Cancelled::Ended(_) => no(Refusal::AlreadyCompleted, "already completed"),
+        Cancelled::Ended(_) => refuse(Refusal::AlreadyCompleted, "already completed"),
     }
 }

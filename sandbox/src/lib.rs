@@ -15,14 +15,15 @@
 //!
 //! Module map: `server` accepts, `http` reads requests, `route` picks who answers (`hyperid`,
 //! `capillary`, `phone`), `state` remembers, `behaviour` is the table of magic tokens, `faults` turns
-//! an answer into a wrong one, `slip` gives it to the wrong question, `deliver` puts it on the wire, `ffi` is the C ABI.
+//! an answer into a wrong one, `desync` gives it to the wrong request, `delivery` sends it, `ffi` is the C ABI.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod behaviour;
-mod body;
 mod capillary;
-mod deliver;
+mod connection;
+mod delivery;
+mod desync;
 mod endpoint;
 mod faults;
 #[allow(unsafe_code)]
@@ -30,19 +31,18 @@ pub mod ffi;
 mod http;
 mod hyperid;
 mod journal;
+mod json;
 mod origin;
 mod phone;
 mod random;
 mod route;
 mod sandbox;
 mod server;
-mod slip;
 mod state;
 mod tls;
 mod token;
 mod transaction;
 mod unusual;
-mod wire;
 
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
 pub use journal::LoggedRequest;

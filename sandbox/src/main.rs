@@ -43,7 +43,7 @@ struct Arguments {
     stop_with_stdin: bool,
 }
 
-enum Wanted {
+enum Command {
     Run(Box<Arguments>),
     Help,
     Version,
@@ -51,10 +51,10 @@ enum Wanted {
 
 fn main() -> ExitCode {
     let arguments = match parse(std::env::args().skip(1)) {
-        Ok(Wanted::Run(arguments)) => arguments,
+        Ok(Command::Run(arguments)) => arguments,
         // A closed pipe behind `--help | head` is no failure.
-        Ok(Wanted::Help) => return done(write!(io::stdout(), "{USAGE}{}", help_text())),
-        Ok(Wanted::Version) => {
+        Ok(Command::Help) => return done(write!(io::stdout(), "{USAGE}{}", help_text())),
+        Ok(Command::Version) => {
             return done(writeln!(io::stdout(), "mfa-sandbox {}", env!("CARGO_PKG_VERSION")));
         }
         Err(why) => {
@@ -75,13 +75,13 @@ fn done(_: io::Result<()>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
+fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut arguments = Arguments::default();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
-            "--help" | "-h" => return Ok(Wanted::Help),
-            "--version" => return Ok(Wanted::Version),
+            "--help" | "-h" => return Ok(Command::Help),
+            "--version" => return Ok(Command::Version),
             "--port" => arguments.options.port = number(&value()?)?,
             "--life" => arguments.options.life = Duration::from_secs(number(&value()?)?),
             "--tls" => arguments.options.tls = true,
@@ -97,7 +97,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Wanted, String> {
     if arguments.ca_out.is_some() && !arguments.options.tls {
         return Err("--ca-out needs --tls".to_owned());
     }
-    Ok(Wanted::Run(Box::new(arguments)))
+    Ok(Command::Run(Box::new(arguments)))
 }
 
 fn first_id(text: &str) -> Result<i64, String> {
@@ -114,7 +114,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     if let (Some(file), Some(pem)) = (&arguments.ca_out, sandbox.ca_pem()) {
         std::fs::write(file, pem)?;
     }
-    announce(&sandbox, arguments.ca_out.as_deref())?;
+    print_addresses(&sandbox, arguments.ca_out.as_deref())?;
     if arguments.options.tls && arguments.ca_out.is_none() {
         eprintln!("mfa-sandbox: without --ca-out no client can check the certificate");
     }
@@ -128,7 +128,7 @@ fn run(arguments: &Arguments) -> io::Result<()> {
 }
 
 /// Stable: programs read these lines. New ones may join them before `ready`.
-fn announce(sandbox: &Sandbox, ca: Option<&str>) -> io::Result<()> {
+fn print_addresses(sandbox: &Sandbox, ca: Option<&str>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "hyperid: {}", sandbox.hyperid_url())?;
     writeln!(out, "capillary: {}", sandbox.capillary_url())?;

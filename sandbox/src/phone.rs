@@ -10,7 +10,7 @@ use crate::http::{Request, Response};
 use crate::origin;
 use crate::random;
 use crate::route::Context;
-use crate::state::{Inner, Pressed};
+use crate::state::{Inner, PressError};
 use crate::transaction::{DecideError, Decision, Record, Status};
 
 const HTML: &str = include_str!("phone.html");
@@ -113,19 +113,19 @@ impl Page {
         if !request.is_json() {
             return Response::text(415, "Content-Type must be application/json");
         }
-        let Some(press) = Press::read(&request.body) else {
+        let Some(wanted) = DecisionRequest::read(&request.body) else {
             return Response::text(400, "not a decision");
         };
-        if press.run != self.run {
+        if wanted.run != self.run {
             return Response::text(412, "this page is of another run of the sandbox: nothing was decided");
         }
-        match context.state.press(press.id, &press.seen, press.decision) {
+        match context.state.decide_as_shown(wanted.id, &wanted.seen, wanted.decision) {
             Ok(()) => Response::json(200, "{}"),
-            Err(Pressed::SomethingElse) => {
+            Err(PressError::NotAsShown) => {
                 Response::text(412, "this is not the request that the page showed: nothing was decided")
             }
-            Err(Pressed::Not(error @ DecideError::NotFound)) => Response::text(404, &error.to_string()),
-            Err(Pressed::Not(error)) => Response::text(409, &error.to_string()),
+            Err(PressError::Decide(error @ DecideError::NotFound)) => Response::text(404, &error.to_string()),
+            Err(PressError::Decide(error)) => Response::text(409, &error.to_string()),
         }
     }
 }
@@ -146,7 +146,7 @@ struct List<'a> {
 #[derive(Serialize)]
 struct Entry {
     id: String,
-    /// Stands for all that the card shows; a press sends it back.
+    /// Stands for all that the card shows; a decision sends it back.
     seen: String,
     user: String,
     template_id: i64,
@@ -163,20 +163,20 @@ struct Entry {
 
 impl Entry {
     fn new(record: &Record, seen: String, now: Instant) -> Entry {
-        let asked = record.asked.clone();
+        let parameters = record.parameters.clone();
         let ended = record.ended_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         Entry {
             id: record.id.to_string(),
             seen,
             user: record.user.clone(),
-            template_id: asked.template_id,
+            template_id: parameters.template_id,
             // What the app shows as a question is not shown a second time as raw values.
-            values: if asked.question.is_some() { None } else { asked.values },
-            question: asked.question,
-            code: asked.code,
-            device_id: asked.device_id,
-            device_desc: asked.device_desc,
-            ip: asked.ip,
+            values: if parameters.question.is_some() { None } else { parameters.values },
+            question: parameters.question,
+            code: parameters.code,
+            device_id: parameters.device_id,
+            device_desc: parameters.device_desc,
+            ip: parameters.ip,
             outcome: outcome(record),
             remaining_ms: record.remaining(now).as_millis() as u64,
             ended_ms_ago: ended.as_millis() as u64,
@@ -197,7 +197,7 @@ fn outcome(record: &Record) -> &'static str {
 
 fn collect<'a>(inner: &Inner, run: &'a str) -> List<'a> {
     let now = Instant::now();
-    let entry = |record| Entry::new(record, inner.mark(record), now);
+    let entry = |record| Entry::new(record, inner.fingerprint(record), now);
     let records = || inner.transactions.values().rev();
     let pending = records().filter(|r| r.pending() && r.on_page()).take(MOST_PENDING);
     let mut ended: Vec<&Record> = records().filter(|r| !r.pending()).collect();
@@ -211,7 +211,7 @@ fn collect<'a>(inner: &Inner, run: &'a str) -> List<'a> {
 }
 
 /// A button that was pressed, and under which card of which run.
-struct Press {
+struct DecisionRequest {
     run: String,
     id: i64,
     seen: String,
@@ -220,7 +220,7 @@ struct Press {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sent {
+struct DecisionBody {
     run: String,
     id: String,
     seen: String,
@@ -228,18 +228,23 @@ struct Sent {
     decision: String,
 }
 
-impl Press {
-    fn read(body: &[u8]) -> Option<Press> {
+impl DecisionRequest {
+    fn read(body: &[u8]) -> Option<DecisionRequest> {
         // serde would take an array for a struct, too.
         let object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-        let sent: Sent = serde_json::from_slice(body).ok().filter(|_| object)?;
-        let id: i64 = sent.id.parse().ok()?;
-        let decision = match sent.decision.as_str() {
+        let body: DecisionBody = serde_json::from_slice(body).ok().filter(|_| object)?;
+        let id: i64 = body.id.parse().ok()?;
+        let decision = match body.decision.as_str() {
             "approve" => Decision::Approve,
             "deny" => Decision::Deny,
             _ => return None,
         };
         // As the list wrote it: no sign, no zeros before it.
-        (id.to_string() == sent.id).then_some(Press { run: sent.run, id, seen: sent.seen, decision })
+        (id.to_string() == body.id).then_some(DecisionRequest {
+            run: body.run,
+            id,
+            seen: body.seen,
+            decision,
+        })
     }
 }

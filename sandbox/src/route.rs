@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use crate::behaviour::Slip;
-use crate::deliver::Delivery;
+use crate::behaviour::Desync;
+use crate::delivery::Delivery;
 use crate::endpoint::Endpoint;
 use crate::http::{Request, Response};
 use crate::journal::LoggedRequest;
@@ -25,12 +25,12 @@ pub(crate) struct Context {
 pub(crate) struct Reply {
     pub(crate) response: Response,
     pub(crate) delivery: Delivery,
-    pub(crate) slip: Option<Slip>,
+    pub(crate) desync: Option<Desync>,
 }
 
 impl From<Response> for Reply {
     fn from(response: Response) -> Reply {
-        Reply { response, delivery: Delivery::default(), slip: None }
+        Reply { response, delivery: Delivery::default(), desync: None }
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn answer(context: &Context, request: &Request, local: SocketAddr, co
         Endpoint::Registered => capillary::answer(context, request),
         _ => hyperid::answer(context, endpoint, request, &mut unusual),
     };
-    reply.response = unusual.tell(reply.response);
+    reply.response = unusual.annotate(reply.response);
     reply
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::http::Times;
+use crate::http::Timeouts;
 use crate::journal::LoggedRequest;
 use crate::phone::Page;
 use crate::route::Context;
@@ -104,8 +104,8 @@ impl Sandbox {
             Some(tls) => (Some(tls.config), Some(tls.ca_pem)),
             None => (None, None),
         };
-        let times = Times { idle: options.idle_timeout, request: options.request_timeout };
-        let server = Server::start(listener, Arc::clone(&context), config, times)?;
+        let timeouts = Timeouts { idle: options.idle_timeout, request: options.request_timeout };
+        let server = Server::start(listener, Arc::clone(&context), config, timeouts)?;
         Ok(Sandbox { context, server, address, provider_url, phone_url, ca_pem })
     }
 
@@ -151,12 +151,12 @@ impl Sandbox {
 
     /// From now on the token is invalid; false if there is no such token.
     pub fn revoke_token(&self, token: &str) -> bool {
-        self.context.state.spoil_token(token, |token| token.revoked = true)
+        self.context.state.invalidate_token(token, |token| token.revoked = true)
     }
 
     /// From now on the token is expired; false if there is no such token.
     pub fn expire_token(&self, token: &str) -> bool {
-        self.context.state.spoil_token(token, |token| token.expires_at = Some(std::time::Instant::now()))
+        self.context.state.invalidate_token(token, |token| token.expires_at = Some(std::time::Instant::now()))
     }
 
     /// Adds a Capillary brand, with MFA or without, or replaces one.

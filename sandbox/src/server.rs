@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 
-use crate::deliver::{Delivery, Next};
-use crate::http::{NoRequest, Reader, Request, Response, Times};
+use crate::connection::Connection;
+use crate::delivery::{Delivery, Next};
+use crate::desync::ConnectionDesync;
+use crate::http::{NoRequest, Reader, Request, Response, Timeouts};
 use crate::route::{self, Context, Reply};
-use crate::slip::Slips;
-use crate::wire::Connection;
 
 /// More at once are closed unanswered.
 const MOST_CONNECTIONS: usize = 1024;
@@ -27,7 +27,7 @@ pub(crate) struct Server {
 struct Shared {
     context: Arc<Context>,
     tls: Option<Arc<ServerConfig>>,
-    times: Times,
+    timeouts: Timeouts,
     open: Mutex<Open>,
 }
 
@@ -45,10 +45,10 @@ impl Server {
         listener: TcpListener,
         context: Arc<Context>,
         tls: Option<Arc<ServerConfig>>,
-        times: Times,
+        timeouts: Timeouts,
     ) -> io::Result<Server> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { context, tls, times, open: Mutex::default() });
+        let shared = Arc::new(Shared { context, tls, timeouts, open: Mutex::default() });
         let inside = Arc::clone(&shared);
         let acceptor =
             thread::Builder::new().name("mfa-sandbox".to_owned()).spawn(move || inside.accept(&listener))?;
@@ -160,20 +160,20 @@ impl Shared {
         let Ok(mut connection) = Connection::new(socket, self.tls.clone()) else {
             return;
         };
-        if connection.shake_hands(self.times.idle, self.times.request).is_err() {
-            return self.close(connection, Next::ClosePolitely);
+        if connection.handshake(self.timeouts.idle, self.timeouts.request).is_err() {
+            return self.close(connection, Next::Close);
         }
-        let (mut reader, mut slips) = (Reader::default(), Slips::default());
+        let (mut reader, mut desync) = (Reader::default(), ConnectionDesync::default());
         let next = loop {
-            let (reply, keep) = match reader.next(&mut connection, self.times) {
-                Ok(request) => (self.reply(&request, local, number, &mut slips), request.keep_alive),
-                Err(NoRequest::Gone) => break Next::ClosePolitely,
+            let (reply, keep) = match reader.next(&mut connection, self.timeouts) {
+                Ok(request) => (self.reply(&request, local, number, &mut desync), request.keep_alive),
+                Err(NoRequest::Gone) => break Next::Close,
                 Err(NoRequest::Bad(status, why)) => (Response::text(status, why).into(), false),
             };
             match reply.delivery.send(reply.response, keep, &mut connection, &self.context.state) {
                 Ok(Next::Keep) => {}
                 Ok(next) => break next,
-                Err(_) => break Next::CloseRudely,
+                Err(_) => break Next::Abort,
             }
         };
         self.close(connection, next);
@@ -181,16 +181,22 @@ impl Shared {
 
     fn close(&self, connection: Connection, next: Next) {
         // Nobody is to be waited for when the whole sandbox stops.
-        if next == Next::CloseRudely || self.open().closed {
-            return connection.close_rudely();
+        if next == Next::Abort || self.open().closed {
+            return connection.abort();
         }
-        connection.close_politely();
+        connection.close_gracefully();
     }
 
-    fn reply(&self, request: &Request, local: SocketAddr, number: u64, slips: &mut Slips) -> Reply {
+    fn reply(
+        &self,
+        request: &Request,
+        local: SocketAddr,
+        number: u64,
+        desync: &mut ConnectionDesync,
+    ) -> Reply {
         let mut reply = route::answer(&self.context, request, local, number);
         if !self.context.page.owns(request.path()) {
-            slips.pass(&mut reply, &self.context.state);
+            desync.pass(&mut reply, &self.context.state);
         }
         if request.method == "HEAD" {
             // An answer to HEAD has no body; nothing here is worth more than this.

@@ -10,11 +10,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::behaviour::{Behaviour, Ending};
+use crate::desync::Exchanger;
 use crate::endpoint::Endpoint;
 use crate::journal::{Journal, LoggedRequest};
-use crate::slip::Exchange;
 use crate::token::{Access, Caller, Person, Token, User};
-use crate::transaction::{Asked, DecideError, Decision, Record, Status, Transaction};
+use crate::transaction::{DecideError, Decision, Record, StartParameters, Status, Transaction};
 use crate::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, BehaviourError};
 
 /// More than these, and the oldest is forgotten.
@@ -31,15 +31,15 @@ pub(crate) struct State {
 pub(crate) struct Inner {
     pub(crate) journal: Journal,
     pub(crate) transactions: BTreeMap<i64, Record>,
-    pub(crate) exchange: Exchange,
+    pub(crate) exchanger: Exchanger,
     /// Rises whenever the phone page has something new to show.
     pub(crate) version: u64,
     pub(crate) stopping: bool,
     people: HashMap<String, Person>,
     tokens: HashMap<String, Token>,
     brands: HashMap<String, bool>,
-    /// The keys of [`Inner::mark`], other ones in every run.
-    marks: RandomState,
+    /// The keys of [`Inner::fingerprint`], other ones in every run.
+    fingerprint_keys: RandomState,
     first_id: i64,
     next_id: i64,
     /// When each transaction ends by itself, the next first. It may have ended otherwise by then.
@@ -47,10 +47,10 @@ pub(crate) struct Inner {
 }
 
 /// Why a press on the page decided nothing.
-pub(crate) enum Pressed {
+pub(crate) enum PressError {
     /// The page showed something else under this id.
-    SomethingElse,
-    Not(DecideError),
+    NotAsShown,
+    Decide(DecideError),
 }
 
 /// What came of a cancel.
@@ -66,13 +66,13 @@ impl State {
         let inner = Inner {
             journal: Journal::default(),
             transactions: BTreeMap::new(),
-            exchange: Exchange::default(),
+            exchanger: Exchanger::default(),
             version: 1,
             stopping: false,
             people: HashMap::new(),
             tokens: HashMap::new(),
             brands: HashMap::from(brands),
-            marks: RandomState::new(),
+            fingerprint_keys: RandomState::new(),
             first_id,
             next_id: first_id,
             due: BinaryHeap::new(),
@@ -84,7 +84,7 @@ impl State {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A test that panicked while it looked must not take the server with it.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.settle();
+        inner.apply_due();
         inner
     }
 
@@ -107,7 +107,7 @@ impl State {
             let nap = inner.next_due().map_or(left, |due| due.min(left));
             let woken = self.changed.wait_timeout(inner, nap.max(Duration::from_millis(1)));
             inner = woken.unwrap_or_else(PoisonError::into_inner).0;
-            inner.settle();
+            inner.apply_due();
         }
     }
 
@@ -153,37 +153,37 @@ impl State {
     }
 
     /// Revokes or expires a token, a magic one too; false if there is none.
-    pub(crate) fn spoil_token(&self, token: &str, spoil: impl FnOnce(&mut Token)) -> bool {
+    pub(crate) fn invalidate_token(&self, token: &str, change: impl FnOnce(&mut Token)) -> bool {
         let mut inner = self.lock();
-        inner.know(token);
-        inner.tokens.get_mut(token).map(spoil).is_some()
+        inner.recognize_magic(token);
+        inner.tokens.get_mut(token).map(change).is_some()
     }
 
     /// Who calls with this token, and what is to happen.
-    pub(crate) fn caller(&self, token: &str, endpoint: Endpoint) -> Caller {
+    pub(crate) fn authenticate(&self, token: &str, endpoint: Endpoint) -> Caller {
         let mut inner = self.lock();
-        inner.know(token);
+        inner.recognize_magic(token);
         let Inner { tokens, people, .. } = &mut *inner;
         let Some(token) = tokens.get_mut(token) else {
-            return Caller::stranger();
+            return Caller::unknown();
         };
         match people.get(&token.person) {
-            Some(person) => token.meet(person, endpoint),
-            None => Caller::stranger(),
+            Some(person) => token.resolve(person, endpoint),
+            None => Caller::unknown(),
         }
     }
 
-    pub(crate) fn start(&self, caller: &Caller, asked: Asked) -> i64 {
+    pub(crate) fn start(&self, caller: &Caller, parameters: StartParameters) -> i64 {
         let mut inner = self.lock();
         let id = inner.next_id;
         inner.next_id += 1;
-        let record = Record::new(id, caller.person.clone(), asked, caller.plan, self.life);
+        let record = Record::new(id, caller.person.clone(), parameters, caller.plan, self.life);
         if inner.transactions.len() >= MOST_TRANSACTIONS {
             inner.transactions.pop_first();
         }
         inner.due.extend(record.due_at().map(|at| Reverse((at, id))));
         inner.transactions.insert(id, record);
-        self.announce(inner);
+        self.notify(inner);
         id
     }
 
@@ -207,20 +207,20 @@ impl State {
         }
         // Cancelled by the program and declined by the person are one status.
         record.end(Ending::Decline);
-        self.announce(inner);
+        self.notify(inner);
         Cancelled::Done
     }
 
     /// A decision by somebody who saw the transaction under this mark.
-    pub(crate) fn press(&self, id: i64, seen: &str, decision: Decision) -> Result<(), Pressed> {
+    pub(crate) fn decide_as_shown(&self, id: i64, seen: &str, decision: Decision) -> Result<(), PressError> {
         let inner = self.lock();
-        let record = inner.transactions.get(&id).ok_or(Pressed::Not(DecideError::NotFound))?;
-        if inner.mark(record) != seen {
-            return Err(Pressed::SomethingElse);
+        let record = inner.transactions.get(&id).ok_or(PressError::Decide(DecideError::NotFound))?;
+        if inner.fingerprint(record) != seen {
+            return Err(PressError::NotAsShown);
         }
         // What a mark stands for never changes, so that the lock may be let go.
         drop(inner);
-        self.decide(id, decision).map_err(Pressed::Not)
+        self.decide(id, decision).map_err(PressError::Decide)
     }
 
     pub(crate) fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
@@ -230,7 +230,7 @@ impl State {
             return Err(DecideError::Ended(record.status));
         }
         record.end(decision.ending());
-        self.announce(inner);
+        self.notify(inner);
         Ok(())
     }
 
@@ -244,7 +244,7 @@ impl State {
         self.changed.notify_all();
     }
 
-    fn announce(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn notify(&self, mut inner: MutexGuard<'_, Inner>) {
         inner.version += 1;
         drop(inner);
         self.changed.notify_all();
@@ -259,18 +259,18 @@ impl Inner {
     }
 
     /// Stands for everything that the page shows of a transaction.
-    pub(crate) fn mark(&self, record: &Record) -> String {
-        format!("{:016x}", self.marks.hash_one((record.id, &record.user, &record.asked)))
+    pub(crate) fn fingerprint(&self, record: &Record) -> String {
+        format!("{:016x}", self.fingerprint_keys.hash_one((record.id, &record.user, &record.parameters)))
     }
 
-    fn settle(&mut self) {
+    fn apply_due(&mut self) {
         let now = Instant::now();
         while let Some(Reverse((at, id))) = self.due.peek().copied() {
             if now < at {
                 return;
             }
             self.due.pop();
-            let ended = self.transactions.get_mut(&id).is_some_and(|record| record.settle(now));
+            let ended = self.transactions.get_mut(&id).is_some_and(|record| record.apply_due(now));
             self.version += u64::from(ended);
         }
     }
@@ -281,7 +281,7 @@ impl Inner {
     }
 
     /// Makes the token known if it is a magic one.
-    fn know(&mut self, token: &str) {
+    fn recognize_magic(&mut self, token: &str) {
         if self.tokens.contains_key(token) || self.tokens.len() >= MOST_TOKENS {
             return;
         }

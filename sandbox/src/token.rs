@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::behaviour::Ending;
 use crate::behaviour::{
-    Behaviour, Credential, Edit, Effect, Instead, Part, Plan, Slip, THINKING, Trait, Wire,
+    Behaviour, DeliveryFault, Desync, Edit, Effect, Part, Plan, ProfileChange, Replacement, THINKING,
+    TokenFault,
 };
 use crate::endpoint::Endpoint;
 
@@ -56,13 +57,13 @@ impl Default for Access {
     }
 }
 
-/// What is wrong with a caller, if anything. The order is the order of the checks.
+/// What a token is worth at an endpoint. The order is the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Good,
+pub(crate) enum TokenStatus {
+    Valid,
     Invalid,
     Expired,
-    NoScope,
+    InsufficientScope,
 }
 
 #[derive(Clone, Debug)]
@@ -114,11 +115,11 @@ impl Token {
     }
 
     /// What this request, with this token, at this endpoint, meets. Counts it.
-    pub(crate) fn meet(&mut self, person: &Person, endpoint: Endpoint) -> Caller {
+    pub(crate) fn resolve(&mut self, person: &Person, endpoint: Endpoint) -> Caller {
         let parts: Vec<Part> = self.parts.iter().chain(&person.parts).cloned().collect();
         self.hits.resize(parts.len(), 0);
         let mut caller = Caller::new(self.person.clone(), person);
-        caller.standing = self.standing(endpoint);
+        caller.token_status = self.status(endpoint);
         for (part, hits) in parts.into_iter().zip(&mut self.hits) {
             if !part.endpoints.contains(endpoint) {
                 continue;
@@ -134,21 +135,21 @@ impl Token {
         caller
     }
 
-    fn standing(&self, endpoint: Endpoint) -> Standing {
+    fn status(&self, endpoint: Endpoint) -> TokenStatus {
         let scope = match endpoint {
             Endpoint::Registered => None,
             Endpoint::Types => Some(SCOPE_SECOND_FACTOR),
             _ => Some(SCOPE_MFA_CLIENT),
         };
         if self.revoked {
-            return Standing::Invalid;
+            return TokenStatus::Invalid;
         }
         if self.expires_at.is_some_and(|at| at <= Instant::now()) {
-            return Standing::Expired;
+            return TokenStatus::Expired;
         }
         match scope {
-            Some(scope) if !self.scopes.iter().any(|s| s == scope) => Standing::NoScope,
-            _ => Standing::Good,
+            Some(scope) if !self.scopes.iter().any(|s| s == scope) => TokenStatus::InsufficientScope,
+            _ => TokenStatus::Valid,
         }
     }
 }
@@ -159,11 +160,11 @@ pub(crate) struct Caller {
     pub(crate) person: String,
     pub(crate) profile: User,
     pub(crate) plan: Plan,
-    pub(crate) standing: Standing,
-    pub(crate) instead: Option<Instead>,
+    pub(crate) token_status: TokenStatus,
+    pub(crate) replacement: Option<Replacement>,
     pub(crate) edits: Vec<Edit>,
-    pub(crate) wires: Vec<Wire>,
-    pub(crate) slip: Option<Slip>,
+    pub(crate) delivery_faults: Vec<DeliveryFault>,
+    pub(crate) desync: Option<Desync>,
     /// A transaction younger than this is not found.
     pub(crate) hidden: Duration,
     planned: bool,
@@ -175,20 +176,20 @@ impl Caller {
             person: name,
             profile: person.profile.clone(),
             plan: person.plan,
-            standing: Standing::Good,
-            instead: None,
+            token_status: TokenStatus::Valid,
+            replacement: None,
             edits: Vec::new(),
-            wires: Vec::new(),
-            slip: None,
+            delivery_faults: Vec::new(),
+            desync: None,
             hidden: Duration::ZERO,
             planned: false,
         }
     }
 
     /// A caller nobody knows: no faults, only a refusal.
-    pub(crate) fn stranger() -> Caller {
+    pub(crate) fn unknown() -> Caller {
         let mut caller = Caller::new(String::new(), &Person::magic());
-        caller.standing = Standing::Invalid;
+        caller.token_status = TokenStatus::Invalid;
         caller
     }
 
@@ -197,39 +198,39 @@ impl Caller {
             // The first plan and the first replacement win: the token's own stand before the person's.
             Effect::Plan(plan) if !self.planned => (self.plan, self.planned) = (plan, true),
             Effect::Plan(_) => {}
-            Effect::Instead(instead) => self.instead = self.instead.or(Some(instead)),
-            Effect::Trait(one) => self.take_trait(one),
-            Effect::Credential(one) => self.take_credential(one, polls),
+            Effect::Replacement(replacement) => self.replacement = self.replacement.or(Some(replacement)),
+            Effect::Profile(one) => self.change_profile(one),
+            Effect::Token(one) => self.apply_token_fault(one, polls),
             Effect::Edit(edit) => self.edits.push(edit),
-            Effect::Wire(wire) => self.wires.push(wire),
-            Effect::Slip(slip) => self.slip = self.slip.or(Some(slip)),
+            Effect::Delivery(fault) => self.delivery_faults.push(fault),
+            Effect::Desync(desync) => self.desync = self.desync.or(Some(desync)),
             Effect::Hidden(time) => self.hidden = self.hidden.max(time),
         }
     }
 
-    fn take_trait(&mut self, one: Trait) {
+    fn change_profile(&mut self, one: ProfileChange) {
         match one {
-            Trait::NoApp => {
+            ProfileChange::NoApp => {
                 self.profile.app_linked = false;
                 self.profile.methods.retain(|method| *method != 0);
             }
-            Trait::Methods(list) => self.profile.methods = list,
-            Trait::Device(name) => self.profile.devices = vec![name],
-            Trait::Registered => self.profile.registered = true,
-            Trait::NotRegistered => self.profile.registered = false,
+            ProfileChange::Methods(list) => self.profile.methods = list,
+            ProfileChange::Device(name) => self.profile.devices = vec![name],
+            ProfileChange::Registered => self.profile.registered = true,
+            ProfileChange::NotRegistered => self.profile.registered = false,
         }
     }
 
-    fn take_credential(&mut self, one: Credential, polls: u64) {
-        let standing = match one {
-            Credential::Invalid => Standing::Invalid,
-            Credential::Expired => Standing::Expired,
-            Credential::ExpiresAfter(limit) if polls >= limit => Standing::Expired,
-            Credential::ExpiresAfter(_) => Standing::Good,
-            Credential::NoScope => Standing::NoScope,
+    fn apply_token_fault(&mut self, one: TokenFault, polls: u64) {
+        let status = match one {
+            TokenFault::Invalid => TokenStatus::Invalid,
+            TokenFault::Expired => TokenStatus::Expired,
+            TokenFault::ExpiresAfter(limit) if polls >= limit => TokenStatus::Expired,
+            TokenFault::ExpiresAfter(_) => TokenStatus::Valid,
+            TokenFault::InsufficientScope => TokenStatus::InsufficientScope,
         };
-        if self.standing == Standing::Good {
-            self.standing = standing;
+        if self.token_status == TokenStatus::Valid {
+            self.token_status = status;
         }
     }
 }

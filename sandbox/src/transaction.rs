@@ -112,9 +112,9 @@ impl Transaction {
     }
 }
 
-/// What start was asked for.
+/// What a start asks for.
 #[derive(Clone, Debug, Default, Hash)]
-pub(crate) struct Asked {
+pub(crate) struct StartParameters {
     pub(crate) template_id: i64,
     pub(crate) values: Option<String>,
     pub(crate) question: Option<String>,
@@ -129,7 +129,7 @@ pub(crate) struct Asked {
 pub(crate) struct Record {
     pub(crate) id: i64,
     pub(crate) user: String,
-    pub(crate) asked: Asked,
+    pub(crate) parameters: StartParameters,
     pub(crate) status: Status,
     pub(crate) complete_result: i32,
     pub(crate) polls: u64,
@@ -142,11 +142,17 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn new(id: i64, user: String, asked: Asked, plan: Plan, life: Duration) -> Record {
+    pub(crate) fn new(
+        id: i64,
+        user: String,
+        parameters: StartParameters,
+        plan: Plan,
+        life: Duration,
+    ) -> Record {
         Record {
             id,
             user,
-            asked,
+            parameters,
             status: Status::Pending,
             complete_result: 0,
             polls: 0,
@@ -192,7 +198,7 @@ impl Record {
     }
 
     /// Lets happen what is due; true if something did.
-    pub(crate) fn settle(&mut self, now: Instant) -> bool {
+    pub(crate) fn apply_due(&mut self, now: Instant) -> bool {
         let Some((ending, after)) = self.next_event() else {
             return false;
         };
@@ -215,17 +221,17 @@ impl Record {
     }
 
     pub(crate) fn snapshot(&self, now: Instant) -> Transaction {
-        let asked = self.asked.clone();
+        let parameters = self.parameters.clone();
         Transaction {
             id: self.id,
             user: self.user.clone(),
-            template_id: asked.template_id,
-            values: asked.values,
-            question: asked.question,
-            code: asked.code,
-            device_id: asked.device_id,
-            device_desc: asked.device_desc,
-            ip: asked.ip,
+            template_id: parameters.template_id,
+            values: parameters.values,
+            question: parameters.question,
+            code: parameters.code,
+            device_id: parameters.device_id,
+            device_desc: parameters.device_desc,
+            ip: parameters.ip,
             status: self.status,
             complete_result: self.complete_result,
             polls: self.polls,

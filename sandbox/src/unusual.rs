@@ -29,7 +29,7 @@ impl Unusual {
     }
 
     /// The answer, with what was noted.
-    pub(crate) fn tell(&self, response: Response) -> Response {
+    pub(crate) fn annotate(&self, response: Response) -> Response {
         if self.seen.is_empty() {
             return response;
         }

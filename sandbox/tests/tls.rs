@@ -60,7 +60,7 @@ fn another_run_or_another_name_is_not_trusted() {
 }
 
 #[test]
-fn the_wire_breaks_over_tls_too() {
+fn delivery_faults_work_over_tls_too() {
     let sandbox = tls();
     let pem = sandbox.ca_pem().unwrap();
     let with = |token: &str| client(&sandbox, pem, "localhost").post(AVAILABILITY, Some(token), "{}");

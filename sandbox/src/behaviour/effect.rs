@@ -27,9 +27,9 @@ pub(crate) enum Plan {
     After(Ending, Duration),
 }
 
-/// What is particular about the person.
+/// How the person differs from the default.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Trait {
+pub(crate) enum ProfileChange {
     NoApp,
     Methods(Vec<i64>),
     Device(String),
@@ -39,8 +39,8 @@ pub(crate) enum Trait {
 
 /// What is wrong with the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Credential {
-    NoScope,
+pub(crate) enum TokenFault {
+    InsufficientScope,
     Expired,
     Invalid,
     ExpiresAfter(u64),
@@ -48,7 +48,7 @@ pub(crate) enum Credential {
 
 /// An answer in place of the right one; the request is not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Instead {
+pub(crate) enum Replacement {
     Refuse(i64),
     Unavailable,
     Html(u16),
@@ -86,17 +86,17 @@ pub(crate) enum Edit {
     Date(i64),
 }
 
-/// An answer that reaches another question than its own.
+/// A response that reaches another request than its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Slip {
+pub(crate) enum Desync {
     Previous,
     PreviousFromNowOn,
     Exchange(u64),
 }
 
-/// A fault of the wire, after the request was carried out.
+/// A fault on the way of the answer, after the request was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
+pub(crate) enum DeliveryFault {
     Slow(u64),
     Drip(u64),
     Lose,
@@ -121,12 +121,12 @@ pub(crate) enum Wire {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Effect {
     Plan(Plan),
-    Trait(Trait),
-    Credential(Credential),
-    Instead(Instead),
+    Profile(ProfileChange),
+    Token(TokenFault),
+    Replacement(Replacement),
     Edit(Edit),
-    Wire(Wire),
-    Slip(Slip),
+    Delivery(DeliveryFault),
+    Desync(Desync),
     /// A transaction is not found for so long after its start.
     Hidden(Duration),
 }

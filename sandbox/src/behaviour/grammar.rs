@@ -9,7 +9,7 @@
 use std::fmt;
 
 use super::effect::Effect;
-use super::table::{Argument, Given, Row, TABLE};
+use super::table::{Argument, Row, TABLE, Value};
 use crate::endpoint::Endpoints;
 
 /// What every magic token begins with.
@@ -73,8 +73,8 @@ fn part(text: &str) -> Result<Part, BehaviourError> {
         None => (rest, None),
     };
     let (row, argument) = row(rest).ok_or_else(|| wrong("no such behaviour"))?;
-    let (given, counted) = given(row.argument, argument).ok_or_else(|| wrong("wrong argument"))?;
-    let effect = (row.make)(&given).ok_or_else(|| wrong("wrong argument"))?;
+    let (value, counted) = value(row.argument, argument).ok_or_else(|| wrong("wrong argument"))?;
+    let effect = (row.make)(&value).ok_or_else(|| wrong("wrong argument"))?;
     let endpoints = match words {
         Some(words) => Endpoints::parse(words).ok_or_else(|| wrong("no such endpoint"))?,
         None => row.endpoints,
@@ -95,24 +95,24 @@ fn row(text: &str) -> Option<(&'static Row, Option<&str>)> {
 }
 
 /// The argument by its kind, and the count if it is one.
-fn given(kind: Argument, text: Option<&str>) -> Option<(Given<'_>, Option<u64>)> {
-    let given = match (kind, text) {
-        (Argument::None | Argument::After, None) => Given::Nothing,
-        (Argument::After, Some(text)) => Given::Number(milliseconds(text.strip_prefix("after-")?)?),
-        (Argument::Number(_, default), None) => Given::Number(default?),
-        (Argument::Number(..), Some(text)) => Given::Number(milliseconds(text)?),
-        (Argument::Count(default), None) => return Some((Given::Nothing, Some(default))),
+fn value(kind: Argument, text: Option<&str>) -> Option<(Value<'_>, Option<u64>)> {
+    let value = match (kind, text) {
+        (Argument::None | Argument::After, None) => Value::Nothing,
+        (Argument::After, Some(text)) => Value::Number(milliseconds(text.strip_prefix("after-")?)?),
+        (Argument::Number(_, default), None) => Value::Number(default?),
+        (Argument::Number(..), Some(text)) => Value::Number(milliseconds(text)?),
+        (Argument::Count(default), None) => return Some((Value::Nothing, Some(default))),
         (Argument::Count(_), Some(text)) => {
-            return Some((Given::Nothing, Some(text.parse().ok()?)));
+            return Some((Value::Nothing, Some(text.parse().ok()?)));
         }
-        (Argument::Http(default), None) => Given::Http(default?),
-        (Argument::Http(_), Some(text)) => Given::Http(http_status(text)?),
-        (Argument::Signed(_, default), None) => Given::Signed(default?),
-        (Argument::Signed(..), Some(text)) => Given::Signed(text.parse().ok()?),
-        (Argument::Text(_), Some(text)) if !text.is_empty() => Given::Text(text),
+        (Argument::Http(default), None) => Value::Http(default?),
+        (Argument::Http(_), Some(text)) => Value::Http(http_status(text)?),
+        (Argument::Signed(_, default), None) => Value::Signed(default?),
+        (Argument::Signed(..), Some(text)) => Value::Signed(text.parse().ok()?),
+        (Argument::Text(_), Some(text)) if !text.is_empty() => Value::Text(text),
         _ => return None,
     };
-    Some((given, None))
+    Some((value, None))
 }
 
 /// Any number of the table; a day in milliseconds is more than any of them needs, and sums stay small.
@@ -127,20 +127,20 @@ fn http_status(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::behaviour::effect::{Instead, Wire};
+    use crate::behaviour::effect::{DeliveryFault, Replacement};
     use crate::endpoint::Endpoint;
 
     #[test]
     fn the_longest_name_wins() {
         let parsed = Behaviour::parse("second-answer-later-70").unwrap();
-        assert_eq!(parsed.parts[0].effect, Effect::Wire(Wire::SecondAnswerLater(70)));
+        assert_eq!(parsed.parts[0].effect, Effect::Delivery(DeliveryFault::SecondAnswerLater(70)));
     }
 
     #[test]
     fn every_part_of_the_grammar() {
         let parsed = Behaviour::parse("refuse--8*2@start,status+approve-after-5#ann").unwrap();
         assert_eq!(parsed.person.as_deref(), Some("ann"));
-        assert_eq!(parsed.parts[0].effect, Effect::Instead(Instead::Refuse(-8)));
+        assert_eq!(parsed.parts[0].effect, Effect::Replacement(Replacement::Refuse(-8)));
         assert_eq!(parsed.parts[0].times, Some(2));
         assert!(parsed.parts[0].endpoints.contains(Endpoint::Status));
         assert!(!parsed.parts[0].endpoints.contains(Endpoint::Cancel));

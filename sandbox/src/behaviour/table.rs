@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::effect::{Credential, Edit, Effect, Ending, Instead, Plan, Slip, THINKING, Trait, Wire};
+use super::effect::{
+    DeliveryFault, Desync, Edit, Effect, Ending, Plan, ProfileChange, Replacement, THINKING, TokenFault,
+};
 use crate::endpoint::{ALL, BY_ID, CAPILLARY, Endpoints, HYPERID, START, STATUS};
 
 /// What may stand behind a behaviour's name.
@@ -22,7 +24,7 @@ pub(super) enum Argument {
 }
 
 /// An argument, read by its kind.
-pub(super) enum Given<'a> {
+pub(super) enum Value<'a> {
     Nothing,
     Number(u64),
     Http(u16),
@@ -36,7 +38,7 @@ pub(super) struct Row {
     pub(super) argument: Argument,
     pub(super) endpoints: Endpoints,
     pub(super) help: &'static str,
-    pub(super) make: fn(&Given) -> Option<Effect>,
+    pub(super) make: fn(&Value) -> Option<Effect>,
 }
 
 const CODE: &str = "status.code";
@@ -62,53 +64,53 @@ pub(super) const TABLE: &[Row] = &[
     Row { name: "failed", argument: Argument::After, endpoints: START, make: |g| ends(Ending::Fail, g),
           help: "becomes failed (status 3) after 300 ms" },
     // Who the person is.
-    Row { name: "no-app", argument: Argument::None, endpoints: ALL, make: |_| Some(Effect::Trait(Trait::NoApp)),
+    Row { name: "no-app", argument: Argument::None, endpoints: ALL, make: |_| Some(Effect::Profile(ProfileChange::NoApp)),
           help: "has not linked the app: not available, no method 0, start answers -7" },
     Row { name: "methods", argument: Argument::Text("LIST"), endpoints: ALL, make: methods,
           help: "has these second factors (`methods-0,3`, `methods-none`) in place of 0,3" },
-    Row { name: "device", argument: Argument::Text("NAME"), endpoints: ALL, make: |g| Some(Effect::Trait(Trait::Device(text(g).to_owned()))),
+    Row { name: "device", argument: Argument::Text("NAME"), endpoints: ALL, make: |g| Some(Effect::Profile(ProfileChange::Device(text(g).to_owned()))),
           help: "has registered only this device: another `device_id` gets -7, another `deviceId` 1508" },
-    Row { name: "registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Trait(Trait::Registered)),
+    Row { name: "registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Profile(ProfileChange::Registered)),
           help: "Capillary: MFA is registered (200); what a token does that says nothing else" },
-    Row { name: "not-registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Trait(Trait::NotRegistered)),
+    Row { name: "not-registered", argument: Argument::None, endpoints: CAPILLARY, make: |_| Some(Effect::Profile(ProfileChange::NotRegistered)),
           help: "Capillary: MFA is not registered (404)" },
     // What is wrong with the token.
-    Row { name: "token-expired", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Expired),
+    Row { name: "token-expired", argument: Argument::None, endpoints: ALL, make: |_| token(TokenFault::Expired),
           help: "token expired (HyperID -4 or -2, Capillary 401)" },
-    Row { name: "expired-token", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Expired),
+    Row { name: "expired-token", argument: Argument::None, endpoints: ALL, make: |_| token(TokenFault::Expired),
           help: "the same as `token-expired`" },
-    Row { name: "token-invalid", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Invalid),
+    Row { name: "token-invalid", argument: Argument::None, endpoints: ALL, make: |_| token(TokenFault::Invalid),
           help: "token invalid (HyperID -5 or -1, Capillary 1504)" },
-    Row { name: "revoked", argument: Argument::None, endpoints: ALL, make: |_| credential(Credential::Invalid),
+    Row { name: "revoked", argument: Argument::None, endpoints: ALL, make: |_| token(TokenFault::Invalid),
           help: "the same as `token-invalid`" },
-    Row { name: "no-scope", argument: Argument::None, endpoints: HYPERID, make: |_| credential(Credential::NoScope),
+    Row { name: "no-scope", argument: Argument::None, endpoints: HYPERID, make: |_| token(TokenFault::InsufficientScope),
           help: "the scope was not granted: access denied (-3)" },
-    Row { name: "token-expires-after", argument: Argument::Number("POLLS", None), endpoints: HYPERID, make: |g| credential(Credential::ExpiresAfter(number(g))),
+    Row { name: "token-expires-after", argument: Argument::Number("POLLS", None), endpoints: HYPERID, make: |g| token(TokenFault::ExpiresAfter(number(g))),
           help: "expires after so many status answers; a fresh token for the same person is any with the same `#PERSON`" },
     // Answers in place of the right one; the request is not carried out.
-    Row { name: "refuse", argument: Argument::Signed("NUMBER", None), endpoints: ALL, make: |g| instead(Instead::Refuse(signed(g))),
+    Row { name: "refuse", argument: Argument::Signed("NUMBER", None), endpoints: ALL, make: |g| replacement(Replacement::Refuse(signed(g))),
           help: "`result` (Capillary: `status.code`) is this number: `refuse--8@start`" },
-    Row { name: "unavailable", argument: Argument::None, endpoints: HYPERID, make: |_| instead(Instead::Unavailable),
+    Row { name: "unavailable", argument: Argument::None, endpoints: HYPERID, make: |_| replacement(Replacement::Unavailable),
           help: "temporarily unavailable, with the number of the endpoint's table (-1 or -4)" },
-    Row { name: "flaky", argument: Argument::Count(1), endpoints: ALL, make: |_| instead(Instead::Html(503)),
+    Row { name: "flaky", argument: Argument::Count(1), endpoints: ALL, make: |_| replacement(Replacement::Html(503)),
           help: "the first so many requests get an HTML page under 503, then all is well" },
-    Row { name: "html", argument: Argument::Http(None), endpoints: ALL, make: |g| instead(Instead::Html(http(g))),
+    Row { name: "html", argument: Argument::Http(None), endpoints: ALL, make: |g| replacement(Replacement::Html(http(g))),
           help: "an HTML page as from a proxy: `html-404`; `html-503` and `html-429` have `Retry-After: 1`" },
-    Row { name: "empty", argument: Argument::Http(None), endpoints: ALL, make: |g| instead(Instead::Empty(http(g))),
+    Row { name: "empty", argument: Argument::Http(None), endpoints: ALL, make: |g| replacement(Replacement::Empty(http(g))),
           help: "an empty body under this HTTP status" },
-    Row { name: "rate-limited", argument: Argument::Number("SECONDS", Some(1)), endpoints: ALL, make: |g| instead(Instead::RateLimited(number(g))),
+    Row { name: "rate-limited", argument: Argument::Number("SECONDS", Some(1)), endpoints: ALL, make: |g| replacement(Replacement::RateLimited(number(g))),
           help: "429 with `Retry-After` in seconds" },
-    Row { name: "retry-after", argument: Argument::Number("SECONDS", None), endpoints: ALL, make: |g| instead(Instead::RetryAfter(number(g))),
+    Row { name: "retry-after", argument: Argument::Number("SECONDS", None), endpoints: ALL, make: |g| replacement(Replacement::RetryAfter(number(g))),
           help: "503 with `Retry-After` in seconds" },
-    Row { name: "retry-after-date", argument: Argument::Number("SECONDS", Some(2)), endpoints: ALL, make: |g| instead(Instead::RetryAfterDate(number(g))),
+    Row { name: "retry-after-date", argument: Argument::Number("SECONDS", Some(2)), endpoints: ALL, make: |g| replacement(Replacement::RetryAfterDate(number(g))),
           help: "503 with `Retry-After` as a date so far ahead" },
-    Row { name: "redirect", argument: Argument::Http(Some(302)), endpoints: ALL, make: |g| instead(Instead::Redirect(http(g))),
+    Row { name: "redirect", argument: Argument::Http(Some(302)), endpoints: ALL, make: |g| replacement(Replacement::Redirect(http(g))),
           help: "to `/redirected/…` under another name of this server, so that the log shows who followed" },
-    Row { name: "not-found", argument: Argument::Count(1), endpoints: STATUS, make: |_| instead(Instead::NotFound),
+    Row { name: "not-found", argument: Argument::Count(1), endpoints: STATUS, make: |_| replacement(Replacement::NotFound),
           help: "transaction not found (-6) in the first so many status answers" },
     Row { name: "not-found-for", argument: Argument::Number("MS", None), endpoints: BY_ID, make: |g| Some(Effect::Hidden(Duration::from_millis(number(g)))),
           help: "transaction not found for so long after its start" },
-    Row { name: "close-before-answer", argument: Argument::None, endpoints: ALL, make: |_| instead(Instead::Close),
+    Row { name: "close-before-answer", argument: Argument::None, endpoints: ALL, make: |_| replacement(Replacement::Close),
           help: "reads the request, does nothing and closes" },
     // Changes to the answer of a request that was carried out.
     Row { name: "http", argument: Argument::Http(None), endpoints: ALL, make: |g| edit(Edit::HttpStatus(http(g))),
@@ -165,116 +167,116 @@ pub(super) const TABLE: &[Row] = &[
           help: "a body that is not JSON, declared as JSON" },
     Row { name: "deep-nesting", argument: Argument::None, endpoints: ALL, make: |_| edit(Edit::DeepNesting),
           help: "100,000 opening brackets" },
-    // Faults of the wire; the request is carried out.
-    Row { name: "slow", argument: Argument::Number("MS", None), endpoints: ALL, make: |g| wire(Wire::Slow(number(g))),
+    // Faults of the delivery; the request is carried out.
+    Row { name: "slow", argument: Argument::Number("MS", None), endpoints: ALL, make: |g| delivery(DeliveryFault::Slow(number(g))),
           help: "the answer comes so much later" },
-    Row { name: "silent", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Silent),
+    Row { name: "silent", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::Silent),
           help: "never answers and keeps the connection open" },
-    Row { name: "lose-start", argument: Argument::None, endpoints: START, make: |_| wire(Wire::Lose),
+    Row { name: "lose-start", argument: Argument::None, endpoints: START, make: |_| delivery(DeliveryFault::Lose),
           help: "start is carried out, then the connection is closed without an answer" },
-    Row { name: "lose-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Lose),
+    Row { name: "lose-answer", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::Lose),
           help: "the same for every endpoint" },
-    Row { name: "drip", argument: Argument::Number("MS", Some(10)), endpoints: ALL, make: |g| wire(Wire::Drip(number(g))),
+    Row { name: "drip", argument: Argument::Number("MS", Some(10)), endpoints: ALL, make: |g| delivery(DeliveryFault::Drip(number(g))),
           help: "one byte at a time with a pause after each" },
-    Row { name: "close-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::CloseMid),
+    Row { name: "close-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::CloseMid),
           help: "closes in the middle of the body" },
-    Row { name: "stall-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::StallMid),
+    Row { name: "stall-mid-answer", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::StallMid),
           help: "stops in the middle of the body and keeps the connection open" },
-    Row { name: "truncated-content-length", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::TruncatedLength),
+    Row { name: "truncated-content-length", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::TruncatedLength),
           help: "the whole JSON, but `Content-Length` promises 16 bytes more; then closes" },
-    Row { name: "close-after-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::CloseAfter),
+    Row { name: "close-after-answer", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::CloseAfter),
           help: "a good answer, then closes without having said so" },
-    Row { name: "connection-close", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::ConnectionClose),
+    Row { name: "connection-close", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::ConnectionClose),
           help: "a good answer with `Connection: close`" },
-    Row { name: "until-close", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::UntilClose),
+    Row { name: "until-close", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::UntilClose),
           help: "a good answer without a length, ended by closing" },
-    Row { name: "chunked", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Chunked),
+    Row { name: "chunked", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::Chunked),
           help: "a good answer in chunks, with an extension and a trailer" },
-    Row { name: "gzip", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Gzip),
+    Row { name: "gzip", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::Gzip),
           help: "`Content-Encoding: gzip`, which nobody asked for" },
-    Row { name: "interim", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::Interim),
+    Row { name: "interim", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::Interim),
           help: "`103 Early Hints` before a good answer" },
-    Row { name: "oversize", argument: Argument::Number("BYTES", Some(0)), endpoints: ALL, make: |g| wire(Wire::Oversize(number(g))),
+    Row { name: "oversize", argument: Argument::Number("BYTES", Some(0)), endpoints: ALL, make: |g| delivery(DeliveryFault::Oversize(number(g))),
           help: "a good answer padded to so many bytes; without a number, chunks without end" },
-    Row { name: "endless-headers", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::EndlessHeaders),
+    Row { name: "endless-headers", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::EndlessHeaders),
           help: "header lines without end" },
-    Row { name: "second-answer", argument: Argument::None, endpoints: ALL, make: |_| wire(Wire::SecondAnswer),
+    Row { name: "second-answer", argument: Argument::None, endpoints: ALL, make: |_| delivery(DeliveryFault::SecondAnswer),
           help: "an unasked approval behind the answer, in the same packet" },
-    Row { name: "second-answer-later", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| wire(Wire::SecondAnswerLater(number(g))),
+    Row { name: "second-answer-later", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| delivery(DeliveryFault::SecondAnswerLater(number(g))),
           help: "an unasked approval on the idle connection, so much later" },
-    Row { name: "answer-again", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| wire(Wire::AnswerAgain(number(g))),
+    Row { name: "answer-again", argument: Argument::Number("MS", Some(50)), endpoints: ALL, make: |g| delivery(DeliveryFault::AnswerAgain(number(g))),
           help: "this very answer a second time, so much later and before any other" },
-    // Answers that reach the wrong question; the requests are carried out.
-    Row { name: "previous-answer", argument: Argument::None, endpoints: ALL, make: |_| slip(Slip::Previous),
+    // Answers that reach the wrong request; the requests are carried out.
+    Row { name: "previous-answer", argument: Argument::None, endpoints: ALL, make: |_| desync(Desync::Previous),
           help: "the answer to this connection's previous request in place of this one; the right one if it is the first" },
-    Row { name: "previous-answer-from-now-on", argument: Argument::None, endpoints: ALL, make: |_| slip(Slip::PreviousFromNowOn),
+    Row { name: "previous-answer-from-now-on", argument: Argument::None, endpoints: ALL, make: |_| desync(Desync::PreviousFromNowOn),
           help: "the same for this and all later requests of the connection, whoever's they are" },
-    Row { name: "exchange-answers", argument: Argument::Number("MS", Some(1000)), endpoints: ALL, make: |g| slip(Slip::Exchange(number(g))),
+    Row { name: "exchange-answers", argument: Argument::Number("MS", Some(1000)), endpoints: ALL, make: |g| desync(Desync::Exchange(number(g))),
           help: "two requests with this behaviour, on two connections, get each other's answers; alone for so long: its own" },
 ];
 
-fn number(given: &Given) -> u64 {
-    match given {
-        Given::Number(n) => *n,
+fn number(value: &Value) -> u64 {
+    match value {
+        Value::Number(n) => *n,
         _ => THINKING.as_millis() as u64,
     }
 }
 
-fn http(given: &Given) -> u16 {
-    match given {
-        Given::Http(status) => *status,
+fn http(value: &Value) -> u16 {
+    match value {
+        Value::Http(status) => *status,
         _ => 500,
     }
 }
 
-fn signed(given: &Given) -> i64 {
-    match given {
-        Given::Signed(n) => *n,
+fn signed(value: &Value) -> i64 {
+    match value {
+        Value::Signed(n) => *n,
         _ => -1,
     }
 }
 
-fn text<'a>(given: &Given<'a>) -> &'a str {
-    match given {
-        Given::Text(text) => text,
+fn text<'a>(value: &Value<'a>) -> &'a str {
+    match value {
+        Value::Text(text) => text,
         _ => "",
     }
 }
 
-fn ends(ending: Ending, given: &Given) -> Option<Effect> {
-    Some(Effect::Plan(Plan::After(ending, Duration::from_millis(number(given)))))
+fn ends(ending: Ending, value: &Value) -> Option<Effect> {
+    Some(Effect::Plan(Plan::After(ending, Duration::from_millis(number(value)))))
 }
 
-fn wire(wire: Wire) -> Option<Effect> {
-    Some(Effect::Wire(wire))
+fn delivery(fault: DeliveryFault) -> Option<Effect> {
+    Some(Effect::Delivery(fault))
 }
 
-fn slip(slip: Slip) -> Option<Effect> {
-    Some(Effect::Slip(slip))
+fn desync(desync: Desync) -> Option<Effect> {
+    Some(Effect::Desync(desync))
 }
 
 fn edit(edit: Edit) -> Option<Effect> {
     Some(Effect::Edit(edit))
 }
 
-fn instead(instead: Instead) -> Option<Effect> {
-    Some(Effect::Instead(instead))
+fn replacement(replacement: Replacement) -> Option<Effect> {
+    Some(Effect::Replacement(replacement))
 }
 
-fn credential(credential: Credential) -> Option<Effect> {
-    Some(Effect::Credential(credential))
+fn token(fault: TokenFault) -> Option<Effect> {
+    Some(Effect::Token(fault))
 }
 
-fn methods(given: &Given) -> Option<Effect> {
-    let list = match text(given) {
+fn methods(value: &Value) -> Option<Effect> {
+    let list = match text(value) {
         "none" => Vec::new(),
         list => list.split(',').map(|n| n.parse().ok()).collect::<Option<Vec<i64>>>()?,
     };
-    Some(Effect::Trait(Trait::Methods(list)))
+    Some(Effect::Profile(ProfileChange::Methods(list)))
 }
 
-fn set(given: &Given) -> Option<Effect> {
-    let (field, json) = text(given).split_once('=')?;
+fn set(value: &Value) -> Option<Effect> {
+    let (field, json) = text(value).split_once('=')?;
     if field.is_empty() || json.is_empty() {
         return None;
     }
@@ -282,8 +284,8 @@ fn set(given: &Given) -> Option<Effect> {
 }
 
 /// A year either way is more than any clock is wrong.
-fn date(given: &Given) -> Option<Effect> {
-    let ahead = signed(given);
+fn date(value: &Value) -> Option<Effect> {
+    let ahead = signed(value);
     if ahead.unsigned_abs() > 86_400 * 365 {
         return None;
     }

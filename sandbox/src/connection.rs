@@ -88,7 +88,7 @@ impl Connection {
 
     /// TLS' handshake, cut off as a request is: `idle` until its first byte, and `time` from there to its
     /// last.
-    pub(crate) fn shake_hands(&mut self, idle: Duration, time: Duration) -> io::Result<()> {
+    pub(crate) fn handshake(&mut self, idle: Duration, time: Duration) -> io::Result<()> {
         let Connection::Tls(stream) = self else {
             return Ok(());
         };
@@ -145,7 +145,7 @@ impl Connection {
 
     /// Ends so that the last answer arrives: a socket closed over unread bytes would send a reset, and
     /// the reset could overtake the answer.
-    pub(crate) fn close_politely(mut self) {
+    pub(crate) fn close_gracefully(mut self) {
         if let Connection::Tls(stream) = &mut self {
             stream.conn.send_close_notify();
             let _ = stream.flush();
@@ -162,7 +162,7 @@ impl Connection {
     }
 
     /// Ends as a crash would: no TLS farewell, nothing waited for.
-    pub(crate) fn close_rudely(self) {
+    pub(crate) fn abort(self) {
         let _ = self.socket().shutdown(Shutdown::Both);
     }
 }

@@ -1,12 +1,12 @@
-//! An answer onto the wire, well or badly.
+//! Sending an answer, well or badly.
 
 use std::io;
 use std::time::Duration;
 
-use crate::behaviour::Wire;
+use crate::behaviour::DeliveryFault;
+use crate::connection::Connection;
 use crate::http::Response;
 use crate::state::State;
-use crate::wire::Connection;
 
 /// "Without end" ends here, should the client really take it all.
 const ENDLESS: usize = 256 * 1024 * 1024;
@@ -66,15 +66,15 @@ pub(crate) struct Delivery {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     Keep,
-    ClosePolitely,
-    CloseRudely,
+    Close,
+    Abort,
 }
 
 impl Delivery {
-    pub(crate) fn new(wires: &[Wire], second: Response) -> Delivery {
+    pub(crate) fn new(faults: &[DeliveryFault], second: Response) -> Delivery {
         let mut delivery = Delivery::default();
-        for wire in wires {
-            delivery.add(*wire, &second);
+        for fault in faults {
+            delivery.add(*fault, &second);
         }
         delivery
     }
@@ -84,30 +84,30 @@ impl Delivery {
         Delivery { sending: Sending::Nothing, ..Delivery::default() }
     }
 
-    fn add(&mut self, wire: Wire, second: &Response) {
-        match wire {
-            Wire::Slow(ms) => self.slow += Duration::from_millis(ms),
-            Wire::Gzip => self.gzip = true,
-            Wire::Interim => self.interim = true,
-            Wire::ConnectionClose => self.connection_close = true,
-            Wire::Chunked => self.framing = Framing::Chunked,
-            Wire::TruncatedLength => self.framing = Framing::Truncated,
-            Wire::UntilClose => self.framing = Framing::UntilClose,
-            Wire::Oversize(0) => self.framing = Framing::EndlessChunks,
-            Wire::Oversize(bytes) => self.framing = Framing::Padded(bytes as usize),
-            Wire::EndlessHeaders => self.framing = Framing::EndlessHeaders,
-            Wire::Lose => self.sending = Sending::Nothing,
-            Wire::Silent => self.sending = Sending::Silence,
-            Wire::Drip(ms) => self.sending = Sending::Drip(Duration::from_millis(ms)),
-            Wire::CloseMid => self.sending = Sending::CloseMid,
-            Wire::StallMid => self.sending = Sending::StallMid,
-            Wire::CloseAfter => self.after = After::Close,
-            Wire::SecondAnswer => self.after = After::Extra(Extra::Approval(second.clone()), None),
-            Wire::SecondAnswerLater(ms) => {
+    fn add(&mut self, fault: DeliveryFault, second: &Response) {
+        match fault {
+            DeliveryFault::Slow(ms) => self.slow += Duration::from_millis(ms),
+            DeliveryFault::Gzip => self.gzip = true,
+            DeliveryFault::Interim => self.interim = true,
+            DeliveryFault::ConnectionClose => self.connection_close = true,
+            DeliveryFault::Chunked => self.framing = Framing::Chunked,
+            DeliveryFault::TruncatedLength => self.framing = Framing::Truncated,
+            DeliveryFault::UntilClose => self.framing = Framing::UntilClose,
+            DeliveryFault::Oversize(0) => self.framing = Framing::EndlessChunks,
+            DeliveryFault::Oversize(bytes) => self.framing = Framing::Padded(bytes as usize),
+            DeliveryFault::EndlessHeaders => self.framing = Framing::EndlessHeaders,
+            DeliveryFault::Lose => self.sending = Sending::Nothing,
+            DeliveryFault::Silent => self.sending = Sending::Silence,
+            DeliveryFault::Drip(ms) => self.sending = Sending::Drip(Duration::from_millis(ms)),
+            DeliveryFault::CloseMid => self.sending = Sending::CloseMid,
+            DeliveryFault::StallMid => self.sending = Sending::StallMid,
+            DeliveryFault::CloseAfter => self.after = After::Close,
+            DeliveryFault::SecondAnswer => self.after = After::Extra(Extra::Approval(second.clone()), None),
+            DeliveryFault::SecondAnswerLater(ms) => {
                 let pause = Duration::from_millis(ms);
                 self.after = After::Extra(Extra::Approval(second.clone()), Some(pause));
             }
-            Wire::AnswerAgain(ms) => {
+            DeliveryFault::AnswerAgain(ms) => {
                 self.after = After::Extra(Extra::Again, Some(Duration::from_millis(ms)));
             }
         }
@@ -122,13 +122,13 @@ impl Delivery {
         state: &State,
     ) -> io::Result<Next> {
         if !self.slow.is_zero() && !state.sleep(self.slow) {
-            return Ok(Next::CloseRudely);
+            return Ok(Next::Abort);
         }
         match self.sending {
-            Sending::Nothing => return Ok(Next::CloseRudely),
+            Sending::Nothing => return Ok(Next::Abort),
             Sending::Silence => {
                 connection.wait_for_end();
-                return Ok(Next::CloseRudely);
+                return Ok(Next::Abort);
             }
             _ => {}
         }
@@ -152,8 +152,8 @@ impl Delivery {
         let bytes = frame(&self.framing, response);
         let next = self.put(bytes, connection, state)?;
         Ok(match next {
-            Next::Keep if truncated => Next::CloseRudely,
-            Next::Keep if says_close => Next::ClosePolitely,
+            Next::Keep if truncated => Next::Abort,
+            Next::Keep if says_close => Next::Close,
             other => other,
         })
     }
@@ -167,18 +167,18 @@ impl Delivery {
         match self.sending {
             Sending::CloseMid => {
                 connection.send(&bytes[..middle(&bytes)])?;
-                return Ok(Next::CloseRudely);
+                return Ok(Next::Abort);
             }
             Sending::StallMid => {
                 connection.send(&bytes[..middle(&bytes)])?;
                 connection.wait_for_end();
-                return Ok(Next::CloseRudely);
+                return Ok(Next::Abort);
             }
             Sending::Drip(pause) => {
                 for byte in &bytes {
                     connection.send(&[*byte])?;
                     if !pause.is_zero() && !state.sleep(pause) {
-                        return Ok(Next::CloseRudely);
+                        return Ok(Next::Abort);
                     }
                 }
                 bytes.clear();
@@ -190,10 +190,10 @@ impl Delivery {
         }
         connection.send(&bytes)?;
         match self.after {
-            After::Close => Ok(Next::ClosePolitely),
+            After::Close => Ok(Next::Close),
             After::Extra(_, Some(pause)) => {
                 if !state.sleep(pause) {
-                    return Ok(Next::CloseRudely);
+                    return Ok(Next::Abort);
                 }
                 connection.send(&extra)?;
                 Ok(Next::Keep)
@@ -279,7 +279,7 @@ fn endless(unit: &[u8], connection: &mut Connection) -> io::Result<Next> {
         connection.send(&piece)?;
         sent += piece.len();
     }
-    Ok(Next::CloseRudely)
+    Ok(Next::Abort)
 }
 
 /// One stored block: compression is not the point, the coding is.

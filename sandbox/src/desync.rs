@@ -1,31 +1,31 @@
-//! Answers that reach the wrong question, as behind a proxy that has lost count.
+//! Responses that reach the wrong request, as behind a proxy that has lost count.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::behaviour::Slip;
+use crate::behaviour::Desync;
 use crate::http::Response;
 use crate::route::Reply;
 use crate::state::State;
 
 /// What a connection remembers of its answers.
 #[derive(Default)]
-pub(crate) struct Slips {
+pub(crate) struct ConnectionDesync {
     /// What the previous request should have got.
     previous: Option<Response>,
     /// It stays one answer behind.
     behind: bool,
 }
 
-impl Slips {
-    /// Puts another answer into the reply if that is wished for.
+impl ConnectionDesync {
+    /// Puts another answer into the reply if the behaviour says so.
     pub(crate) fn pass(&mut self, reply: &mut Reply, state: &State) {
-        if let Some(Slip::Exchange(ms)) = reply.slip {
+        if let Some(Desync::Exchange(ms)) = reply.desync {
             reply.response = exchange(state, reply.response.clone(), Duration::from_millis(ms));
         }
-        self.behind |= reply.slip == Some(Slip::PreviousFromNowOn);
+        self.behind |= reply.desync == Some(Desync::PreviousFromNowOn);
         let previous = self.previous.replace(reply.response.clone());
-        if self.behind || reply.slip == Some(Slip::Previous) {
+        if self.behind || reply.desync == Some(Desync::Previous) {
             reply.response = previous.unwrap_or_else(|| reply.response.clone());
         }
     }
@@ -33,7 +33,7 @@ impl Slips {
 
 /// Where two connections meet to change answers.
 #[derive(Default)]
-pub(crate) struct Exchange {
+pub(crate) struct Exchanger {
     tickets: u64,
     /// Who waits for a partner, and with what.
     waiting: Option<(u64, Response)>,
@@ -45,22 +45,22 @@ pub(crate) struct Exchange {
 /// comes in time. A connection has one request at a time, so the other one is another connection's.
 fn exchange(state: &State, mine: Response, patience: Duration) -> Response {
     let mut inner = state.lock();
-    let exchange = &mut inner.exchange;
-    if let Some((ticket, theirs)) = exchange.waiting.take() {
-        exchange.left.insert(ticket, mine);
+    let exchanger = &mut inner.exchanger;
+    if let Some((ticket, theirs)) = exchanger.waiting.take() {
+        exchanger.left.insert(ticket, mine);
         drop(inner);
         state.wake();
         return theirs;
     }
-    exchange.tickets += 1;
-    let ticket = exchange.tickets;
-    exchange.waiting = Some((ticket, mine.clone()));
+    exchanger.tickets += 1;
+    let ticket = exchanger.tickets;
+    exchanger.waiting = Some((ticket, mine.clone()));
     drop(inner);
-    let theirs = state.wait(patience, |inner| inner.exchange.left.remove(&ticket));
-    theirs.or_else(|| state.lock().exchange.leave(ticket)).unwrap_or(mine)
+    let theirs = state.wait(patience, |inner| inner.exchanger.left.remove(&ticket));
+    theirs.or_else(|| state.lock().exchanger.leave(ticket)).unwrap_or(mine)
 }
 
-impl Exchange {
+impl Exchanger {
     /// Waits no longer; a partner may have come in the last moment.
     fn leave(&mut self, ticket: u64) -> Option<Response> {
         self.waiting.take_if(|(waiting, _)| *waiting == ticket);
