@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
+use crate::context::Context;
 use crate::endpoint::Endpoint;
-use crate::faults;
+use crate::faults::{self, ProviderCall};
 use crate::http::{Request, Response};
 use crate::json::Node;
-use crate::route::{Context, Reply};
+use crate::reply::Reply;
 use crate::token::{Caller, TokenStatus};
 
 const REGISTERED: (i64, &str) = (200, "SUCCESS");
@@ -27,12 +28,50 @@ struct RegisteredRequest {
     authorized_token: String,
 }
 
-pub(crate) fn envelope(code: i64, message: &str) -> Node {
+fn envelope(code: i64, message: &str) -> Node {
     let status = Node::object()
         .with("success", code == 200)
         .with("code", code)
         .with_node("message", Node::string(message));
     Node::object().with_node("status", status).with("auth", "null").with("user", "null")
+}
+
+/// The call as the faults see it.
+struct Call;
+
+impl ProviderCall for Call {
+    fn refusal(&self, number: i64) -> Node {
+        envelope(number, "refused by the sandbox")
+    }
+
+    // No number of Capillary's: HyperID's, for whoever says `@registered` all the same.
+    fn unavailable(&self) -> i64 {
+        -1
+    }
+
+    fn transaction_not_found(&self) -> i64 {
+        -6
+    }
+
+    fn approval(&self, _: Option<String>) -> Node {
+        envelope(REGISTERED.0, REGISTERED.1)
+    }
+
+    fn decisive(&self) -> (&'static str, &'static str) {
+        ("status.code", "0")
+    }
+
+    fn huge(&self) -> &'static str {
+        "status.code"
+    }
+
+    fn http_status(&self, body: &Node) -> u16 {
+        let code = body.get("status.code").and_then(|code| code.parse().ok());
+        http_status(code.unwrap_or(200))
+    }
+
+    /// They all have the same members.
+    fn fill(&self, _: &mut Node) {}
 }
 
 pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
@@ -42,10 +81,10 @@ pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
     };
     let caller = context.state.authenticate(&body.authorized_token, Endpoint::Registered);
     if let Some(replacement) = caller.replacement {
-        return faults::replace(context, Endpoint::Registered, request, &caller, replacement);
+        return faults::replace(&Call, context, request, &caller, replacement);
     }
     let (code, message) = carry_out(context, &body, &caller);
-    let mut reply = faults::finish(Endpoint::Registered, request, &caller, envelope(code, message), None);
+    let mut reply = faults::finish(&Call, &caller, envelope(code, message), None);
     if context.capillary_http_status && reply.response.status == 200 {
         reply.response.status = http_status(code);
     }
@@ -53,7 +92,7 @@ pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
 }
 
 /// The HTTP status under which a code comes when the server is told to use one.
-pub(crate) fn http_status(code: i64) -> u16 {
+fn http_status(code: i64) -> u16 {
     match code {
         200 => 200,
         401 => 401,
@@ -68,9 +107,7 @@ fn parse(body: &[u8]) -> Result<RegisteredRequest, Response> {
     if !object {
         return Err(Response::text(400, "the body is not a JSON object"));
     }
-    let refuse = |why: String| {
-        Response::json(200, envelope(INVALID.0, INVALID.1)).with(faults::WHY, faults::printable(&why))
-    };
+    let refuse = |why: String| Response::json(200, envelope(INVALID.0, INVALID.1)).with_reason(&why);
     let body: RegisteredRequest = serde_json::from_slice(body).map_err(|error| refuse(error.to_string()))?;
     if body.brand.is_empty() || body.device_id.is_empty() || body.authorized_token.is_empty() {
         return Err(refuse("a required field is empty".to_owned()));

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{Map, RawValue, Value};
 
+use crate::context::Context;
 use crate::endpoint::Endpoint;
-use crate::faults;
+use crate::faults::{self, ProviderCall};
 use crate::http::Request;
 use crate::json::Node;
-use crate::route::{Context, Reply};
+use crate::reply::Reply;
 use crate::state::Cancelled;
 use crate::token::{Caller, TokenStatus};
 use crate::transaction::{StartParameters, Status};
@@ -22,7 +23,7 @@ const QUESTION: i64 = 4;
 
 /// Why a call is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+enum Refusal {
     Unavailable,
     InvalidParameters,
     AccessDenied,
@@ -37,7 +38,7 @@ pub(crate) enum Refusal {
 }
 
 /// `result` of a refusal. `mfa-client/*` and `2fa/*` number the same five refusals in opposite order.
-pub(crate) fn number(endpoint: Endpoint, refusal: Refusal) -> i64 {
+fn number(endpoint: Endpoint, refusal: Refusal) -> i64 {
     let mirrored = endpoint == Endpoint::Types;
     match refusal {
         Refusal::Unavailable if mirrored => -4,
@@ -57,8 +58,74 @@ pub(crate) fn number(endpoint: Endpoint, refusal: Refusal) -> i64 {
     }
 }
 
-pub(crate) fn refused(result: i64) -> Node {
+fn refused(result: i64) -> Node {
     Node::object().with("result", result)
+}
+
+/// A call as the faults see it.
+struct Call<'a> {
+    endpoint: Endpoint,
+    request: &'a Request,
+}
+
+impl ProviderCall for Call<'_> {
+    fn refusal(&self, number: i64) -> Node {
+        refused(number)
+    }
+
+    fn unavailable(&self) -> i64 {
+        number(self.endpoint, Refusal::Unavailable)
+    }
+
+    fn transaction_not_found(&self) -> i64 {
+        number(self.endpoint, Refusal::TransactionNotFound)
+    }
+
+    fn approval(&self, transaction_id: Option<String>) -> Node {
+        success()
+            .with("is_available", true)
+            .with("transaction_id", transaction_id.unwrap_or_else(|| "1".to_owned()))
+            .with("transaction_status", 1)
+            .with("transaction_complete_result", 0)
+    }
+
+    fn decisive(&self) -> (&'static str, &'static str) {
+        match self.endpoint {
+            // A second status 1 beside a pending one: what a careless reader takes for an approval.
+            Endpoint::Status => ("transaction_status", "1"),
+            _ => ("result", "0"),
+        }
+    }
+
+    fn huge(&self) -> &'static str {
+        match self.endpoint {
+            Endpoint::Start => "transaction_id",
+            _ => self.decisive().0,
+        }
+    }
+
+    fn http_status(&self, _: &Node) -> u16 {
+        200
+    }
+
+    /// As a server prints it that fills one struct for all its answers.
+    fn fill(&self, body: &mut Node) {
+        let id = sent(self.request, "transaction_id").unwrap_or(0).to_string();
+        let members: &[(&str, &str)] = match self.endpoint {
+            Endpoint::Availability => &[("is_available", "false")],
+            Endpoint::Types => &[("auth_types", "[]")],
+            Endpoint::Start | Endpoint::Cancel => &[("transaction_id", &id)],
+            Endpoint::Status => {
+                &[("transaction_id", &id), ("transaction_status", "0"), ("transaction_complete_result", "0")]
+            }
+            Endpoint::Registered => &[],
+        };
+        for (name, json) in members {
+            if body.get(name).is_none() {
+                body.set(name, json);
+            }
+        }
+    }
 }
 
 /// A refusal, and for the person at the keyboard a word why; it goes into a header, not into the answer.
@@ -78,18 +145,19 @@ pub(crate) fn answer(
     request: &Request,
     unusual: &mut Unusual,
 ) -> Reply {
+    let call = Call { endpoint, request };
     let caller = match bearer(request) {
         Some(token) => context.state.authenticate(token, endpoint),
         None => Caller::unknown(),
     };
     if let Some(replacement) = caller.replacement {
-        return faults::replace(context, endpoint, request, &caller, replacement);
+        return faults::replace(&call, context, request, &caller, replacement);
     }
     let (body, why) = match carry_out(context, endpoint, request, &caller, unusual) {
         Ok(body) => (body, None),
         Err((refusal, why)) => (refused(number(endpoint, refusal)), Some(why)),
     };
-    faults::finish(endpoint, request, &caller, echo(body, request), why)
+    faults::finish(&call, &caller, echo(body, request), why)
 }
 
 fn bearer(request: &Request) -> Option<&str> {
@@ -103,26 +171,6 @@ fn echo(body: Node, request: &Request) -> Node {
     match sent(request, "request_id") {
         Some(id) => body.with("request_id", id),
         None => body,
-    }
-}
-
-/// Every member that the endpoint's answers may have and this one has not, as a server prints it that fills
-/// one struct for all its answers.
-pub(crate) fn fill(body: &mut Node, endpoint: Endpoint, request: &Request) {
-    let id = sent(request, "transaction_id").unwrap_or(0).to_string();
-    let members: &[(&str, &str)] = match endpoint {
-        Endpoint::Availability => &[("is_available", "false")],
-        Endpoint::Types => &[("auth_types", "[]")],
-        Endpoint::Start | Endpoint::Cancel => &[("transaction_id", &id)],
-        Endpoint::Status => {
-            &[("transaction_id", &id), ("transaction_status", "0"), ("transaction_complete_result", "0")]
-        }
-        Endpoint::Registered => &[],
-    };
-    for (name, json) in members {
-        if body.get(name).is_none() {
-            body.set(name, json);
-        }
     }
 }
 

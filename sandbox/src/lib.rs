@@ -13,18 +13,26 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Module map: `server` accepts, `http` reads requests, `route` picks who answers (`hyperid`,
-//! `capillary`, `phone`), `state` remembers, `behaviour` is the table of magic tokens, `faults` turns
-//! an answer into a wrong one, `desync` gives it to the wrong request, `delivery` sends it, `ffi` is the C ABI.
+//! Module map, the lowest first; each imports only what stands before it. `json`, `endpoint` (the six calls),
+//! `random`, `journal` (the log of requests), `connection` (a socket, plain or TLS) and `tls` (its certificates)
+//! know nothing of each other. `behaviour` is the table of magic tokens, their grammar and what they can do;
+//! `http` reads requests and makes responses. `state` remembers: `transaction`s, `token`s and who they are, and
+//! in `exchanger` the responses that change places; `context` is the state with the options. `delivery` sends a
+//! response, well or badly; `reply` is a response with its delivery. `faults` turns a right answer into a wrong
+//! one, `desync` gives it to the wrong request, `unusual` notes what only the providers' own clients send. Then
+//! who answers: `hyperid`, `capillary`, and `phone` behind its `origin` check. `router` picks one of them, `server`
+//! accepts connections, `sandbox` is the handle that Rust holds, `ffi` the C ABI.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod behaviour;
 mod capillary;
 mod connection;
+mod context;
 mod delivery;
 mod desync;
 mod endpoint;
+mod exchanger;
 mod faults;
 #[allow(unsafe_code)]
 pub mod ffi;
@@ -35,7 +43,8 @@ mod json;
 mod origin;
 mod phone;
 mod random;
-mod route;
+mod reply;
+mod router;
 mod sandbox;
 mod server;
 mod state;
@@ -47,13 +56,9 @@ mod unusual;
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
 pub use journal::LoggedRequest;
 pub use sandbox::{LARGEST_FIRST_ID, Options, Sandbox};
+pub use state::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA};
 pub use token::{Access, SCOPE_MFA_CLIENT, SCOPE_SECOND_FACTOR, User};
 pub use transaction::{DecideError, Decision, Status, Transaction};
-
-/// A brand that exists from the start and has MFA.
-pub const BRAND_WITH_MFA: &str = "demo-brand";
-/// A brand that exists from the start and has no MFA (code 1513).
-pub const BRAND_WITHOUT_MFA: &str = "no-mfa-brand";
 
 /// Compiles the README's Rust.
 #[cfg(doctest)]

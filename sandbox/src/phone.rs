@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::http::{Request, Response};
 use crate::origin;
 use crate::random;
-use crate::route::Context;
 use crate::state::{Inner, PressError};
 use crate::transaction::{DecideError, Decision, Record, Status};
 

@@ -5,15 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::behaviour::BehaviourError;
+use crate::context::Context;
 use crate::http::Timeouts;
 use crate::journal::LoggedRequest;
 use crate::phone::Page;
-use crate::route::Context;
+use crate::router::Router;
 use crate::server::Server;
 use crate::state::State;
 use crate::token::{Access, User};
 use crate::transaction::{DecideError, Decision, Transaction};
-use crate::{BehaviourError, random, tls};
+use crate::{random, tls};
 
 /// How a sandbox is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +64,7 @@ impl Default for Options {
 
 /// A running sandbox. Dropping it ends every thread and closes every connection.
 pub struct Sandbox {
-    context: Arc<Context>,
+    router: Arc<Router>,
     server: Server,
     address: SocketAddr,
     provider_url: String,
@@ -93,20 +95,24 @@ impl Sandbox {
         let phone_host = outside.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let phone_url = format!("{scheme}://{phone_host}:{port}{}", page.path());
 
-        let context = Arc::new(Context {
+        let context = Context {
             state: State::new(options.life, first_id),
-            page,
             tls: options.tls,
             capillary_http_status: options.capillary_http_status,
             strict: options.strict,
-        });
+        };
+        let router = Arc::new(Router { context, page });
         let (config, ca_pem) = match tls {
             Some(tls) => (Some(tls.config), Some(tls.ca_pem)),
             None => (None, None),
         };
         let timeouts = Timeouts { idle: options.idle_timeout, request: options.request_timeout };
-        let server = Server::start(listener, Arc::clone(&context), config, timeouts)?;
-        Ok(Sandbox { context, server, address, provider_url, phone_url, ca_pem })
+        let server = Server::start(listener, Arc::clone(&router), config, timeouts)?;
+        Ok(Sandbox { router, server, address, provider_url, phone_url, ca_pem })
+    }
+
+    fn state(&self) -> &State {
+        &self.router.context.state
     }
 
     /// Where it listens.
@@ -136,58 +142,58 @@ impl Sandbox {
 
     /// Adds a person, or replaces one.
     pub fn add_user(&self, name: &str, user: User) -> Result<(), BehaviourError> {
-        self.context.state.add_user(name, user)
+        self.state().add_user(name, user)
     }
 
     /// Issues a token to a person, who is added as [`User::default`] if not known. Any text will do.
     pub fn issue_token(&self, token: &str, user: &str, access: Access) {
-        self.context.state.issue_token(token, user, access);
+        self.state().issue_token(token, user, access);
     }
 
     /// Makes any text a magic token: `behaviour` is what would follow `sandbox-`.
     pub fn add_token(&self, token: &str, behaviour: &str) -> Result<(), BehaviourError> {
-        self.context.state.add_token(token, behaviour)
+        self.state().add_token(token, behaviour)
     }
 
     /// From now on the token is invalid; false if there is no such token.
     pub fn revoke_token(&self, token: &str) -> bool {
-        self.context.state.invalidate_token(token, |token| token.revoked = true)
+        self.state().invalidate_token(token, |token| token.revoked = true)
     }
 
     /// From now on the token is expired; false if there is no such token.
     pub fn expire_token(&self, token: &str) -> bool {
-        self.context.state.invalidate_token(token, |token| token.expires_at = Some(std::time::Instant::now()))
+        self.state().invalidate_token(token, |token| token.expires_at = Some(std::time::Instant::now()))
     }
 
     /// Adds a Capillary brand, with MFA or without, or replaces one.
     pub fn add_brand(&self, name: &str, mfa: bool) {
-        self.context.state.add_brand(name, mfa);
+        self.state().add_brand(name, mfa);
     }
 
     /// Every transaction, in the order of the ids.
     pub fn transactions(&self) -> Vec<Transaction> {
-        self.context.state.lock().snapshots()
+        self.state().lock().snapshots()
     }
 
     /// One transaction.
     pub fn transaction(&self, id: i64) -> Option<Transaction> {
-        let inner = self.context.state.lock();
+        let inner = self.state().lock();
         inner.transactions.get(&id).map(|record| record.snapshot(std::time::Instant::now()))
     }
 
     /// How many pushes went to phones: one for each transaction ever started.
     pub fn push_count(&self) -> u64 {
-        self.context.state.lock().pushes()
+        self.state().lock().pushes()
     }
 
     /// Ends a pending transaction as the person would.
     pub fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
-        self.context.state.decide(id, decision)
+        self.state().decide(id, decision)
     }
 
     /// Waits for a pending transaction that was not returned before, and returns the newest.
     pub fn wait_for_transaction(&self, timeout: Duration) -> Option<Transaction> {
-        self.context.state.wait(timeout, |inner| {
+        self.state().wait(timeout, |inner| {
             let mut newest = inner.transactions.values_mut().rev();
             let record = newest.find(|record| record.pending() && !record.reported)?;
             record.reported = true;
@@ -202,39 +208,38 @@ impl Sandbox {
         timeout: Duration,
         mut look: impl FnMut(&[Transaction]) -> Option<T>,
     ) -> Option<T> {
-        self.context.state.wait(timeout, |inner| look(&inner.snapshots()))
+        self.state().wait(timeout, |inner| look(&inner.snapshots()))
     }
 
     /// How many provider requests have arrived whole, right or wrong, on any path; the phone page's not.
     pub fn request_count(&self) -> u64 {
-        self.context.state.lock().journal.count(None)
+        self.state().lock().journal.count(None)
     }
 
     /// How many of them on one path.
     pub fn request_count_for(&self, path: &str) -> u64 {
-        self.context.state.lock().journal.count(Some(path))
+        self.state().lock().journal.count(Some(path))
     }
 
     /// Waits until so many have arrived, on one path or on any; false if they have not in time.
     pub fn wait_for_requests(&self, path: Option<&str>, count: u64, timeout: Duration) -> bool {
-        let enough =
-            self.context.state.wait(timeout, |inner| (inner.journal.count(path) >= count).then_some(()));
+        let enough = self.state().wait(timeout, |inner| (inner.journal.count(path) >= count).then_some(()));
         enough.is_some()
     }
 
     /// The last provider requests, at most 1,000, the oldest first.
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        self.context.state.lock().journal.requests.iter().cloned().collect()
+        self.state().lock().journal.requests.iter().cloned().collect()
     }
 
     /// Empties the log of requests; the counters go on.
     pub fn clear_requests(&self) {
-        self.context.state.lock().journal.clear();
+        self.state().lock().journal.clear();
     }
 
     /// How many connections were ever accepted, the phone page's among them.
     pub fn connection_count(&self) -> u64 {
-        self.context.state.lock().journal.connections
+        self.state().lock().journal.connections
     }
 
     /// How many are open now.

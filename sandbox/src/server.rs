@@ -13,7 +13,8 @@ use crate::connection::Connection;
 use crate::delivery::{Delivery, Next};
 use crate::desync::ConnectionDesync;
 use crate::http::{NoRequest, Reader, Request, Response, Timeouts};
-use crate::route::{self, Context, Reply};
+use crate::reply::Reply;
+use crate::router::Router;
 
 /// More at once are closed unanswered.
 const MOST_CONNECTIONS: usize = 1024;
@@ -25,7 +26,7 @@ pub(crate) struct Server {
 }
 
 struct Shared {
-    context: Arc<Context>,
+    router: Arc<Router>,
     tls: Option<Arc<ServerConfig>>,
     timeouts: Timeouts,
     open: Mutex<Open>,
@@ -43,12 +44,12 @@ struct Open {
 impl Server {
     pub(crate) fn start(
         listener: TcpListener,
-        context: Arc<Context>,
+        router: Arc<Router>,
         tls: Option<Arc<ServerConfig>>,
         timeouts: Timeouts,
     ) -> io::Result<Server> {
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { context, tls, timeouts, open: Mutex::default() });
+        let shared = Arc::new(Shared { router, tls, timeouts, open: Mutex::default() });
         let inside = Arc::clone(&shared);
         let acceptor =
             thread::Builder::new().name("mfa-sandbox".to_owned()).spawn(move || inside.accept(&listener))?;
@@ -62,7 +63,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.context.state.stop();
+        self.shared.router.context.state.stop();
         self.shared.close_all();
         self.wake_acceptor();
         if let Some(acceptor) = self.acceptor.take() {
@@ -115,14 +116,14 @@ impl Shared {
                 }
                 // Out of descriptors, or a connection that was gone at once: breathe and go on.
                 Err(_) => {
-                    self.context.state.sleep(Duration::from_millis(10));
+                    self.router.context.state.sleep(Duration::from_millis(10));
                 }
             }
         }
     }
 
     fn admit(self: &Arc<Shared>, number: u64, socket: TcpStream) {
-        self.context.state.lock().journal.connections = number;
+        self.router.context.state.lock().journal.connections = number;
         let socket = Arc::new(socket);
         // Held over the spawn, so that the thread cannot end before it is in the books.
         let mut open = self.open();
@@ -170,7 +171,7 @@ impl Shared {
                 Err(NoRequest::Gone) => break Next::Close,
                 Err(NoRequest::Bad(status, why)) => (Response::text(status, why).into(), false),
             };
-            match reply.delivery.send(reply.response, keep, &mut connection, &self.context.state) {
+            match reply.delivery.send(reply.response, keep, &mut connection, &self.router.context.state) {
                 Ok(Next::Keep) => {}
                 Ok(next) => break next,
                 Err(_) => break Next::Abort,
@@ -194,10 +195,7 @@ impl Shared {
         number: u64,
         desync: &mut ConnectionDesync,
     ) -> Reply {
-        let mut reply = route::answer(&self.context, request, local, number);
-        if !self.context.page.owns(request.path()) {
-            desync.pass(&mut reply, &self.context.state);
-        }
+        let mut reply = self.router.answer(request, local, number, desync);
         if request.method == "HEAD" {
             // An answer to HEAD has no body; nothing here is worth more than this.
             reply.response.body.clear();

@@ -9,13 +9,17 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::behaviour::{Behaviour, Ending};
-use crate::desync::Exchanger;
+use crate::behaviour::{Behaviour, BehaviourError, Ending};
 use crate::endpoint::Endpoint;
+use crate::exchanger::Exchanger;
 use crate::journal::{Journal, LoggedRequest};
 use crate::token::{Access, Caller, Person, Token, User};
 use crate::transaction::{DecideError, Decision, Record, StartParameters, Status, Transaction};
-use crate::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, BehaviourError};
+
+/// A brand that exists from the start and has MFA.
+pub const BRAND_WITH_MFA: &str = "demo-brand";
+/// A brand that exists from the start and has no MFA (code 1513).
+pub const BRAND_WITHOUT_MFA: &str = "no-mfa-brand";
 
 /// More than these, and the oldest is forgotten.
 const MOST_TRANSACTIONS: usize = 10_000;

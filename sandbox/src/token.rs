@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::behaviour::Ending;
 use crate::behaviour::{
-    Behaviour, DeliveryFault, Desync, Edit, Effect, Part, Plan, ProfileChange, Replacement, THINKING,
-    TokenFault,
+    Behaviour, BehaviourError, DeliveryFault, Desync, Edit, Effect, Part, Plan, ProfileChange, Replacement,
+    THINKING, TokenFault,
 };
 use crate::endpoint::Endpoint;
 
@@ -80,7 +80,7 @@ impl Person {
         Person { profile: User::default(), parts: Vec::new(), plan }
     }
 
-    pub(crate) fn added(profile: User) -> Result<Person, crate::BehaviourError> {
+    pub(crate) fn added(profile: User) -> Result<Person, BehaviourError> {
         let parts = match profile.behaviour.as_str() {
             "" => Vec::new(),
             spec => Behaviour::parse(spec)?.parts,
