@@ -13,7 +13,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Module map, the lowest first; each imports only what stands before it. `json`, `endpoint` (the six calls),
+//! Module map, from the lowest up. `json`, `endpoint` (the six calls),
 //! `random`, `journal` (the log of requests), `connection` (a socket, plain or TLS) and `tls` (its certificates)
 //! know nothing of each other. `behaviour` is the table of magic tokens, their grammar and what they can do;
 //! `http` reads requests and makes responses. `state` remembers: `transaction`s, `token`s and who they are, and
@@ -25,33 +25,45 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
-mod behaviour;
-mod capillary;
+// From the lowest up: a module imports only from the groups above its own. `tests/modules.rs` checks it.
 mod connection;
-mod context;
-mod delivery;
-mod desync;
 mod endpoint;
-mod exchanger;
-mod faults;
-#[allow(unsafe_code)]
-pub mod ffi;
-mod http;
-mod hyperid;
 mod journal;
 mod json;
-mod origin;
-mod phone;
 mod random;
-mod reply;
-mod router;
-mod sandbox;
-mod server;
-mod state;
 mod tls;
+
+mod behaviour;
+mod http;
+
+mod exchanger;
+mod origin;
 mod token;
 mod transaction;
 mod unusual;
+
+mod state;
+
+mod context;
+mod delivery;
+
+mod reply;
+
+mod desync;
+mod faults;
+
+mod capillary;
+mod hyperid;
+mod phone;
+
+mod router;
+
+mod server;
+
+mod sandbox;
+
+#[allow(unsafe_code)]
+pub mod ffi;
 
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
 pub use journal::LoggedRequest;
