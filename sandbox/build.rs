@@ -7,6 +7,14 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 const COMMITTED: &str = "include/mfa_sandbox.h";
+/// In the header's order.
+const SOURCES: [&str; 5] = [
+    "src/ffi.rs",
+    "src/ffi/lifecycle.rs",
+    "src/ffi/tokens.rs",
+    "src/ffi/transactions.rs",
+    "src/ffi/requests.rs",
+];
 
 const RULES: &str = "\
 /* mfa_sandbox.h: a local server that plays HyperID's and Capillary's MFA services, for tests and demos.
@@ -32,7 +40,9 @@ const MACROS: &str = "
     { sizeof(mfa_sandbox_transaction_info), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, {0} }";
 
 fn main() {
-    println!("cargo:rerun-if-changed=src/ffi.rs");
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+    }
     println!("cargo:rerun-if-changed={COMMITTED}");
     println!("cargo:rerun-if-env-changed=MFA_WRITE_HEADER");
     if let Err(why) = header() {
@@ -42,7 +52,8 @@ fn main() {
 
 fn header() -> Result<(), Box<dyn std::error::Error>> {
     let fresh = PathBuf::from(env::var("OUT_DIR")?).join("mfa_sandbox.h");
-    cbindgen::Builder::new().with_src("src/ffi.rs").with_config(config()).generate()?.write_to_file(&fresh);
+    let sources = SOURCES.iter().fold(cbindgen::Builder::new(), |builder, source| builder.with_src(source));
+    sources.with_config(config()).generate()?.write_to_file(&fresh);
     let text = fs::read_to_string(&fresh)?;
     let committed = Path::new(COMMITTED);
     if fs::read_to_string(committed).is_ok_and(|old| old == text) {
