@@ -95,7 +95,7 @@ fn check(sandbox: &Sandbox, name: &str) {
             assert_eq!(status(sandbox, "sandbox-never", id), (0, 0));
         }
         "no-app" => assert_eq!(available(sandbox, "sandbox-no-app").unwrap().json()["is_available"], false),
-        "methods" => assert_eq!(post(sandbox, TYPES, "sandbox-methods-2", "{}").json()["auth_types"][0], 2),
+        "methods" => assert_eq!(post(sandbox, TYPES, "sandbox-methods-2", "{}").first_method(), 2),
         "device" => {
             let body = r#"{"template_id":2,"device_id":"b"}"#;
             assert_eq!(post(sandbox, START, "sandbox-device-a", body).result(), -7);
@@ -502,7 +502,7 @@ fn answer_again(sandbox: &Sandbox) {
         client.send_post(TYPES, Some("sandbox-methods-9"), "{}");
         let (first, again) = (client.read().unwrap(), client.read().unwrap());
         assert_eq!((first.head, first.body), (again.head, again.body), "{token}");
-        assert_eq!(client.read().unwrap().json()["auth_types"][0], 9, "{token}");
+        assert_eq!(client.read().unwrap().first_method(), 9, "{token}");
     }
     let mut client = connect(sandbox.capillary_url());
     client.send_post(
@@ -526,7 +526,7 @@ fn previous_answer(sandbox: &Sandbox) {
     let mut client = connect(sandbox.hyperid_url());
     let token = "sandbox-previous-answer*1@status+never";
     let started = client.post(START, Some(token), QUESTION).unwrap();
-    let id = started.json()["transaction_id"].as_i64().unwrap();
+    let id = started.transaction_id();
     let mut poll = |token| client.post(STATUS, Some(token), &id_body(id)).unwrap();
     assert_eq!(poll(token).text(), started.text(), "start's answer for status'");
     assert_eq!(poll(token).json()["transaction_status"], 0, "once");
@@ -534,37 +534,36 @@ fn previous_answer(sandbox: &Sandbox) {
     let mut client = connect(sandbox.hyperid_url());
     let mut methods = |n: u8| {
         let token = format!("sandbox-previous-answer+methods-{n}");
-        client.post(TYPES, Some(&token), "{}").unwrap().json()["auth_types"][0].as_u64()
+        client.post(TYPES, Some(&token), "{}").unwrap().first_method()
     };
-    assert_eq!([1, 2, 3, 4].map(&mut methods), [1, 1, 2, 3].map(Some));
+    assert_eq!([1, 2, 3, 4].map(&mut methods), [1, 1, 2, 3]);
     let sound = client.post(AVAILABILITY, Some("sandbox-approve"), "{}").unwrap();
     assert_eq!(sound.text(), AVAILABLE, "other tokens are served right");
 }
 
 fn one_behind(sandbox: &Sandbox) {
     let mut client = connect(sandbox.hyperid_url());
-    let mut methods =
-        |token: &str| client.post(TYPES, Some(token), "{}").unwrap().json()["auth_types"][0].as_u64();
+    let mut methods = |token: &str| client.post(TYPES, Some(token), "{}").unwrap().first_method();
     let tokens =
         ["sandbox-methods-1", "sandbox-previous-answer-from-now-on*1+methods-2", "sandbox-methods-3"];
-    assert_eq!(tokens.map(&mut methods), [1, 1, 2].map(Some));
-    assert_eq!(methods("sandbox-methods-4"), Some(3), "whoever asks");
+    assert_eq!(tokens.map(&mut methods), [1, 1, 2]);
+    assert_eq!(methods("sandbox-methods-4"), 3, "whoever asks");
     good(sandbox, "sandbox-approve");
 }
 
 fn exchanged(sandbox: &Sandbox) {
-    let types = |token: &str| post(sandbox, TYPES, token, "{}").json()["auth_types"][0].as_u64();
+    let types = |token: &str| post(sandbox, TYPES, token, "{}").first_method();
     let partner = |n: u8| format!("sandbox-exchange-answers-20000+methods-{n}");
     let (first, second) = std::thread::scope(|scope| {
         let (first, second) = (scope.spawn(|| types(&partner(1))), scope.spawn(|| types(&partner(2))));
         (first.join().unwrap(), second.join().unwrap())
     });
-    assert_eq!((first, second), (Some(2), Some(1)));
+    assert_eq!((first, second), (2, 1));
     // Alone, it gets its own, and leaves nothing for those who come later.
     let begin = Instant::now();
-    assert_eq!(types("sandbox-exchange-answers-40+methods-3"), Some(3));
+    assert_eq!(types("sandbox-exchange-answers-40+methods-3"), 3);
     assert!(begin.elapsed() >= Duration::from_millis(40));
-    assert_eq!(types("sandbox-exchange-answers-0+methods-4"), Some(4));
+    assert_eq!(types("sandbox-exchange-answers-0+methods-4"), 4);
     // Different endpoints and people: an approval for the wrong one.
     let yes = "sandbox-approve-after-0+exchange-answers-20000@status";
     let no = "sandbox-never+exchange-answers-20000@status";

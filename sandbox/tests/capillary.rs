@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use mfa_sandbox::{Access, BRAND_WITH_MFA, BRAND_WITHOUT_MFA, Options, Sandbox, User};
+use mfa_sandbox::{Access, BRAND_WITH_MFA, BRAND_WITHOUT_MFA, Options, User};
 
 #[test]
 fn the_table() {
@@ -58,7 +58,7 @@ fn every_field_is_a_required_string() {
 
 #[test]
 fn the_code_can_come_as_the_http_status() {
-    let sandbox = Sandbox::start(Options { capillary_http_status: true, ..Options::default() }).unwrap();
+    let sandbox = sandbox_with(Options { capillary_http_status: true, ..Options::default() });
     let of = |brand: &str, token: &str| {
         let answer = registered(&sandbox, brand, token);
         (answer.status, answer.code())

@@ -10,17 +10,12 @@ const UNUSUAL: &str = "sandbox-unusual";
 const JSON: &str = "Content-Type: application/json\r\n";
 
 fn lenient() -> Sandbox {
-    Sandbox::start(Options::default()).unwrap()
+    sandbox_with(Options::default())
 }
 
 fn send(sandbox: &Sandbox, path: &str, headers: &str, body: &str) -> Answer {
-    let mut client = connect(sandbox.hyperid_url());
-    let length = body.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox-phone\r\n{headers}Content-Length: {length}\r\n\r\n"
-    );
-    client.send(format!("{head}{body}").as_bytes());
-    client.read().unwrap()
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox-phone\r\n{headers}");
+    exchange(sandbox, &head, body)
 }
 
 /// Carried out, and the header names what was unusual.
@@ -122,7 +117,7 @@ fn values_come_in_three_forms() {
         (other, "values as an object", None, r#"{"amount":"1.5"}"#),
     ] {
         let answer = served(&sandbox, START, JSON, body, said);
-        let seen = sandbox.transaction(answer.json()["transaction_id"].as_i64().unwrap()).unwrap();
+        let seen = sandbox.transaction(answer.transaction_id()).unwrap();
         assert_eq!((seen.question.as_deref(), seen.values.as_deref()), (question, Some(values)));
         assert_eq!(send(&strict, START, JSON, body).result(), -2, "{body}");
     }
@@ -152,7 +147,7 @@ fn an_id_may_be_a_text_of_digits() {
     let id = start(&sandbox, "sandbox-phone");
     let body = format!(r#"{{"transaction_id":"{id}"}}"#);
     let answer = served(&sandbox, STATUS, JSON, &body, "transaction_id as a text");
-    assert_eq!(answer.json()["transaction_id"].as_i64(), Some(id));
+    assert_eq!(answer.transaction_id(), id);
     for path in [STATUS, CANCEL] {
         for wrong in
             ["\"\"", "\"x\"", "\"-1\"", "\"+1\"", "\" 1\"", "\"1.0\"", "1.0", "1e3", "true", "null", "[1]"]
@@ -168,7 +163,7 @@ fn an_id_may_be_a_text_of_digits() {
 
 #[test]
 fn ids_can_fit_into_32_bits() {
-    let small = Sandbox::start(Options { first_id: Some(41), ..Options::default() }).unwrap();
+    let small = sandbox_with(Options { first_id: Some(41), ..Options::default() });
     assert_eq!((start(&small, "sandbox-phone"), start(&small, "sandbox-phone")), (41, 42));
     assert_eq!(small.push_count(), 2);
     assert_eq!(status(&small, "sandbox-phone", 41), (0, 0));
@@ -189,6 +184,6 @@ fn each_run_has_ids_of_its_own() {
     let mut sandbox = sandbox();
     let ids = [(); 3].map(|()| start(&sandbox, "sandbox-phone"));
     assert_eq!((ids, sandbox.push_count()), ([ids[0], ids[0] + 1, ids[0] + 2], 3));
-    sandbox = Sandbox::start(Options { first_id: Some(firsts[0]), ..Options::default() }).unwrap();
+    sandbox = sandbox_with(Options { first_id: Some(firsts[0]), ..Options::default() });
     assert_eq!(start(&sandbox, "sandbox-phone"), firsts[0], "unless it is told where to begin");
 }

@@ -64,15 +64,8 @@ fn what_stops_in_the_middle_gets_nothing() {
 #[test]
 fn method_type_and_path() {
     let sandbox = sandbox();
-    let ask = |head: &str| {
-        let mut client = connect(sandbox.hyperid_url());
-        client.send(
-            format!(
-                "{head} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{{}}"
-            )
-            .as_bytes(),
-        );
-        client.read().unwrap()
+    let ask = |line: &str| {
+        exchange(&sandbox, &format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"), "{}")
     };
     for path in [AVAILABILITY, TYPES, START, STATUS, CANCEL, REGISTERED] {
         let get = ask(&format!("GET {path}"));
@@ -131,7 +124,7 @@ fn the_client_may_ask_to_close() {
 fn an_idle_connection_is_closed() {
     let options =
         mfa_sandbox::Options { idle_timeout: std::time::Duration::from_millis(400), ..Default::default() };
-    let sandbox = mfa_sandbox::Sandbox::start(options).unwrap();
+    let sandbox = sandbox_with(options);
     assert!(connect(sandbox.hyperid_url()).ended(), "one that never asks");
     // On a busy machine it may be closed before it has asked: then another one.
     let mut client = connect(sandbox.hyperid_url());

@@ -72,7 +72,7 @@ fn request_id_comes_back() {
 fn start_takes_what_is_documented_and_shows_it() {
     let sandbox = sandbox();
     let body = r#"{"template_id":4,"values":"{\"version\":1,\"action\":{\"type\":\"question\",\"action_info\":\"Ž?\"}}","code":"07","device_id":"d","device_desc":"Browser","ip":"203.0.113.7"}"#;
-    let id = post(&sandbox, START, "sandbox-phone#ann", body).json()["transaction_id"].as_i64().unwrap();
+    let id = post(&sandbox, START, "sandbox-phone#ann", body).transaction_id();
     assert!(id > i64::from(u32::MAX), "{id}");
     let seen = sandbox.transaction(id).unwrap();
     assert_eq!(seen.user, "ann");
@@ -258,9 +258,8 @@ fn issued_tokens_have_scopes_and_lives() {
 fn a_bearer_token_is_wanted() {
     let sandbox = sandbox();
     let with = |header: &str| {
-        let mut client = connect(sandbox.hyperid_url());
-        client.send(format!("POST {AVAILABILITY} HTTP/1.1\r\nHost: x\r\n{header}Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes());
-        client.read().unwrap().result()
+        let line = format!("POST {AVAILABILITY} HTTP/1.1\r\nHost: x\r\n");
+        exchange(&sandbox, &format!("{line}{header}Content-Type: application/json\r\n"), "{}").result()
     };
     assert_eq!(with("Authorization: Bearer sandbox-approve\r\n"), 0);
     assert_eq!(with("authorization: bearer sandbox-approve\r\n"), 0);

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 fn short_lived() -> Sandbox {
-    Sandbox::start(Options { life: Duration::from_millis(60), ..Options::default() }).unwrap()
+    sandbox_with(Options { life: Duration::from_millis(60), ..Options::default() })
 }
 
 #[test]

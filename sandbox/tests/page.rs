@@ -7,14 +7,20 @@ use mfa_sandbox::{Decision, Options, Sandbox, Status};
 use std::thread;
 
 fn ask(sandbox: &Sandbox, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut client = connect(sandbox.hyperid_url());
-    let mut head = format!("{line} HTTP/1.1\r\n");
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-    client.send(head.as_bytes());
-    client.read().unwrap()
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    exchange(sandbox, &format!("{line} HTTP/1.1\r\n{headers}"), body)
+}
+
+/// Started again on the same port, which another program may have for a moment.
+fn restarted(first: Sandbox, options: &Options) -> Sandbox {
+    let port = first.address().port();
+    drop(first);
+    let mut second = None;
+    eventually("the port is free again", || {
+        second = Sandbox::start(Options { port, ..options.clone() }).ok();
+        second.is_some()
+    });
+    second.unwrap()
 }
 
 fn host(sandbox: &Sandbox) -> String {
@@ -190,14 +196,12 @@ fn a_press_names_what_was_seen() {
 #[test]
 fn a_card_of_an_earlier_run_decides_nothing() {
     let same_ids = Options { first_id: Some(5), ..Options::default() };
-    let first = Sandbox::start(same_ids.clone()).unwrap();
-    let port = first.address().port();
+    let first = sandbox_with(same_ids.clone());
     let id = start(&first, "sandbox-phone#ann");
     let (old, since) = (decision(&first, id, "approve"), list(&first, "")["version"].clone());
     let old_run = list(&first, "")["run"].clone();
-    drop(first);
 
-    let second = Sandbox::start(Options { port, ..same_ids }).unwrap();
+    let second = restarted(first, &same_ids);
     assert_eq!(start(&second, "sandbox-phone#bob"), id, "ids begin again");
     let host = host(&second);
     let origin = format!("http://{host}");
@@ -327,7 +331,7 @@ fn no_page_elsewhere_can_look_or_approve() {
 
 #[test]
 fn in_a_network_the_address_holds_a_secret() {
-    let sandbox = Sandbox::start(Options { lan: true, ..Options::default() }).unwrap();
+    let sandbox = sandbox_with(Options { lan: true, ..Options::default() });
     let port = sandbox.address().port();
     let secret = sandbox.phone_url().rsplit('/').next().unwrap().to_owned();
     assert_eq!(secret.len(), 32);
@@ -352,7 +356,7 @@ fn in_a_network_the_address_holds_a_secret() {
     let body = press(&shown["run"], &id.to_string(), &shown["pending"][0]["seen"], "approve");
     assert_eq!(ask(&sandbox, "POST /phone/api/decide", &headers, &body).status, 404);
     assert_eq!(ask(&sandbox, &format!("POST /phone/{secret}/api/decide"), &headers, &body).status, 200);
-    let other = Sandbox::start(Options { lan: true, ..Options::default() }).unwrap();
+    let other = sandbox_with(Options { lan: true, ..Options::default() });
     assert!(!other.phone_url().ends_with(&secret), "each run has its own");
 }
 
@@ -373,7 +377,6 @@ fn the_script_presses_and_reloads() {
     use std::process::{Command, Stdio};
 
     let first = sandbox();
-    let port = first.address().port();
     let id = start(&first, "sandbox-phone#ann");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page.js");
     let mut command = Command::new("node");
@@ -391,9 +394,8 @@ fn the_script_presses_and_reloads() {
     browser.0.stdin.as_mut().unwrap().write_all(b"press\n").unwrap();
     wait_for_end(&first, id);
     assert!(first.transaction(id).unwrap().is_approved());
-    drop(first);
 
-    let second = Sandbox::start(Options { port, ..Options::default() }).unwrap();
+    let second = restarted(first, &Options::default());
     let id = start(&second, "sandbox-phone#bob");
     assert_eq!(said.next().expect("node ended").unwrap(), "reload");
     assert_eq!(second.transaction(id).unwrap().status, Status::Pending);

@@ -28,13 +28,19 @@ fn started(arguments: &[&str]) -> (Child, Vec<(String, String)>) {
     (child, said)
 }
 
+/// Closes its input, and sees it end well.
+fn stop(mut child: Child) {
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
 fn names(said: &[(String, String)]) -> Vec<&str> {
     said.iter().map(|(name, _)| name.as_str()).collect()
 }
 
 #[test]
 fn it_says_where_it_is_and_ends_with_its_input() {
-    let (mut child, said) = started(&["--stop-with-stdin", "--life", "5"]);
+    let (child, said) = started(&["--stop-with-stdin", "--life", "5"]);
     assert_eq!(
         names(&said),
         ["hyperid", "capillary", "phone", "token", "brand", "brand-without-mfa", "ready"]
@@ -45,8 +51,7 @@ fn it_says_where_it_is_and_ends_with_its_input() {
         .post(REGISTERED, None, &registered_body(&said[4].1, "sandbox-registered"))
         .unwrap();
     assert_eq!(answer.code(), 200);
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    stop(child);
 }
 
 #[test]
@@ -54,13 +59,12 @@ fn it_can_be_strict_and_count_from_one() {
     let unusual = r#"{"template_id":1,"values":""}"#;
     for (strict, result) in [(&["--strict"][..], -8), (&[], 0)] {
         let arguments = [&["--stop-with-stdin", "--first-id", "1"], strict].concat();
-        let (mut child, said) = started(&arguments);
+        let (child, said) = started(&arguments);
         let post = |body| connect(&said[0].1).post(START, Some(&said[3].1), body).unwrap();
         assert_eq!(post(unusual).result(), result);
-        let second = post(QUESTION).json()["transaction_id"].as_i64();
-        assert_eq!(second, Some(if strict.is_empty() { 2 } else { 1 }));
-        drop(child.stdin.take());
-        assert!(child.wait().unwrap().success());
+        let second = post(QUESTION).transaction_id();
+        assert_eq!(second, if strict.is_empty() { 2 } else { 1 });
+        stop(child);
     }
 }
 
@@ -68,12 +72,11 @@ fn it_can_be_strict_and_count_from_one() {
 fn it_writes_its_authority() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ca.pem");
     let name = file.to_str().unwrap();
-    let (mut child, said) = started(&["--stop-with-stdin", "--tls", "--lan", "--ca-out", name]);
+    let (child, said) = started(&["--stop-with-stdin", "--tls", "--lan", "--ca-out", name]);
     assert_eq!(names(&said)[3], "ca");
     assert!(said[0].1.starts_with("https://127.0.0.1:") && said[2].1.contains("/phone/"));
     assert!(std::fs::read_to_string(&file).unwrap().contains("BEGIN CERTIFICATE"));
-    drop(child.stdin.take());
-    assert!(child.wait().unwrap().success());
+    stop(child);
 }
 
 #[test]

@@ -21,11 +21,11 @@ fn threads() -> usize {
 fn nothing_is_left_behind() {
     let threads_before = threads();
     // What the process sets up once is set up now.
-    drop(Sandbox::start(Options { tls: true, ..Options::default() }).unwrap());
+    drop(sandbox_with(Options { tls: true, ..Options::default() }));
     let descriptors_before = descriptors();
     closed_connections_are_forgotten();
     for tls in [false, true] {
-        let sandbox = Sandbox::start(Options { tls, ..Options::default() }).unwrap();
+        let sandbox = sandbox_with(Options { tls, ..Options::default() });
         let mut clients: Vec<_> = (0..6).map(|_| connect(sandbox.hyperid_url())).collect();
         if !tls {
             busy(&sandbox, &mut clients);

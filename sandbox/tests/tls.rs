@@ -31,7 +31,7 @@ fn client(sandbox: &Sandbox, pem: &str, name: &str) -> Client<Tls> {
 }
 
 fn tls() -> Sandbox {
-    Sandbox::start(Options { tls: true, ..Options::default() }).unwrap()
+    sandbox_with(Options { tls: true, ..Options::default() })
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn drip(stream: &mut TcpStream, mut bytes: impl Iterator<Item = u8>) -> Option<D
 fn impatient(tls: bool) -> Sandbox {
     let limit = Duration::from_millis(250);
     let options = Options { tls, idle_timeout: limit, request_timeout: limit, ..Options::default() };
-    Sandbox::start(options).unwrap()
+    sandbox_with(options)
 }
 
 /// A client behind its handshake. On a busy machine that may be cut off: then another one.

@@ -22,7 +22,11 @@ pub const QUESTION: &str = r#"{"template_id":4,"values":"{\"version\":1,\"action
 
 /// A strict one: what only the provider's own clients may send has its tests in `clients.rs`.
 pub fn sandbox() -> Sandbox {
-    Sandbox::start(Options { strict: true, ..Options::default() }).expect("a sandbox starts")
+    sandbox_with(Options { strict: true, ..Options::default() })
+}
+
+pub fn sandbox_with(options: Options) -> Sandbox {
+    Sandbox::start(options).expect("a sandbox starts")
 }
 
 pub fn address(url: &str) -> &str {
@@ -55,6 +59,16 @@ impl Answer {
 
     pub fn result(&self) -> i64 {
         self.json()["result"].as_i64().unwrap_or_else(|| panic!("no result: {}", self.text()))
+    }
+
+    /// The transaction that was started.
+    pub fn transaction_id(&self) -> i64 {
+        self.json()["transaction_id"].as_i64().unwrap_or_else(|| panic!("no id: {}", self.text()))
+    }
+
+    /// The first of the second factors.
+    pub fn first_method(&self) -> i64 {
+        self.json()["auth_types"][0].as_i64().unwrap_or_else(|| panic!("no methods: {}", self.text()))
     }
 
     pub fn code(&self) -> i64 {
@@ -205,6 +219,13 @@ pub fn post(sandbox: &Sandbox, path: &str, token: &str, body: &str) -> Answer {
     try_post(sandbox, path, token, body).unwrap_or_else(|e| panic!("{path} {token}: {e}"))
 }
 
+/// The answer to a head as it stands here, request line and headers, to which the body and its length are added.
+pub fn exchange(sandbox: &Sandbox, head: &str, body: &str) -> Answer {
+    let mut client = connect(sandbox.hyperid_url());
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes());
+    client.read().unwrap_or_else(|e| panic!("{head}: {e}"))
+}
+
 pub fn try_post(sandbox: &Sandbox, path: &str, token: &str, body: &str) -> Result<Answer, String> {
     connect(sandbox.hyperid_url()).post(path, Some(token), body)
 }
@@ -213,7 +234,7 @@ pub fn try_post(sandbox: &Sandbox, path: &str, token: &str, body: &str) -> Resul
 pub fn start(sandbox: &Sandbox, token: &str) -> i64 {
     let answer = post(sandbox, START, token, QUESTION);
     assert_eq!(answer.result(), 0, "{}", answer.text());
-    answer.json()["transaction_id"].as_i64().expect("an id")
+    answer.transaction_id()
 }
 
 pub fn id_body(id: i64) -> String {
