@@ -1,4 +1,4 @@
-//! One connection, plain or TLS, that can be closed politely or rudely.
+//! One connection, plain or TLS, that can be closed gracefully or aborted.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};

@@ -1,4 +1,4 @@
-//! Where two connections meet to exchange their responses.
+//! Where two connections exchange their responses.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
 //! Everything the sandbox remembers, behind one lock and one condition variable.
 //!
-//! Time passes lazily: a transaction that is due is settled when somebody looks. Those who wait sleep
+//! Time passes lazily: a transaction that is due ends when somebody looks. Those who wait sleep
 //! until the next one is due, so nothing polls.
 
 use std::cmp::Reverse;
@@ -84,7 +84,7 @@ impl State {
         State { inner: Mutex::new(inner), changed: Condvar::new(), life }
     }
 
-    /// The state with everything settled that is due.
+    /// The state, in which everything has happened that is due.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         // A test that panicked while it looked must not take the server with it.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -114,7 +114,7 @@ impl Token {
         }
     }
 
-    /// What this request, with this token, at this endpoint, meets. Counts it.
+    /// Who calls with this token, and what is to happen to this request at this endpoint. Counts it.
     pub(crate) fn resolve(&mut self, person: &Person, endpoint: Endpoint) -> Caller {
         let parts: Vec<Part> = self.parts.iter().chain(&person.parts).cloned().collect();
         self.hits.resize(parts.len(), 0);
