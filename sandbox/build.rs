@@ -9,7 +9,7 @@ use std::{env, fs};
 const COMMITTED: &str = "include/mfa_sandbox.h";
 /// In the header's order.
 const SOURCES: [&str; 5] = [
-    "src/ffi.rs",
+    "src/ffi/types.rs",
     "src/ffi/lifecycle.rs",
     "src/ffi/tokens.rs",
     "src/ffi/transactions.rs",

@@ -1,163 +1,20 @@
-//! The C ABI: conversions and guards, no logic. The header is generated from this file, which has the constants,
-//! the structs and what every function needs, and from those below it, in the order of `build.rs`.
+//! The C ABI: conversions and guards, no logic. The header is generated from the files below this one, in the order
+//! of `build.rs`.
 //!
 //! No panic crosses the boundary, and `unsafe` is nowhere else in this crate.
 #![allow(non_camel_case_types)]
 // Each function says in words what its pointers must be; the header repeats the rules once.
 #![allow(clippy::missing_safety_doc)]
 
+mod boundary;
 mod lifecycle;
 mod requests;
 mod tokens;
 mod transactions;
-
-use std::ffi::{CStr, CString, c_char};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+mod types;
 
 pub use lifecycle::*;
 pub use requests::*;
 pub use tokens::*;
 pub use transactions::*;
-
-use crate::Sandbox;
-
-/// It was done.
-pub const MFA_SANDBOX_OK: i32 = 0;
-/// An argument is NULL, not UTF-8, out of range or of a wrong size.
-pub const MFA_SANDBOX_ERR_INVALID_ARGUMENT: i32 = 1;
-/// There is no such transaction or token.
-pub const MFA_SANDBOX_ERR_NOT_FOUND: i32 = 2;
-/// The transaction has ended already.
-pub const MFA_SANDBOX_ERR_ENDED: i32 = 3;
-/// A defect of the sandbox itself.
-pub const MFA_SANDBOX_ERR_INTERNAL: i32 = 900;
-
-/// Option flag: https with a certification authority of its own.
-pub const MFA_SANDBOX_TLS: u32 = 1;
-/// Option flag: listen on every interface; the phone page's address then holds a secret.
-pub const MFA_SANDBOX_LAN: u32 = 2;
-/// Option flag: Capillary's codes under the HTTP status as well.
-pub const MFA_SANDBOX_CAPILLARY_HTTP_STATUS: u32 = 4;
-/// Option flag: refuse what the provider's own clients send beside its documentation: for a client's own
-/// tests. Without it that is taken, and the answer's header `Sandbox-Unusual` says what it was.
-pub const MFA_SANDBOX_STRICT: u32 = 8;
-
-/// Decision: completed, complete result 0.
-pub const MFA_SANDBOX_APPROVE: i32 = 1;
-/// Decision: completed, complete result 1.
-pub const MFA_SANDBOX_DENY: i32 = 2;
-/// Decision: status 4, waved away by the person.
-pub const MFA_SANDBOX_DECLINE: i32 = 3;
-/// Decision: status 3.
-pub const MFA_SANDBOX_FAIL: i32 = 4;
-/// Decision: status 2, before its life is over.
-pub const MFA_SANDBOX_EXPIRE: i32 = 5;
-
-const ALL_FLAGS: u32 =
-    MFA_SANDBOX_TLS | MFA_SANDBOX_LAN | MFA_SANDBOX_CAPILLARY_HTTP_STATUS | MFA_SANDBOX_STRICT;
-
-/// A running sandbox. Safe to use from any number of threads at once, except to free it.
-pub struct mfa_sandbox {
-    sandbox: Sandbox,
-    provider_url: CString,
-    phone_url: CString,
-    ca_pem: Option<CString>,
-}
-
-/// How a sandbox is started. All zero behind `struct_size` is the default.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct mfa_sandbox_options {
-    /// `sizeof(mfa_sandbox_options)`.
-    pub struct_size: u32,
-    /// `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`.
-    pub flags: u32,
-    /// 0: any free one.
-    pub port: u32,
-    /// How long a transaction waits for the person; 0: 120,000.
-    pub life_ms: u32,
-    /// How long a connection may be idle; 0: 60,000.
-    pub idle_timeout_ms: u32,
-    /// 0.
-    pub reserved: u32,
-    /// The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: another one in every run,
-    /// too large for 32 bits, so that a client that keeps ids in 32 bits is found out.
-    pub first_id: i64,
-}
-
-/// A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
-/// character's boundary.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct mfa_sandbox_transaction_info {
-    /// `sizeof(mfa_sandbox_transaction_info)`, set by the caller.
-    pub struct_size: u32,
-    /// 0 pending, 1 completed, 2 expired, 3 failed, 4 cancelled or declined; -1: nothing was found.
-    pub status: i32,
-    /// As returned by start.
-    pub id: i64,
-    /// 0 approved, 1 denied; 0 while it is pending, too.
-    pub complete_result: i32,
-    /// As sent.
-    pub template_id: i32,
-    /// How long it still lives; 0 when it has ended.
-    pub remaining_ms: u32,
-    /// How many status answers were asked for.
-    pub polls: u32,
-    /// The person asked.
-    pub user: [c_char; 128],
-    /// Template 4: the text shown to the person.
-    pub question: [c_char; 1024],
-    /// As sent: a string that holds JSON. An object in its place: its text.
-    pub values: [c_char; 2048],
-    /// The control code, as sent.
-    pub code: [c_char; 64],
-    /// As sent.
-    pub device_id: [c_char; 128],
-    /// As sent.
-    pub device_desc: [c_char; 256],
-    /// As sent.
-    pub ip: [c_char; 64],
-}
-
-/// The sizes at the first release: the least that is ever accepted, whatever joins later.
-const LEAST_OPTIONS: usize = 24;
-const LEAST_INFO: usize = 3744;
-const MOST_STRUCT: usize = 4096;
-
-const OPTIONS: usize = size_of::<mfa_sandbox_options>();
-
-const _: () = assert!(OPTIONS == 32);
-const _: () = assert!(std::mem::offset_of!(mfa_sandbox_options, first_id) == LEAST_OPTIONS);
-const _: () = assert!(size_of::<mfa_sandbox_transaction_info>() == LEAST_INFO);
-
-/// Runs `work`; a panic becomes `fallback` instead of crossing into C.
-fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(fallback)
-}
-
-/// The handle behind a pointer.
-///
-/// # Safety
-/// `handle` is NULL or came from `mfa_sandbox_new` and is not freed before the call's end.
-unsafe fn handle<'a>(handle: *const mfa_sandbox) -> Option<&'a mfa_sandbox> {
-    // SAFETY: NULL gives None; else a live Box, never borrowed mutably, by this function's contract.
-    unsafe { handle.as_ref() }
-}
-
-/// The text behind a pointer, if it is UTF-8.
-///
-/// # Safety
-/// `text` is NULL or NUL-terminated and unchanged during the call.
-unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: not NULL, and NUL-terminated by this function's contract.
-    unsafe { CStr::from_ptr(text) }.to_str().ok()
-}
-
-fn milliseconds(ms: u32) -> Duration {
-    Duration::from_millis(ms.into())
-}
+pub use types::*;

@@ -13,15 +13,15 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! Module map, from the lowest up. `json`, `endpoint` (the six calls),
-//! `random`, `journal` (the log of requests), `connection` (a socket, plain or TLS) and `tls` (its certificates)
-//! know nothing of each other. `behaviour` is the table of magic tokens, their grammar and what they can do;
-//! `http` reads requests and makes responses. `state` remembers: `transaction`s, `token`s and who they are, and
-//! in `exchanger` the responses that change places; `context` is the state with the options. `delivery` sends a
-//! response, well or badly; `reply` is a response with its delivery. `faults` turns a right answer into a wrong
-//! one, `desync` gives it to the wrong request, `unusual` notes what only the providers' own clients send. Then
-//! who answers: `hyperid`, `capillary`, and `phone` behind its `origin` check. `router` picks one of them, `server`
-//! accepts connections, `sandbox` is the handle that Rust holds, `ffi` the C ABI.
+//! Module map, from the lowest up. `json`, `endpoint` (the six calls), `random`, `journal` (the log of
+//! requests), `connection` (a socket, plain or TLS) and `tls` (its certificates) know nothing of each other.
+//! `behaviour` is the table of magic tokens, their grammar and what they can do; `http` reads requests and
+//! makes responses. `state` remembers: `transaction`s, `token`s and who they are, and in `exchanger` the
+//! responses that change places; `context` is the state with the options. `delivery` sends a response, well
+//! or badly; `reply` is a response with its delivery. `faults` turns a right answer into a wrong one,
+//! `desync` gives it to the wrong request, `unusual` notes what only the providers' own clients send. Then
+//! who answers: `hyperid`, `capillary`, and `phone` behind its `origin` check. `router` picks one of them,
+//! `server` accepts connections, `sandbox` is the handle that Rust holds, `ffi` the C ABI.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 

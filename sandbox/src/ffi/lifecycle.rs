@@ -4,10 +4,10 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::LazyLock;
 
-use super::{
+use super::boundary::{guard, handle, milliseconds, text};
+use super::types::{
     ALL_FLAGS, LEAST_OPTIONS, MFA_SANDBOX_CAPILLARY_HTTP_STATUS, MFA_SANDBOX_LAN, MFA_SANDBOX_STRICT,
-    MFA_SANDBOX_TLS, MOST_STRUCT, OPTIONS, guard, handle, mfa_sandbox, mfa_sandbox_options,
-    mfa_sandbox_transaction_info, milliseconds, text,
+    MFA_SANDBOX_TLS, MOST_STRUCT, OPTIONS, mfa_sandbox, mfa_sandbox_options, mfa_sandbox_transaction_info,
 };
 use crate::{Options, Sandbox, help_text};
 

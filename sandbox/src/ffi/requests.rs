@@ -3,7 +3,8 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::{guard, handle, mfa_sandbox, milliseconds, text};
+use super::boundary::{guard, handle, milliseconds, text};
+use super::types::mfa_sandbox;
 use crate::LoggedRequest;
 
 /// How many provider requests have arrived on a path as in "/mfa-client/availability-check"; NULL: on any.

@@ -2,9 +2,10 @@
 
 use std::ffi::c_char;
 
-use super::{
+use super::boundary::{guard, handle, text};
+use super::types::{
     MFA_SANDBOX_ERR_INTERNAL, MFA_SANDBOX_ERR_INVALID_ARGUMENT, MFA_SANDBOX_ERR_NOT_FOUND, MFA_SANDBOX_OK,
-    guard, handle, mfa_sandbox, text,
+    mfa_sandbox,
 };
 use crate::Sandbox;
 

@@ -3,11 +3,12 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::{
+use super::boundary::{guard, handle, milliseconds};
+use super::types::{
     LEAST_INFO, MFA_SANDBOX_APPROVE, MFA_SANDBOX_DECLINE, MFA_SANDBOX_DENY, MFA_SANDBOX_ERR_ENDED,
     MFA_SANDBOX_ERR_INTERNAL, MFA_SANDBOX_ERR_INVALID_ARGUMENT, MFA_SANDBOX_ERR_NOT_FOUND,
-    MFA_SANDBOX_EXPIRE, MFA_SANDBOX_FAIL, MFA_SANDBOX_OK, MOST_STRUCT, guard, handle, mfa_sandbox,
-    mfa_sandbox_transaction_info, milliseconds,
+    MFA_SANDBOX_EXPIRE, MFA_SANDBOX_FAIL, MFA_SANDBOX_OK, MOST_STRUCT, mfa_sandbox,
+    mfa_sandbox_transaction_info,
 };
 use crate::{DecideError, Decision, Transaction};
 
