@@ -208,10 +208,10 @@ enum {
    *  Request the scope when signing in (HyperID: mfa-client, second-factor-auth-client). */
   MFA_ERR_ACCESS_DENIED = 312,
   /** The service is temporarily unavailable.
-   *  Ask again later; retry_after_ms says when, if the server told. */
+   *  Ask again later; retry_after_ms says when, if the server said so. */
   MFA_ERR_UNAVAILABLE = 460,
   /** Too many requests.
-   *  Ask again later; retry_after_ms says when, if the server told. */
+   *  Ask again later; retry_after_ms says when, if the server said so. */
   MFA_ERR_RATE_LIMITED = 461,
   /** The provider found the request's parameters invalid.
    *  Check the request's fields against the provider's documentation; provider_code holds its number. */

@@ -103,7 +103,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// As `ask`, and sends again after passing trouble, as long as the deadline leaves room.
+    /// As `ask`, and sends again after transient failures, as long as the deadline leaves room.
     pub(crate) fn ask_patiently<T>(
         &mut self,
         request: &HttpRequest<'_>,

@@ -194,13 +194,13 @@ pub const CODES: &[Entry] = &[
         number: 460,
         name: "MFA_ERR_UNAVAILABLE",
         meaning: "The service is temporarily unavailable.",
-        remedy: "Ask again later; retry_after_ms says when, if the server told.",
+        remedy: "Ask again later; retry_after_ms says when, if the server said so.",
     },
     Entry {
         number: 461,
         name: "MFA_ERR_RATE_LIMITED",
         meaning: "Too many requests.",
-        remedy: "Ask again later; retry_after_ms says when, if the server told.",
+        remedy: "Ask again later; retry_after_ms says when, if the server said so.",
     },
     Entry {
         number: 462,

@@ -120,7 +120,7 @@ unsafe fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: it is ours alone, says the caller.
+    // SAFETY: it is ours alone: guaranteed by the caller.
     let opened = unsafe { OwnedFd::from_raw_fd(fd) };
     if fd >= FIRST {
         return Ok(opened);

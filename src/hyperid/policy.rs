@@ -7,7 +7,7 @@ use crate::error::{Code, Error};
 use crate::hyperid::decision::{Decision, Reading, State};
 use crate::retry::{self, is_transient};
 
-/// How long what a middlebox may have said is ridden out, or a quarter of the deadline if that is
+/// How long polling goes on after what a middlebox may have said, or a quarter of the deadline if that is
 /// less; and how often it must have been said.
 const HEARSAY_TIME: Duration = Duration::from_secs(15);
 const HEARSAY_COUNT: u32 = 3;
