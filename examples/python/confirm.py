@@ -16,7 +16,7 @@ import sys
 from typing import Optional
 
 from mfa_client import HyperId, MfaError, Request, TransactionState, WaitOptions, control_code
-from mfa_client.exceptions import AlreadyCompleted
+from mfa_client.exceptions import AlreadyCompletedError
 
 APPROVED, NOT_APPROVED, FAILED = 0, 1, 2
 
@@ -53,7 +53,7 @@ def withdraw(client: HyperId, token: str, transaction_id: int) -> None:
     try:
         client.cancel(token, transaction_id, timeout=5)
         print("The request was withdrawn from the phone.", file=sys.stderr)
-    except AlreadyCompleted:
+    except AlreadyCompletedError:
         # This program was told to stop, so it grants nothing; `status` would tell the answer.
         print("The person had answered already; their answer was not used.", file=sys.stderr)
     except MfaError as error:

@@ -137,8 +137,14 @@ fn names_its_group(entry: &Entry) -> bool {
     ["MFA_ERR_CANCELLED", "MFA_ERR_INTERNAL"].contains(&entry.name)
 }
 
+/// With PEP 8's suffix, for what is an error: that the caller ended a call is none.
 fn python_class(entry: &Entry) -> String {
-    if names_its_group(entry) { group_class(group_of(entry)) } else { camel(entry.name) }
+    match entry.name {
+        _ if names_its_group(entry) => group_class(group_of(entry)),
+        // Python has a TimeoutError, which `from mfa_client import *` must not hide.
+        "MFA_ERR_TIMEOUT" => "CallTimeoutError".to_owned(),
+        name => camel(name) + "Error",
+    }
 }
 
 fn capital(text: &str) -> String {

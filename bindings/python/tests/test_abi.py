@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import re
 import shutil
@@ -62,6 +63,17 @@ def test_one_class_per_code() -> None:
         assert kind.code == code
         group = next(group for codes_, group in exceptions.GROUPS.items() if code in codes_)
         assert issubclass(kind, group)
+
+
+def test_errors_are_named_as_errors() -> None:
+    """PEP 8: the suffix is for what is an error. That the caller ended a call is none."""
+    assert {name for name in exceptions.__all__ if not name.endswith("Error")} == {"Cancelled"}
+
+
+def test_nothing_of_python_s_own_is_hidden() -> None:
+    for module in (mfa_client, exceptions, sandbox):
+        public = getattr(module, "__all__", [name for name in vars(module) if not name.startswith("_")])
+        assert not set(public) & set(vars(builtins)), module.__name__
 
 
 def stub(folder: Path, body: str) -> str:

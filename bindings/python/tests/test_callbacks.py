@@ -14,7 +14,7 @@ import pytest
 from support import STATUS
 
 from mfa_client import Cancelled, Decision, HyperId, TransactionState, WaitOptions
-from mfa_client.exceptions import InvalidArgument, TokenExpired
+from mfa_client.exceptions import InvalidArgumentError, TokenExpiredError
 from mfa_client.sandbox import Person, Sandbox
 
 
@@ -156,12 +156,12 @@ def test_a_long_fresh_token_lives_long_enough(client: HyperId, mfa_sandbox: Sand
 
 def test_no_fresh_token(client: HyperId, confirm: Confirm) -> None:
     wait = WaitOptions(access_token_provider=lambda: None, min_interval=0.05)
-    with pytest.raises(TokenExpired) as expired:
+    with pytest.raises(TokenExpiredError) as expired:
         confirm(client, "sandbox-token-expires-after-1+never", wait)
     assert expired.value.transaction is not None
 
 
-@pytest.mark.parametrize(("bad", "kind"), [("a\0b", InvalidArgument), (7, TypeError), (None, Surprise)])
+@pytest.mark.parametrize(("bad", "kind"), [("a\0b", InvalidArgumentError), (7, TypeError), (None, Surprise)])
 def test_what_a_token_provider_raises(
     client: HyperId, confirm: Confirm, bad: Any, kind: type[Exception]
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import AVAILABILITY, QUICK, STATUS, at_most, child, eventually, next_line, rest
 
-from mfa_client import Cancelled, CancelToken, HyperId, Timeout, TransactionState, WaitOptions
+from mfa_client import CallTimeoutError, Cancelled, CancelToken, HyperId, TransactionState, WaitOptions
 from mfa_client.sandbox import Sandbox
 
 
@@ -28,7 +28,7 @@ def test_deadlines(client: HyperId) -> None:
         lambda: asyncio.run(client.confirm_async("sandbox-never", "Sign in?", timeout=0.2)),
     ):
         began = time.monotonic()
-        with pytest.raises(Timeout):
+        with pytest.raises(CallTimeoutError):
             call()
         assert 0.19 < time.monotonic() - began < 2
 

@@ -13,13 +13,13 @@ import pytest
 from support import QUICK
 
 from mfa_client import (
+    CallTimeoutError,
     CancelToken,
     Capillary,
     HyperId,
     MfaError,
     Provider,
     Request,
-    Timeout,
     _abi,
     _call,
     _library,
@@ -93,41 +93,41 @@ class Case:
 
 
 CASES: dict[type[MfaError], Callable[[Case], object]] = {
-    ex.InvalidArgument: lambda case: case.client.status("sandbox-approve", -1),
-    ex.NullPointer: lambda case: case.client.availability(None),  # type: ignore[arg-type]
-    ex.StructSize: Case.wrong_size,
-    ex.InvalidUtf8: lambda case: case.start("approve", Request("a lone surrogate: \ud800")),
-    ex.InvalidUrl: lambda case: HyperId("https://user@example.invalid"),
-    ex.InsecureUrl: lambda case: HyperId("http://example.invalid"),
-    ex.InvalidCa: lambda case: HyperId(ca_pem="not a certificate"),
-    ex.Timeout: lambda case: case.available("silent", timeout=0.1),
-    ex.Dns: lambda case: case.other("https://nobody.invalid"),
-    ex.Connect: lambda case: case.other(f"https://127.0.0.1:{case.closed_port()}"),
-    ex.ConnectTimeout: lambda case: case.other(f"https://127.0.0.1:{case.listener()}", connect_timeout=0.1),
-    ex.Tls: Case.without_its_authority,
-    ex.ConnectionLost: lambda case: case.start("lose-start"),
-    ex.RequestTimeout: Case.request_timeout,
-    ex.Proxy: Case.through_a_server_that_is_no_proxy,
-    ex.MalformedAnswer: lambda case: case.available("not-json"),
-    ex.AnswerTooLarge: lambda case: case.available("deep-nesting"),
-    ex.ContradictoryAnswer: lambda case: case.client.status(
+    ex.InvalidArgumentError: lambda case: case.client.status("sandbox-approve", -1),
+    ex.NullPointerError: lambda case: case.client.availability(None),  # type: ignore[arg-type]
+    ex.StructSizeError: Case.wrong_size,
+    ex.InvalidUtf8Error: lambda case: case.start("approve", Request("a lone surrogate: \ud800")),
+    ex.InvalidUrlError: lambda case: HyperId("https://user@example.invalid"),
+    ex.InsecureUrlError: lambda case: HyperId("http://example.invalid"),
+    ex.InvalidCaError: lambda case: HyperId(ca_pem="not a certificate"),
+    ex.CallTimeoutError: lambda case: case.available("silent", timeout=0.1),
+    ex.DnsError: lambda case: case.other("https://nobody.invalid"),
+    ex.ConnectError: lambda case: case.other(f"https://127.0.0.1:{case.closed_port()}"),
+    ex.ConnectTimeoutError: lambda case: case.other(f"https://127.0.0.1:{case.listener()}", connect_timeout=0.1),
+    ex.TlsError: Case.without_its_authority,
+    ex.ConnectionLostError: lambda case: case.start("lose-start"),
+    ex.RequestTimeoutError: Case.request_timeout,
+    ex.ProxyError: Case.through_a_server_that_is_no_proxy,
+    ex.MalformedAnswerError: lambda case: case.available("not-json"),
+    ex.AnswerTooLargeError: lambda case: case.available("deep-nesting"),
+    ex.ContradictoryAnswerError: lambda case: case.client.status(
         "sandbox-wrong-id", case.client.start("sandbox-wrong-id", "Sign in?")
     ),
-    ex.HttpStatus: lambda case: case.available("html-404"),
-    ex.TokenExpired: lambda case: case.available("token-expired"),
-    ex.TokenInvalid: lambda case: case.available("token-invalid"),
-    ex.AccessDenied: lambda case: case.available("no-scope"),
-    ex.Unavailable: lambda case: case.start("unavailable"),
-    ex.RateLimited: lambda case: case.start("rate-limited-7"),
-    ex.ProviderInvalidParameters: lambda case: case.start("refuse--2"),
-    ex.TransactionNotFound: lambda case: case.client.status("sandbox-approve", 12345),
-    ex.DeviceNotFound: lambda case: case.start("no-app"),
-    ex.TemplateNotFound: lambda case: case.start("approve", Request(template_id=99, values_json="{}")),
-    ex.AlreadyExpired: lambda case: case.cancel_after(Person.LETS_EXPIRE),
-    ex.AlreadyCompleted: lambda case: case.cancel_after(Person.APPROVES),
-    ex.AlreadyCancelled: lambda case: case.cancel_after(Person.DECLINES),
-    ex.AuthenticatorNotLinked: lambda case: case.client.confirm("sandbox-no-app", "Sign in?"),
-    ex.ProviderRefused: lambda case: case.start("refuse--99"),
+    ex.HttpStatusError: lambda case: case.available("html-404"),
+    ex.TokenExpiredError: lambda case: case.available("token-expired"),
+    ex.TokenInvalidError: lambda case: case.available("token-invalid"),
+    ex.AccessDeniedError: lambda case: case.available("no-scope"),
+    ex.UnavailableError: lambda case: case.start("unavailable"),
+    ex.RateLimitedError: lambda case: case.start("rate-limited-7"),
+    ex.ProviderInvalidParametersError: lambda case: case.start("refuse--2"),
+    ex.TransactionNotFoundError: lambda case: case.client.status("sandbox-approve", 12345),
+    ex.DeviceNotFoundError: lambda case: case.start("no-app"),
+    ex.TemplateNotFoundError: lambda case: case.start("approve", Request(template_id=99, values_json="{}")),
+    ex.AlreadyExpiredError: lambda case: case.cancel_after(Person.LETS_EXPIRE),
+    ex.AlreadyCompletedError: lambda case: case.cancel_after(Person.APPROVES),
+    ex.AlreadyCancelledError: lambda case: case.cancel_after(Person.DECLINES),
+    ex.AuthenticatorNotLinkedError: lambda case: case.client.confirm("sandbox-no-app", "Sign in?"),
+    ex.ProviderRefusedError: lambda case: case.start("refuse--99"),
     ex.Cancelled: Case.cancelled,
 }
 
@@ -159,30 +159,30 @@ def test_none_is_left_out() -> None:
 
 
 def test_what_an_exception_carries(client: HyperId) -> None:
-    with pytest.raises(ex.RateLimited) as limited:
+    with pytest.raises(ex.RateLimitedError) as limited:
         client.start("sandbox-rate-limited-7", "Sign in?")
     error = limited.value
     assert (error.provider, error.http_status, error.retry_after) == (Provider.HYPERID, 429, 7.0)
     assert (error.attempts, error.provider_code, error.transaction) == (1, None, None)
-    with pytest.raises(ex.TokenExpired) as expired:
+    with pytest.raises(ex.TokenExpiredError) as expired:
         client.availability("sandbox-token-expired")
     assert expired.value.provider_code == -4 and not expired.value.retryable
-    with pytest.raises(ex.Unavailable) as unavailable:
+    with pytest.raises(ex.UnavailableError) as unavailable:
         client.availability("sandbox-unavailable", timeout=0.5)
     assert unavailable.value.retryable
-    with pytest.raises(ex.ConnectionLost) as lost:
+    with pytest.raises(ex.ConnectionLostError) as lost:
         client.start("sandbox-lose-start", "Sign in?")
     assert lost.value.outcome_unknown and not lost.value.retryable
 
 
 def test_the_system_s_error_number(mfa_sandbox: Sandbox, client: HyperId) -> None:
-    with case_for(mfa_sandbox, client) as case, pytest.raises(ex.Connect) as refused:
+    with case_for(mfa_sandbox, client) as case, pytest.raises(ex.ConnectError) as refused:
         case.other(f"https://127.0.0.1:{case.closed_port()}")
     assert refused.value.os_error
 
 
 def test_a_failed_wait_tells_the_transaction(client: HyperId) -> None:
-    with pytest.raises(Timeout) as timeout:
+    with pytest.raises(CallTimeoutError) as timeout:
         client.confirm("sandbox-never", "Sign in?", wait=QUICK, timeout=0.4)
     state = timeout.value.transaction
     assert state is not None and state.id > 2**32 and state.polls >= 1
@@ -190,7 +190,7 @@ def test_a_failed_wait_tells_the_transaction(client: HyperId) -> None:
 
 
 def test_the_provider_of_a_capillary_call(mfa_sandbox: Sandbox) -> None:
-    with mfa_sandbox.capillary() as client, pytest.raises(ex.TokenInvalid) as raised:
+    with mfa_sandbox.capillary() as client, pytest.raises(ex.TokenInvalidError) as raised:
         client.is_mfa_registered("demo-brand", "my-device", "sandbox-token-invalid")
     assert (raised.value.provider, raised.value.provider_code) == (Provider.CAPILLARY, 1504)
     with pytest.raises(ex.CallerError, match="base_url"):
@@ -222,7 +222,7 @@ def test_a_code_of_a_newer_library() -> None:
 def test_nothing_is_cut_in_silence(
     client: HyperId, mfa_sandbox: Sandbox, attempt: Callable[[HyperId], object], says: str
 ) -> None:
-    with pytest.raises(ex.InvalidArgument, match=says):
+    with pytest.raises(ex.InvalidArgumentError, match=says):
         attempt(client)
     assert mfa_sandbox.request_count() == 0
 

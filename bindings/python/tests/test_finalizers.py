@@ -339,7 +339,7 @@ older.client = server.hyperid()
 """
     output, errors = outcome(CYCLE + program)
     assert errors == ""
-    assert output in ("True\n", "ClosedError\n", "Connect\n")
+    assert output in ("True\n", "ClosedError\n", "ConnectError\n")
 
 
 @pytest.mark.parametrize("how", ["close", "collect"])

@@ -18,11 +18,11 @@ from support import AVAILABILITY, QUICK, outcome
 import mfa_client
 from mfa_client import (
     CallerError,
-    CancelToken,
+    CallTimeoutError,
     Cancelled,
+    CancelToken,
     ClosedError,
     HyperId,
-    Timeout,
     TransactionState,
     WaitOptions,
     _library,
@@ -193,7 +193,7 @@ def test_thousands_of_rounds(mfa_sandbox: Sandbox) -> None:
                     client.status("sandbox-approve", 0, cancel=cancel)
                 if number % 20 == 0:
                     client.availability("sandbox-approve")
-                    with pytest.raises(Timeout):
+                    with pytest.raises(CallTimeoutError):
                         client.start("sandbox-silent", "?", timeout=0.001)
 
     rounds(300)

@@ -10,7 +10,7 @@ import pytest
 from support import AVAILABILITY, CANCEL, START
 
 from mfa_client import ClosedError, Decision
-from mfa_client.exceptions import InvalidArgument, TokenExpired, TokenInvalid
+from mfa_client.exceptions import InvalidArgumentError, TokenExpiredError, TokenInvalidError
 from mfa_client.sandbox import Person, Sandbox, SandboxError, behaviours
 
 
@@ -50,7 +50,7 @@ def test_the_first_id_and_what_is_strict(mfa_sandbox: Sandbox) -> None:
     with Sandbox(first_id=41) as sandbox:
         assert _start(sandbox, unusual) == ({"result": 0, "transaction_id": 41}, True)
     assert _start(mfa_sandbox, unusual) == ({"result": -8}, False)
-    with pytest.raises(InvalidArgument, match="first_id"):
+    with pytest.raises(InvalidArgumentError, match="first_id"):
         Sandbox(first_id=0)
 
 
@@ -67,10 +67,10 @@ def test_tokens_and_brands(mfa_sandbox: Sandbox) -> None:
         mfa_sandbox.add_token("any-text", "no-app")
         assert not client.availability("any-text").available
         mfa_sandbox.expire_token("any-text")
-        with pytest.raises(TokenExpired):
+        with pytest.raises(TokenExpiredError):
             client.availability("any-text")
         mfa_sandbox.revoke_token("any-text")
-        with pytest.raises(TokenInvalid):
+        with pytest.raises(TokenInvalidError):
             client.availability("any-text")
     with pytest.raises(SandboxError, match="not allowed"):
         mfa_sandbox.add_token("any-text", "no-such-behaviour")

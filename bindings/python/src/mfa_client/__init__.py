@@ -29,12 +29,12 @@ from .capillary import Capillary
 from .exceptions import (
     AnswerError,
     CallerError,
+    CallTimeoutError,
     Cancelled,
     CredentialError,
     InternalError,
     NetworkError,
     ProviderError,
-    Timeout,
 )
 from .hyperid import HyperId, Request, WaitOptions, control_code
 
@@ -43,6 +43,7 @@ __version__ = f"{MFA_VERSION_MAJOR}.{MFA_VERSION_MINOR}.{MFA_VERSION_PATCH}"
 __all__ = [
     "AnswerError",
     "Availability",
+    "CallTimeoutError",
     "CallerError",
     "CancelToken",
     "Cancelled",
@@ -61,7 +62,6 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Request",
-    "Timeout",
     "Transaction",
     "TransactionState",
     "TwoFactorTypes",

@@ -12,7 +12,7 @@ from ._call import callback, error_from, native
 from ._handle import Handle, Owner
 from ._library import library
 from ._values import Text, integer, milliseconds, struct, text
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgumentError
 
 Self = TypeVar("Self", bound="Client")
 Log = Callable[[int, str], object]
@@ -42,7 +42,7 @@ def _lines(headers: Mapping[str, str]) -> str:
     """As libmfa takes them; what would become another header on the way is refused here."""
     for name, value in headers.items():
         if ":" in name or "\n" in name + value:
-            raise InvalidArgument("a header's name holds a colon, or it holds a line break")
+            raise InvalidArgumentError("a header's name holds a colon, or it holds a line break")
     return "\n".join(f"{name}: {value}" for name, value in headers.items())
 
 

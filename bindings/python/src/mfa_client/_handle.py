@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Callable, NoReturn, Optional
 
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgumentError
 
 
-class ClosedError(InvalidArgument):
+class ClosedError(InvalidArgumentError):
     """The client, token or sandbox was closed before the call, or its finalizer has run."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Optional, Union
 
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgumentError
 
 Text = Union[str, bytes]
 
@@ -25,7 +25,7 @@ def text(name: str, value: Optional[Text]) -> Optional[bytes]:
     elif not isinstance(value, bytes):
         raise TypeError(f"{name} must be text, not {type(value).__name__}")
     if b"\0" in value:
-        raise InvalidArgument(f"{name} holds a NUL character")
+        raise InvalidArgumentError(f"{name} holds a NUL character")
     return value
 
 
@@ -35,7 +35,7 @@ def integer(name: str, value: int, bits: int, least: Optional[int] = None) -> in
     if not isinstance(value, int):
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}")
     if not least <= value <= most:
-        raise InvalidArgument(f"{name} is not in {least}..{most}")
+        raise InvalidArgumentError(f"{name} is not in {least}..{most}")
     return value
 
 
@@ -44,7 +44,7 @@ def milliseconds(name: str, seconds: Optional[float]) -> int:
     if seconds is None:
         return 0
     if not 0 < seconds <= _MOST_SECONDS:
-        raise InvalidArgument(
+        raise InvalidArgumentError(
             f"{name} must be above 0 and at most {_MOST_SECONDS} seconds; None is the default"
         )
     return max(1, round(seconds * 1000))

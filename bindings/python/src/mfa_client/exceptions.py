@@ -9,7 +9,7 @@ class CallerError(MfaError):
     """The calling program is wrong."""
 
 
-class InvalidArgument(CallerError):
+class InvalidArgumentError(CallerError):
     """An argument has a value that is not allowed.
 
     Correct the argument that the message names; nothing was sent.
@@ -18,7 +18,7 @@ class InvalidArgument(CallerError):
     code = 1
 
 
-class NullPointer(CallerError):
+class NullPointerError(CallerError):
     """A pointer that must not be NULL is NULL.
 
     Pass the argument that the message names; nothing was sent.
@@ -27,7 +27,7 @@ class NullPointer(CallerError):
     code = 2
 
 
-class StructSize(CallerError):
+class StructSizeError(CallerError):
     """A struct's struct_size is below the first release's size or above 4096.
 
     Initialise the struct with its MFA_..._INIT macro; nothing was sent.
@@ -36,7 +36,7 @@ class StructSize(CallerError):
     code = 3
 
 
-class InvalidUtf8(CallerError):
+class InvalidUtf8Error(CallerError):
     """A string is not valid UTF-8.
 
     Convert the argument that the message names to UTF-8; nothing was sent.
@@ -45,7 +45,7 @@ class InvalidUtf8(CallerError):
     code = 4
 
 
-class InvalidUrl(CallerError):
+class InvalidUrlError(CallerError):
     """A URL is malformed, or has a part that is not allowed.
 
     Use https://host[:port][/prefix], without user info, query or fragment; nothing was sent.
@@ -54,7 +54,7 @@ class InvalidUrl(CallerError):
     code = 5
 
 
-class InsecureUrl(CallerError):
+class InsecureUrlError(CallerError):
     """The URL is http, which would send the token in clear.
 
     Use https; for a server on this machine set MFA_CLIENT_ALLOW_LOOPBACK_HTTP.
@@ -63,7 +63,7 @@ class InsecureUrl(CallerError):
     code = 6
 
 
-class InvalidCa(CallerError):
+class InvalidCaError(CallerError):
     """ca_pem holds no certificate, or one that cannot be used as a root.
 
     Pass one or more PEM blocks "BEGIN CERTIFICATE", each a CA's certificate.
@@ -76,7 +76,7 @@ class NetworkError(MfaError):
     """The network failed, or the call's deadline passed."""
 
 
-class Timeout(NetworkError):
+class CallTimeoutError(NetworkError):
     """The call's own deadline passed.
 
     Allow more time, or ask again later; the out struct holds what was known last.
@@ -85,7 +85,7 @@ class Timeout(NetworkError):
     code = 110
 
 
-class Dns(NetworkError):
+class DnsError(NetworkError):
     """The server's name could not be resolved.
 
     Check the base URL and this machine's name resolution.
@@ -94,7 +94,7 @@ class Dns(NetworkError):
     code = 111
 
 
-class Connect(NetworkError):
+class ConnectError(NetworkError):
     """No connection could be made.
 
     Check that the server is up and reachable; os_error says why the last address failed.
@@ -103,7 +103,7 @@ class Connect(NetworkError):
     code = 112
 
 
-class ConnectTimeout(NetworkError):
+class ConnectTimeoutError(NetworkError):
     """No connection was ready within connect_timeout_ms (name, TCP and TLS together).
 
     Check the network, a firewall perhaps, or allow more time to connect.
@@ -112,7 +112,7 @@ class ConnectTimeout(NetworkError):
     code = 113
 
 
-class Tls(NetworkError):
+class TlsError(NetworkError):
     """TLS failed: the certificate is not trusted, or the handshake broke.
 
     Read the message: it tells expiry, a wrong host and an unknown issuer apart.
@@ -121,7 +121,7 @@ class Tls(NetworkError):
     code = 114
 
 
-class ConnectionLost(NetworkError):
+class ConnectionLostError(NetworkError):
     """The connection ended or was reset before a whole answer had arrived.
 
     Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set: then the request may have been carried out.
@@ -130,7 +130,7 @@ class ConnectionLost(NetworkError):
     code = 115
 
 
-class RequestTimeout(NetworkError):
+class RequestTimeoutError(NetworkError):
     """One exchange took longer than request_timeout_ms while the call's deadline lay further off.
 
     Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set, or raise request_timeout_ms.
@@ -139,7 +139,7 @@ class RequestTimeout(NetworkError):
     code = 116
 
 
-class Proxy(NetworkError):
+class ProxyError(NetworkError):
     """The proxy refused to connect, or gave an answer that is not HTTP.
 
     Check the proxy's address and credentials; http_status holds its answer.
@@ -152,7 +152,7 @@ class AnswerError(MfaError):
     """The server's answer cannot be trusted."""
 
 
-class MalformedAnswer(AnswerError):
+class MalformedAnswerError(AnswerError):
     """The answer is not what the protocol allows: broken HTTP, not JSON, a field missing or of a wrong type.
 
     Check that base_url names the provider itself; nothing in the answer was believed.
@@ -161,7 +161,7 @@ class MalformedAnswer(AnswerError):
     code = 210
 
 
-class AnswerTooLarge(AnswerError):
+class AnswerTooLargeError(AnswerError):
     """The answer's header or body is larger, or its JSON nested deeper, than any genuine answer.
 
     Check that base_url names the provider itself; the connection was dropped.
@@ -170,7 +170,7 @@ class AnswerTooLarge(AnswerError):
     code = 211
 
 
-class ContradictoryAnswer(AnswerError):
+class ContradictoryAnswerError(AnswerError):
     """The answer contradicts itself or the question, for example by naming another transaction.
 
     Treat it as no answer; report it to the provider if it goes on.
@@ -179,7 +179,7 @@ class ContradictoryAnswer(AnswerError):
     code = 212
 
 
-class HttpStatus(AnswerError):
+class HttpStatusError(AnswerError):
     """The server answered with an HTTP status that has no meaning here, a redirect among them.
 
     See http_status; check base_url and what stands between this machine and the provider.
@@ -192,7 +192,7 @@ class CredentialError(MfaError):
     """The credential was refused."""
 
 
-class TokenExpired(CredentialError):
+class TokenExpiredError(CredentialError):
     """The token has expired.
 
     Get a fresh token and ask again.
@@ -201,7 +201,7 @@ class TokenExpired(CredentialError):
     code = 310
 
 
-class TokenInvalid(CredentialError):
+class TokenInvalidError(CredentialError):
     """The server does not accept the token.
 
     Sign in again; check that the token belongs to this server.
@@ -210,7 +210,7 @@ class TokenInvalid(CredentialError):
     code = 311
 
 
-class AccessDenied(CredentialError):
+class AccessDeniedError(CredentialError):
     """The token is good but does not allow this call: a scope is missing.
 
     Request the scope when signing in (HyperID: mfa-client, second-factor-auth-client).
@@ -223,7 +223,7 @@ class ProviderError(MfaError):
     """The provider refused the request."""
 
 
-class Unavailable(ProviderError):
+class UnavailableError(ProviderError):
     """The service is temporarily unavailable.
 
     Ask again later; retry_after_ms says when, if the server told.
@@ -232,7 +232,7 @@ class Unavailable(ProviderError):
     code = 460
 
 
-class RateLimited(ProviderError):
+class RateLimitedError(ProviderError):
     """Too many requests.
 
     Ask again later; retry_after_ms says when, if the server told.
@@ -241,7 +241,7 @@ class RateLimited(ProviderError):
     code = 461
 
 
-class ProviderInvalidParameters(ProviderError):
+class ProviderInvalidParametersError(ProviderError):
     """The provider found the request's parameters invalid.
 
     Check the request's fields against the provider's documentation; provider_code holds its number.
@@ -250,7 +250,7 @@ class ProviderInvalidParameters(ProviderError):
     code = 462
 
 
-class TransactionNotFound(ProviderError):
+class TransactionNotFoundError(ProviderError):
     """The provider knows no such transaction for this token.
 
     Check the id, and that the token belongs to the user who was asked.
@@ -259,7 +259,7 @@ class TransactionNotFound(ProviderError):
     code = 463
 
 
-class DeviceNotFound(ProviderError):
+class DeviceNotFoundError(ProviderError):
     """The provider found no device of the user to ask on.
 
     Let the user link the authenticator app again, or leave device_id out.
@@ -268,7 +268,7 @@ class DeviceNotFound(ProviderError):
     code = 464
 
 
-class TemplateNotFound(ProviderError):
+class TemplateNotFoundError(ProviderError):
     """The provider knows no such template.
 
     Check template_id; 4 is the plain question.
@@ -277,7 +277,7 @@ class TemplateNotFound(ProviderError):
     code = 465
 
 
-class AlreadyExpired(ProviderError):
+class AlreadyExpiredError(ProviderError):
     """The transaction cannot be cancelled: it has expired.
 
     Nothing is left to do; start a new one if the answer is still wanted.
@@ -286,7 +286,7 @@ class AlreadyExpired(ProviderError):
     code = 466
 
 
-class AlreadyCompleted(ProviderError):
+class AlreadyCompletedError(ProviderError):
     """The transaction cannot be cancelled: the person has answered already.
 
     Read the status: the answer is there and must not be dropped.
@@ -295,7 +295,7 @@ class AlreadyCompleted(ProviderError):
     code = 467
 
 
-class AlreadyCancelled(ProviderError):
+class AlreadyCancelledError(ProviderError):
     """The transaction cannot be cancelled: it has been cancelled or declined already.
 
     Nothing is left to do.
@@ -304,7 +304,7 @@ class AlreadyCancelled(ProviderError):
     code = 468
 
 
-class AuthenticatorNotLinked(ProviderError):
+class AuthenticatorNotLinkedError(ProviderError):
     """The person has not linked the authenticator app, so nobody can be asked.
 
     Let the person link the app first, or use another factor; no push was sent.
@@ -313,7 +313,7 @@ class AuthenticatorNotLinked(ProviderError):
     code = 469
 
 
-class ProviderRefused(ProviderError):
+class ProviderRefusedError(ProviderError):
     """The provider refused with a number that libmfa has no name for.
 
     Look provider_code up in the provider's documentation.
@@ -335,39 +335,39 @@ class InternalError(MfaError):
 
 
 BY_CODE: dict[int, type[MfaError]] = {
-    1: InvalidArgument,
-    2: NullPointer,
-    3: StructSize,
-    4: InvalidUtf8,
-    5: InvalidUrl,
-    6: InsecureUrl,
-    7: InvalidCa,
-    110: Timeout,
-    111: Dns,
-    112: Connect,
-    113: ConnectTimeout,
-    114: Tls,
-    115: ConnectionLost,
-    116: RequestTimeout,
-    117: Proxy,
-    210: MalformedAnswer,
-    211: AnswerTooLarge,
-    212: ContradictoryAnswer,
-    213: HttpStatus,
-    310: TokenExpired,
-    311: TokenInvalid,
-    312: AccessDenied,
-    460: Unavailable,
-    461: RateLimited,
-    462: ProviderInvalidParameters,
-    463: TransactionNotFound,
-    464: DeviceNotFound,
-    465: TemplateNotFound,
-    466: AlreadyExpired,
-    467: AlreadyCompleted,
-    468: AlreadyCancelled,
-    469: AuthenticatorNotLinked,
-    470: ProviderRefused,
+    1: InvalidArgumentError,
+    2: NullPointerError,
+    3: StructSizeError,
+    4: InvalidUtf8Error,
+    5: InvalidUrlError,
+    6: InsecureUrlError,
+    7: InvalidCaError,
+    110: CallTimeoutError,
+    111: DnsError,
+    112: ConnectError,
+    113: ConnectTimeoutError,
+    114: TlsError,
+    115: ConnectionLostError,
+    116: RequestTimeoutError,
+    117: ProxyError,
+    210: MalformedAnswerError,
+    211: AnswerTooLargeError,
+    212: ContradictoryAnswerError,
+    213: HttpStatusError,
+    310: TokenExpiredError,
+    311: TokenInvalidError,
+    312: AccessDeniedError,
+    460: UnavailableError,
+    461: RateLimitedError,
+    462: ProviderInvalidParametersError,
+    463: TransactionNotFoundError,
+    464: DeviceNotFoundError,
+    465: TemplateNotFoundError,
+    466: AlreadyExpiredError,
+    467: AlreadyCompletedError,
+    468: AlreadyCancelledError,
+    469: AuthenticatorNotLinkedError,
+    470: ProviderRefusedError,
     550: Cancelled,
     900: InternalError,
 }
@@ -384,44 +384,44 @@ GROUPS: dict[range, type[MfaError]] = {
 }
 
 __all__ = [
-    "AccessDenied",
-    "AlreadyCancelled",
-    "AlreadyCompleted",
-    "AlreadyExpired",
+    "AccessDeniedError",
+    "AlreadyCancelledError",
+    "AlreadyCompletedError",
+    "AlreadyExpiredError",
     "AnswerError",
-    "AnswerTooLarge",
-    "AuthenticatorNotLinked",
+    "AnswerTooLargeError",
+    "AuthenticatorNotLinkedError",
+    "CallTimeoutError",
     "CallerError",
     "Cancelled",
-    "Connect",
-    "ConnectTimeout",
-    "ConnectionLost",
-    "ContradictoryAnswer",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConnectionLostError",
+    "ContradictoryAnswerError",
     "CredentialError",
-    "DeviceNotFound",
-    "Dns",
-    "HttpStatus",
-    "InsecureUrl",
+    "DeviceNotFoundError",
+    "DnsError",
+    "HttpStatusError",
+    "InsecureUrlError",
     "InternalError",
-    "InvalidArgument",
-    "InvalidCa",
-    "InvalidUrl",
-    "InvalidUtf8",
-    "MalformedAnswer",
+    "InvalidArgumentError",
+    "InvalidCaError",
+    "InvalidUrlError",
+    "InvalidUtf8Error",
+    "MalformedAnswerError",
     "NetworkError",
-    "NullPointer",
+    "NullPointerError",
     "ProviderError",
-    "ProviderInvalidParameters",
-    "ProviderRefused",
-    "Proxy",
-    "RateLimited",
-    "RequestTimeout",
-    "StructSize",
-    "TemplateNotFound",
-    "Timeout",
-    "Tls",
-    "TokenExpired",
-    "TokenInvalid",
-    "TransactionNotFound",
-    "Unavailable",
+    "ProviderInvalidParametersError",
+    "ProviderRefusedError",
+    "ProxyError",
+    "RateLimitedError",
+    "RequestTimeoutError",
+    "StructSizeError",
+    "TemplateNotFoundError",
+    "TlsError",
+    "TokenExpiredError",
+    "TokenInvalidError",
+    "TransactionNotFoundError",
+    "UnavailableError",
 ]

@@ -74,8 +74,8 @@ class WaitOptions:
     """Called when the server refused the token: a fresh one, or None to give up."""
     cancel_on_timeout: bool = False
     """Before the deadline, withdraw the transaction: cancel it, and read its state once more. A
-    decision read then is returned; else `Timeout` is raised, `withdrawn` where the provider
-    confirmed it."""
+    decision read then is returned; else `CallTimeoutError` is raised, `withdrawn` where the
+    provider confirmed it."""
     withdraw_on_cancel: bool = False
     """When the cancel token or `on_update` ends the wait, withdraw the transaction first, within 2
     seconds. A decision read then is returned; else `Cancelled` is raised, `withdrawn` where the
@@ -205,7 +205,7 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> None:
-        """Cancels a transaction. `AlreadyCompleted`: the person was first; read the status."""
+        """Cancels a transaction. `AlreadyCompletedError`: the person was first; read the status."""
         self._cancel(access_token, transaction_id, timeout).run(cancel)
 
     async def cancel_async(
