@@ -80,7 +80,7 @@ def error_from(code: int, err: Any, state: Optional[TransactionState] = None) ->
     error = kind(err.message.decode("utf-8", "replace"))
     error.code = code
     error.name = library().mfa_code_name(code).decode()
-    error.provider = Provider(err.provider) if err.provider in (1, 2) else None
+    error.provider = next((one for one in Provider if one.value == err.provider), None)
     error.provider_code = err.provider_code if err.has_provider_code else None
     error.http_status = err.http_status or None
     error.retry_after = err.retry_after_ms / 1000 if err.retry_after_ms else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Optional
 
+from . import _abi
+
 if TYPE_CHECKING:
     from .answers import TransactionState
 
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
 class Provider(enum.Enum):
     """Whose call it was."""
 
-    HYPERID = 1
-    CAPILLARY = 2
+    HYPERID = _abi.MFA_PROVIDER_HYPERID
+    CAPILLARY = _abi.MFA_PROVIDER_CAPILLARY
 
 
 class MfaError(Exception):

@@ -171,3 +171,11 @@ def transaction_from(raw: Any, approved: int) -> Transaction:
 def two_factor_types_from(raw: Any) -> TwoFactorTypes:
     methods = frozenset(method for method in Method if raw.methods & method.value)
     return TwoFactorTypes(methods, raw.count, tuple(raw.raw[: min(raw.count, len(raw.raw))]))
+
+
+def availability_from(raw: Any) -> Availability:
+    return Availability(raw.available == 1)
+
+
+def registration_from(raw: Any) -> Registration:
+    return Registration(RegistrationState(raw.state), raw.raw_code, raw.http_status)

@@ -9,7 +9,7 @@ from ._call import Call
 from ._client import Client
 from ._library import library
 from ._values import struct, text
-from .answers import Registration, RegistrationState
+from .answers import Registration, registration_from
 from .cancel import CancelToken
 
 
@@ -49,6 +49,6 @@ class Capillary(Client):
             library().mfa_capillary_is_mfa_registered,
             (text("brand", brand), text("device_id", device_id), text("authorized_token", token)),
             struct(_abi.mfa_registration),
-            lambda _, out: Registration(RegistrationState(out.state), out.raw_code, out.http_status),
+            lambda _, out: registration_from(out),
             timeout,
         )

@@ -16,6 +16,7 @@ from .answers import (
     Transaction,
     TransactionState,
     TwoFactorTypes,
+    availability_from,
     state_from,
     transaction_from,
     two_factor_types_from,
@@ -274,7 +275,7 @@ class HyperId(Client):
             library().mfa_hyperid_availability,
             (_token(token),),
             struct(_abi.mfa_availability),
-            lambda _, out: Availability(out.available == 1),
+            lambda _, out: availability_from(out),
             timeout,
         )
 
