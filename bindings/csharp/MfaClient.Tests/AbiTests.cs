@@ -10,7 +10,7 @@ namespace MfaClient.Tests
 {
     public static class AbiTests
     {
-        private const BindingFlags All =
+        internal const BindingFlags All =
             BindingFlags.Static | BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
 
         [Case]
@@ -132,7 +132,7 @@ namespace MfaClient.Tests
             }
         }
 
-        private static IEnumerable<Type> StructTypes() =>
+        internal static IEnumerable<Type> StructTypes() =>
             typeof(Native).GetNestedTypes(All).Where(type => type.IsValueType && type.Name.StartsWith("mfa_", StringComparison.Ordinal));
 
         private static string Needed(string variable, string what) =>

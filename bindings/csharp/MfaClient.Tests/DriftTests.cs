@@ -1,0 +1,291 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
+using System.Threading;
+
+namespace MfaClient.Tests
+{
+    /// <summary>
+    /// Nothing of the C interface is forgotten here. Whatever libmfa fills in makes a difference to what a program
+    /// sees, and whatever libmfa takes can be set by a program: each field of each struct, and each flag. Each function
+    /// is used. What is left out on purpose is listed, with the reason.
+    /// </summary>
+    public static unsafe class DriftTests
+    {
+        private static readonly Dictionary<string, string> LeftOut = new Dictionary<string, string>
+        {
+            ["struct_size"] = "is set where a struct is made",
+            ["reserved"] = "is 0",
+            ["log_user_data"] = "a delegate brings its own",
+            ["on_update_user_data"] = "a delegate brings its own",
+            ["access_token_provider_user_data"] = "a delegate brings its own",
+        };
+
+        private static readonly Dictionary<Type, Action> Checks = new Dictionary<Type, Action>
+        {
+            [typeof(Native.mfa_error)] = () => Seen<Native.mfa_error>(
+                native => new MfaException(native.code, &native, null), ("flags", "MFA_ERROR_")),
+            // Not what a call returned: IsApproved would hide that the decision is missing.
+            [typeof(Native.mfa_transaction)] = () => Seen<Native.mfa_transaction>(native => Transaction.SoFar(&native)),
+            [typeof(Native.mfa_two_factor_types)] = () => Seen<Native.mfa_two_factor_types>(
+                native => new TwoFactorTypes(native), ("methods", "MFA_METHOD_")),
+            [typeof(Native.mfa_registration)] = () => Seen<Native.mfa_registration>(native => new Registration(native)),
+            // IsAvailable returns it as a bool: there is room for no other.
+            [typeof(Native.mfa_availability)] = () => Expect.Equal(
+                "available", string.Join(", ", FieldsOf(typeof(Native.mfa_availability))), "fields of mfa_availability"),
+            [typeof(Native.mfa_request)] = () => Settable<MfaRequest, Native.mfa_request>(Given, "MFA_REQUEST_"),
+            [typeof(Native.mfa_wait_options)] = () => Settable<WaitOptions, Native.mfa_wait_options>(
+                wait => Given(wait, null), "MFA_WAIT_", Given(new WaitOptions(), new Nobody())),
+            [typeof(Native.mfa_client_options)] = () => Settable<MfaClientOptions, Native.mfa_client_options>(
+                Given, "MFA_CLIENT_"),
+            [typeof(Native.mfa_call_options)] = () => Settable<object, Native.mfa_call_options>(
+                _ => Bounds(null, default),
+                null,
+                Bounds(TimeSpan.FromSeconds(1), default),
+                Bounds(null, new CancellationTokenSource().Token)),
+        };
+
+        [Case]
+        public static void EachFieldAndFlagOfEachStruct()
+        {
+            var wrong = new List<string>();
+            foreach (var type in AbiTests.StructTypes())
+            {
+                try
+                {
+                    Expect.True(Checks.ContainsKey(type), type.Name + " is looked at");
+                    Checks[type]();
+                }
+                catch (InvalidOperationException e)
+                {
+                    wrong.Add(e.Message);
+                }
+            }
+            Expect.Equal("", string.Join("; ", wrong), "structs");
+        }
+
+        [Case]
+        public static void EachEnumerator()
+        {
+            Same(typeof(Decision), "MFA_DECISION_");
+            Same(typeof(RegistrationState), "MFA_REGISTRATION_");
+            Same(typeof(MfaProvider), "MFA_PROVIDER_");
+            Same(typeof(MfaLogLevel), "MFA_LOG_");
+            Same(typeof(TwoFactorMethods), "MFA_METHOD_", nameof(TwoFactorMethods.None));
+        }
+
+        [Case]
+        public static void EachFunctionIsUsed()
+        {
+            string folder = Path.Combine(Path.GetDirectoryName(Here())!, "..", "MfaClient");
+            if (!Directory.Exists(folder))
+            {
+                throw new SkippedException("there are no sources of the binding beside the tests'");
+            }
+            var sources = Directory.GetFiles(folder, "*.cs").Where(file => !file.EndsWith(".g.cs", StringComparison.Ordinal));
+            string text = string.Join("\n", sources.Select(File.ReadAllText));
+            var imports = typeof(Native).GetMethods(AbiTests.All)
+                .Where(method => method.GetCustomAttribute<DllImportAttribute>() != null).Select(method => method.Name).ToList();
+            Expect.True(imports.Count > 10, "there are imports");
+            Expect.Equal("", string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b"))), "not used");
+        }
+
+        private static string Here([CallerFilePath] string file = "") => file;
+
+        // What libmfa fills in: what a program sees of it.
+
+        /// <summary>With all fields at 1, each makes a difference when it is 0; so does each bit of a field of flags.</summary>
+        private static void Seen<T>(Func<T, object> read, params (string Field, string Prefix)[] flags)
+            where T : unmanaged
+        {
+            void Differs(string field, long number)
+            {
+                var (with, without) = (Ones<T>(), Ones<T>());
+                Expect.Equal(Text(read(with)), Text(read(without)), typeof(T).Name);
+                Put(ref with, field, (int)number);
+                Put(ref without, field, 0);
+                Expect.True(Text(read(with)) != Text(read(without)), $"{typeof(T).Name}.{field}, {number}, is seen");
+            }
+
+            foreach (string field in FieldsOf(typeof(T)))
+            {
+                Differs(field, 1);
+            }
+            foreach (var (field, prefix) in flags)
+            {
+                foreach (long bit in Constants(prefix).Values)
+                {
+                    Differs(field, bit);
+                }
+            }
+        }
+
+        private static T Ones<T>()
+            where T : unmanaged
+        {
+            T native = default;
+            Put(ref native, "struct_size", sizeof(T));
+            foreach (string field in FieldsOf(typeof(T)))
+            {
+                Put(ref native, field, 1);
+            }
+            return native;
+        }
+
+        /// <summary>Each field has 4 bytes at least; of an array it is the first element.</summary>
+        private static void Put<T>(ref T native, string field, int number)
+            where T : unmanaged
+        {
+            fixed (T* start = &native)
+            {
+                *(int*)((byte*)start + Offset<T>(field)) = number;
+            }
+        }
+
+        private static string Text(object seen) => string.Join("; ", seen.GetType()
+            .GetProperties(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+            .Select(property => property.Name + " " + Text(property, seen))
+            .Append((seen as Exception)?.Message));
+
+        private static string? Text(PropertyInfo property, object seen) =>
+            property.GetValue(seen) is IEnumerable<int> numbers
+                ? string.Join(",", numbers)
+                : property.GetValue(seen)?.ToString();
+
+        // What libmfa takes: what a program can set.
+
+        /// <summary>With one property after the other, each field differs from its default once; so does each flag.</summary>
+        private static void Settable<TOptions, TNative>(
+            Func<TOptions, TNative> given, string? prefix, params TNative[] others)
+            where TOptions : new()
+            where TNative : unmanaged
+        {
+            TNative plain = given(new TOptions());
+            var (changed, bits) = (new HashSet<string>(), 0L);
+            void Look(TNative native, string how)
+            {
+                var differing = FieldsOf(typeof(TNative)).Where(field => Get(native, field) != Get(plain, field)).ToList();
+                Expect.True(differing.Count > 0, how + " changes something");
+                changed.UnionWith(differing);
+                bits |= prefix == null ? 0 : Get(native, "flags");
+            }
+
+            foreach (var property in typeof(TOptions).GetProperties())
+            {
+                var options = new TOptions();
+                Set(options, property);
+                Look(given(options), property.Name);
+            }
+            foreach (TNative native in others)
+            {
+                Look(native, typeof(TNative).Name);
+            }
+            Expect.Equal(
+                "", string.Join(", ", FieldsOf(typeof(TNative)).Except(changed)), $"fields of {typeof(TNative).Name} without a property");
+            Expect.Equal(prefix == null ? 0 : Constants(prefix).Values.Sum(), bits, "flags " + prefix);
+        }
+
+        private static void Set(object options, PropertyInfo property)
+        {
+            if (property.GetValue(options) is IDictionary<string, string> headers)
+            {
+                headers.Add("a", "b");
+                return;
+            }
+            var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+            object value =
+                type == typeof(string) ? "1" :
+                type == typeof(bool) ? true :
+                type == typeof(int) ? 1 :
+                type == typeof(TimeSpan) ? TimeSpan.FromSeconds(1) :
+                type == typeof(Func<string?>) ? new Func<string?>(() => null) :
+                type == typeof(Action<MfaLogLevel, string>) ? new Action<MfaLogLevel, string>((_, _) => { }) :
+                type.IsEnum ? Enum.ToObject(type, 1) :
+                throw new InvalidOperationException("There is no value here for a " + type);
+            property.SetValue(options, value);
+        }
+
+        private static long Get<T>(T native, string field)
+            where T : unmanaged
+        {
+            int offset = Offset<T>(field);
+            int end = FieldsOf(typeof(T), all: true).Select(Offset<T>).Where(next => next > offset).DefaultIfEmpty(sizeof(T)).Min();
+            byte* start = (byte*)&native + offset;
+            return end - offset < 8 ? *(int*)start : *(long*)start;
+        }
+
+        private static Native.mfa_request Given(MfaRequest request)
+        {
+            using var texts = new Texts();
+            return request.ToNative(texts);
+        }
+
+        private static Native.mfa_wait_options Given(WaitOptions wait, IProgress<Transaction>? progress)
+        {
+            using var waiting = new Waiting(wait, progress);
+            return waiting.ToNative();
+        }
+
+        private static Native.mfa_client_options Given(MfaClientOptions options)
+        {
+            Native.mfa_client_options given = default;
+            int Take(Native.mfa_client_options* native, out IntPtr client, Native.mfa_error* error)
+            {
+                given = *native;
+                client = IntPtr.Zero;
+                return Native.MFA_ERR_INTERNAL;
+            }
+            Expect.Throws<MfaException>(() => MfaClientOptions.Open(options, new HyperIdHandle(), Take));
+            return given;
+        }
+
+        private static Native.mfa_call_options Bounds(TimeSpan? timeout, CancellationToken cancellationToken)
+        {
+            Native.mfa_call_options given = default;
+            Call.Run(0, timeout, cancellationToken, (options, _, _) =>
+            {
+                given = *options;
+                return Native.MFA_OK;
+            });
+            return given;
+        }
+
+        private sealed class Nobody : IProgress<Transaction>
+        {
+            public void Report(Transaction soFar)
+            {
+            }
+        }
+
+        // Names.
+
+        private static IEnumerable<string> FieldsOf(Type type) => FieldsOf(type, all: false);
+
+        private static IEnumerable<string> FieldsOf(Type type, bool all) =>
+            type.GetFields(AbiTests.All).Select(field => field.Name).Where(name => all || !LeftOut.ContainsKey(name));
+
+        private static int Offset<T>(string field) => (int)Marshal.OffsetOf(typeof(T), field);
+
+        /// <summary>Without their prefix.</summary>
+        private static Dictionary<string, long> Constants(string prefix) => typeof(Native).GetFields(AbiTests.All)
+            .Where(field => field.IsLiteral && field.Name.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(field => field.Name.Substring(prefix.Length), field => Convert.ToInt64(field.GetRawConstantValue()));
+
+        /// <summary>NOT_ENABLED is NotEnabled.</summary>
+        private static void Same(Type type, string prefix, params string[] ours)
+        {
+            string Line(string name, long value) => $"{name.Replace("_", "").ToUpperInvariant()} {value}";
+            var header = Constants(prefix).Select(constant => Line(constant.Key, constant.Value));
+            var here = Enum.GetNames(type).Except(ours).Select(name => Line(name, Convert.ToInt64(Enum.Parse(type, name))));
+            Expect.Equal(
+                string.Join(", ", header.OrderBy(line => line, StringComparer.Ordinal)),
+                string.Join(", ", here.OrderBy(line => line, StringComparer.Ordinal)),
+                type.Name);
+        }
+    }
+}
