@@ -348,15 +348,15 @@ def interrupt(build: Build, command: list, counts: Counts) -> None:
     import signal
 
     told = environment(MFA_TOKEN="sandbox-never")
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=told) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=told) as running:
         for line in running.stderr:
             if "is on the phone." in line:
                 running.send_signal(signal.SIGINT)
                 break
-        rest = running.stderr.read()
-        status = running.wait(LIMIT)
-    fits = status == 2 and "Interrupted" in rest
-    counts.check(f"{build.framework}: example confirm, Ctrl-C", fits, f"exit status {status}, {rest!r}")
+        output, errors = running.communicate(timeout=LIMIT)
+    fits = running.returncode == 1 and output == "not approved: interrupted\n" and "was withdrawn" in errors
+    why = f"exit status {running.returncode}, {output!r}, {errors!r}"
+    counts.check(f"{build.framework}: example confirm, Ctrl-C", fits, why)
 
 
 def bench(build: Build, native: NativeParts, library: str) -> int:

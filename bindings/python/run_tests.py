@@ -197,7 +197,7 @@ class Run:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
         expect(process.returncode == 1 and output == "Not approved: interrupted.\n", output)
-        expect("withdrawn" in errors, errors)
+        expect("was withdrawn" in errors, errors)
 
     def fixture(self) -> None:
         """The wheel's pytest fixture, in an environment that has both."""

@@ -101,31 +101,20 @@ static void explain(const mfa_error *err)
     }
 }
 
-/* The call has ended here, but the request is still on the phone: take it back. */
-static void withdraw(const mfa_hyperid *client, const char *token, int64_t id)
+/* Ctrl-C: whether the request is off the phone again. */
+static void explain_interruption(const mfa_transaction *so_far, const mfa_error *err)
 {
-    mfa_call_options options = MFA_CALL_OPTIONS_INIT;
-    mfa_error err = MFA_ERROR_INIT;
-
-    /* Without the cancel object, which stays triggered for good. */
-    options.timeout_ms = 5000;
-    switch (mfa_hyperid_cancel(client, token, id, &options, &err)) {
-    case MFA_OK:
+    if (err->flags & MFA_ERROR_WITHDRAWN) {
         fprintf(stderr, "The request was withdrawn from the phone.\n");
-        break;
-    case MFA_ERR_ALREADY_COMPLETED:
-        /* Who wants to know the answer asks `mfa_hyperid_status` now. This program was told to
-         * stop, so it grants nothing. */
-        fprintf(stderr, "The person had answered already; their answer was not used.\n");
-        break;
-    default:
-        fprintf(stderr, "The request could not be withdrawn:\n");
-        explain(&err);
+    } else if (so_far->transaction_id > 0) {
+        fprintf(stderr, "Request %lld could not be withdrawn: it stays on the phone until it "
+                        "expires.\n", (long long)so_far->transaction_id);
+    } else if (err->flags & MFA_ERROR_OUTCOME_UNKNOWN) {
+        explain(err);
     }
 }
 
-static int conclude(const mfa_hyperid *client, const struct settings *settings, mfa_code code,
-                    const mfa_transaction *answer, const mfa_error *err)
+static int conclude(mfa_code code, const mfa_transaction *answer, const mfa_error *err)
 {
     /* The only question that opens the door: MFA_OK alone says that there is an answer. */
     if (mfa_is_approved(code, answer)) {
@@ -138,11 +127,7 @@ static int conclude(const mfa_hyperid *client, const struct settings *settings, 
     }
     if (code == MFA_ERR_CANCELLED) {
         printf("Not approved: interrupted.\n");
-        if (answer->transaction_id > 0) {
-            withdraw(client, settings->token, answer->transaction_id);
-        } else if (err->flags & MFA_ERROR_OUTCOME_UNKNOWN) {
-            explain(err);
-        }
+        explain_interruption(answer, err);
         return NOT_APPROVED;
     }
     explain(err);
@@ -182,15 +167,17 @@ static int confirm(const mfa_hyperid *client, const struct settings *settings)
     request.code = code;
     wait.on_update = show_progress;
     wait.on_update_user_data = &is_terminal;
-    /* When time is up, take the request back instead of leaving it on the phone. */
+    /* When time is up, and after Ctrl-C, take the request back instead of leaving it on the phone.
+     * If the person answers at that very moment, their answer counts. */
     wait.cancel_on_timeout = 1;
+    wait.flags = MFA_WAIT_WITHDRAW_ON_CANCEL;
     options.timeout_ms = settings->timeout_ms;
     options.cancel = interrupted;
     result = mfa_hyperid_confirm(client, settings->token, &request, &wait, &options, &answer, &err);
     if (is_terminal && answer.polls > 0) {
         fprintf(stderr, "\n");
     }
-    return conclude(client, settings, result, &answer, &err);
+    return conclude(result, &answer, &err);
 }
 
 static int usage(void)

@@ -90,27 +90,20 @@ static void explain(const mfa::error& error)
     }
 }
 
-// The call has ended here, but the request is still on the phone: take it back.
-static void withdraw(const mfa::hyperid& client, const std::string& token, std::int64_t id)
+// Ctrl-C: whether the request is off the phone again.
+static void explain_interruption(const mfa::error& error)
 {
-    // Without the cancel object, which stays triggered for good.
-    mfa::call_options options;
-    options.timeout = std::chrono::seconds(5);
-    const auto withdrawn = client.cancel(token, id, options);
-    if (withdrawn.ok()) {
+    if (error.withdrawn()) {
         std::cerr << "The request was withdrawn from the phone.\n";
-    } else if (withdrawn.code() == MFA_ERR_ALREADY_COMPLETED) {
-        // Who wants to know the answer asks `status` now. This program was told to stop, so it grants
-        // nothing.
-        std::cerr << "The person had answered already; their answer was not used.\n";
-    } else {
-        std::cerr << "The request could not be withdrawn:\n";
-        explain(withdrawn.error());
+    } else if (const auto& known = error.last_known()) {
+        std::cerr << "Request " << known->id()
+                  << " could not be withdrawn: it stays on the phone until it expires.\n";
+    } else if (error.outcome_unknown()) {
+        explain(error);
     }
 }
 
-static status conclude(const mfa::hyperid& client, const settings& settings,
-                       const mfa::result<mfa::transaction>& answer)
+static status conclude(const mfa::result<mfa::transaction>& answer)
 {
     // The only question that opens the door: `ok()` alone says that there is an answer.
     if (mfa::is_approved(answer)) {
@@ -123,11 +116,7 @@ static status conclude(const mfa::hyperid& client, const settings& settings,
     }
     if (answer.code() == MFA_ERR_CANCELLED) {
         std::cout << "Not approved: interrupted.\n";
-        if (const auto& known = answer.error().last_known()) {
-            withdraw(client, settings.token, known->id());
-        } else if (answer.error().outcome_unknown()) {
-            explain(answer.error());
-        }
+        explain_interruption(answer.error());
         return not_approved;
     }
     explain(answer.error());
@@ -152,12 +141,14 @@ static status confirm(const mfa::hyperid& client, const settings& settings, cons
               << ". Ctrl-C gives up.\n";
     mfa::wait_options wait;
     wait.on_update = show_progress;
-    // When time is up, take the request back instead of leaving it on the phone.
+    // When time is up, and after Ctrl-C, take the request back instead of leaving it on the phone. If the
+    // person answers at that very moment, their answer counts.
     wait.cancel_on_timeout = true;
+    wait.withdraw_on_cancel = true;
     mfa::call_options options;
     options.timeout = settings.timeout;
     options.cancel = cancel;
-    return conclude(client, settings, client.confirm(settings.token, request, wait, options));
+    return conclude(client.confirm(settings.token, request, wait, options));
 }
 
 // Nothing when the arguments cannot be used.

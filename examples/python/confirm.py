@@ -12,29 +12,31 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from typing import Optional
 
-from mfa_client import HyperId, MfaError, Request, TransactionState, WaitOptions, control_code
-from mfa_client.exceptions import AlreadyCompletedError
+from mfa_client import (
+    Cancelled,
+    CancelToken,
+    HyperId,
+    MfaError,
+    Request,
+    TransactionState,
+    WaitOptions,
+    control_code,
+)
 
 APPROVED, NOT_APPROVED, FAILED = 0, 1, 2
 
 
-class Progress:
-    """Remembers the id, so that the request can be taken back, and tells what is going on."""
-
-    def __init__(self) -> None:
-        self.transaction_id: Optional[int] = None
-
-    def show(self, so_far: TransactionState) -> None:
-        if self.transaction_id is None:
-            # A server program would save the id here, so that a crash does not lose it.
-            self.transaction_id = so_far.id
-            print(f"Request {so_far.id} is on the phone.", file=sys.stderr)
-        elif so_far.polls:
-            seconds = round(so_far.elapsed)
-            print(f"{seconds:3} s, {so_far.polls} polls: {so_far.decision.name}", file=sys.stderr)
+def show_progress(so_far: TransactionState) -> None:
+    """Called as soon as the id is known, and then after each poll."""
+    if so_far.polls == 0:
+        # A server program would save the id here, so that a crash does not lose it.
+        print(f"Request {so_far.id} is on the phone.", file=sys.stderr)
+    else:
+        print(f"{so_far.elapsed:3.0f} s, {so_far.polls} polls: {so_far.decision.name}", file=sys.stderr)
 
 
 def explain(error: MfaError) -> None:
@@ -48,31 +50,32 @@ def explain(error: MfaError) -> None:
         print("The request may have reached the phone all the same. Do not repeat it blindly.", file=sys.stderr)
 
 
-def withdraw(client: HyperId, token: str, transaction_id: int) -> None:
-    """The call has ended here, but the request is still on the phone: take it back."""
-    try:
-        client.cancel(token, transaction_id, timeout=5)
+def explain_interruption(error: Cancelled) -> None:
+    """Ctrl-C: whether the request is off the phone again."""
+    if error.withdrawn:
         print("The request was withdrawn from the phone.", file=sys.stderr)
-    except AlreadyCompletedError:
-        # This program was told to stop, so it grants nothing; `status` would tell the answer.
-        print("The person had answered already; their answer was not used.", file=sys.stderr)
-    except MfaError as error:
-        print("The request could not be withdrawn:", file=sys.stderr)
+    elif error.transaction is not None:
+        still_there = f"Request {error.transaction.id} could not be withdrawn"
+        print(f"{still_there}: it stays on the phone until it expires.", file=sys.stderr)
+    elif error.outcome_unknown:
         explain(error)
 
 
 def confirm(client: HyperId, token: str, question: str, timeout: Optional[float]) -> int:
     code = control_code()
     print(f"{question}\nApprove only if the phone shows the code {code}. Ctrl-C gives up.", file=sys.stderr)
-    progress = Progress()
-    # When time is up, take the request back instead of leaving it on the phone.
-    wait = WaitOptions(on_update=progress.show, cancel_on_timeout=True)
+    # When time is up, and after Ctrl-C, take the request back instead of leaving it on the phone. If
+    # the person answers at that very moment, their answer counts.
+    wait = WaitOptions(on_update=show_progress, cancel_on_timeout=True, withdraw_on_cancel=True)
+    # Ctrl-C ends the call and not the program, as a button "Cancel" would.
+    interrupted = CancelToken()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.trigger())
     try:
-        answer = client.confirm(token, Request(question, code=code), wait=wait, timeout=timeout)
-    except KeyboardInterrupt:
+        request = Request(question, code=code)
+        answer = client.confirm(token, request, wait=wait, timeout=timeout, cancel=interrupted)
+    except Cancelled as error:
         print("Not approved: interrupted.")
-        if progress.transaction_id is not None:
-            withdraw(client, token, progress.transaction_id)
+        explain_interruption(error)
         return NOT_APPROVED
     except MfaError as error:
         explain(error)

@@ -54,17 +54,21 @@ internal static class Program
             string code = MfaLibrary.NewControlCode();
             Console.Error.WriteLine($"Confirm on your phone if it shows the code {code}.");
             var request = new MfaRequest(question) { Code = code };
+            // When time is up, and after Ctrl-C, take the request back instead of leaving it on the phone. If the person
+            // answers at that very moment, their answer counts.
+            var wait = new WaitOptions { CancelOnTimeout = true, WithdrawOnCancel = true };
             var answer = await client.ConfirmAsync(
-                token, request, progress: new ShowProgress(), timeout: timeout, cancellationToken: interrupted.Token);
+                token, request, wait, new ShowProgress(), timeout, interrupted.Token);
 
             // The one test that opens a door.
             Console.WriteLine(answer.IsApproved ? "approved" : $"not approved: {answer.Decision}");
             return answer.IsApproved ? 0 : 1;
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException e)
         {
-            Console.Error.WriteLine("Interrupted; the request is still on the phone until it expires.");
-            return 2;
+            Console.WriteLine("not approved: interrupted");
+            ExplainInterruption(e.InnerException as MfaException);
+            return 1;
         }
         catch (MfaException e)
         {
@@ -75,6 +79,23 @@ internal static class Program
                 Console.Error.WriteLine("The person may have been asked all the same: do not ask again blindly.");
             }
             return 2;
+        }
+    }
+
+    /// <summary>Whether the request is off the phone again.</summary>
+    private static void ExplainInterruption(MfaException? why)
+    {
+        if (why?.Withdrawn == true)
+        {
+            Console.Error.WriteLine("The request was withdrawn from the phone.");
+        }
+        else if (why?.Transaction is { } known)
+        {
+            Console.Error.WriteLine($"Request {known.Id} could not be withdrawn: it stays on the phone until it expires.");
+        }
+        else if (why?.OutcomeUnknown == true)
+        {
+            Console.Error.WriteLine("The person may have been asked all the same: do not ask again blindly.");
         }
     }
 
