@@ -286,6 +286,58 @@ print("over")
         assert (*rest(process), process.returncode) == ("over\n", "", 0)
 
 
+def test_the_end_of_a_program_while_requests_are_withdrawn() -> None:
+    """The provider is silent, so that withdrawing takes all of its 2 seconds, and then calls back."""
+    program = """
+import logging, threading
+server = sandbox.Sandbox(strict=True)
+client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
+wait = WaitOptions(on_update=lambda state: None, min_interval=0.001, withdraw_on_cancel=True)
+def confirm():
+    client.confirm("sandbox-never+silent@status+silent@cancel", "Sign in?", wait=wait, timeout=60)
+threading.excepthook = lambda *_: None
+for _ in range(8):
+    threading.Thread(target=confirm, daemon=True).start()
+assert server.wait_for_requests(8, sys.argv[1])
+print("over")
+"""
+    with child(program, STATUS) as process:
+        assert (*rest(process), process.returncode) == ("over\n", "", 0)
+
+
+def test_ctrl_c_withdraws_where_that_is_asked_for() -> None:
+    program = """
+ids = []
+def seen(state):
+    ids.append(state.id)
+    if state.polls == 1:
+        print("waiting", flush=True)
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
+    wait = WaitOptions(on_update=seen, first_poll=0.01, withdraw_on_cancel=True)
+    try:
+        client.confirm("sandbox-never", "Sign in?", wait=wait, timeout=60)
+    except KeyboardInterrupt:
+        print(server.transaction(ids[0]).status)
+"""
+    assert interrupt(program, signal.SIGINT) == "4\n"
+
+
+def test_cancelling_a_task_withdraws_where_that_is_asked_for(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    async def story() -> int:
+        seen: list[TransactionState] = []
+        wait = WaitOptions(on_update=seen.append, min_interval=0.05, withdraw_on_cancel=True)
+        task = asyncio.ensure_future(client.confirm_async("sandbox-never", "Sign in?", wait=wait, timeout=30))
+        while not seen:
+            await asyncio.sleep(0.002)
+        task.cancel()
+        with at_most(10), pytest.raises(asyncio.CancelledError):
+            await task
+        return seen[0].id
+
+    state = mfa_sandbox.transaction(asyncio.run(story()))
+    assert state is not None and state.status == 4
+
+
 def test_helper_threads_end(client: HyperId) -> None:
     client.confirm("sandbox-approve-after-1", "Sign in?", wait=QUICK)
     asyncio.run(client.availability_async("sandbox-approve"))

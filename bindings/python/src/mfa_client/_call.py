@@ -121,7 +121,8 @@ class _UnderWay:
         self.over = True
         for call in tuple(self._calls):
             call.trigger()
-        latest = time.monotonic() + 2  # For callbacks; libmfa needs 50 ms.
+        # libmfa needs 50 ms, or 2 s to withdraw a request; the rest is for callbacks.
+        latest = time.monotonic() + 4
         while self._calls and time.monotonic() < latest:
             time.sleep(0.001)
 
@@ -221,7 +222,8 @@ class Call(Generic[T]):
         except BaseException:
             own.trigger()
             if thread.ident is not None:
-                future.result()  # Within 50 ms and the callbacks' time; or the next Ctrl-C.
+                # Within 50 ms, or 2 s to withdraw, and the callbacks' time; or the next Ctrl-C.
+                future.result()
             raise
         return outcome.take()
 
