@@ -190,8 +190,8 @@ public:
     /// How long the server asked to wait before the next request, if it did.
     [[nodiscard]] std::optional<std::chrono::milliseconds> retry_after() const noexcept
     {
-        const std::chrono::milliseconds told(native_.retry_after_ms);
-        return told.count() != 0 ? std::optional(told) : std::nullopt;
+        const std::chrono::milliseconds asked(native_.retry_after_ms);
+        return asked.count() != 0 ? std::optional(asked) : std::nullopt;
     }
     /// The same call may succeed later, and repeating it does no harm.
     [[nodiscard]] bool retryable() const noexcept { return (native_.flags & MFA_ERROR_RETRYABLE) != 0; }
@@ -445,9 +445,9 @@ enum class waiting : std::int32_t {
     stop = 1 ///< Ends the wait with `MFA_ERR_CANCELLED`, unless the final answer is there already.
 };
 
-/// Sees what is known after each poll, and in `confirm` once as soon as the id is known (`polls()`
-/// is 0), so that a program can save the id. What it throws ends the wait, and is thrown by the call
-/// that waits, also in place of a final answer.
+/// Called with what is known: after each poll, and by `confirm` once as soon as the id is known
+/// (`polls()` is 0), so that a program can save the id. What it throws ends the wait, and is thrown by
+/// the call that waits, also in place of a final answer.
 using update_callback = std::function<waiting(const snapshot& so_far)>;
 
 /// Gives a fresh access token after the server refused the one in use; nothing: give up. What it
@@ -465,12 +465,16 @@ struct wait_options {
     /// Default: 10 s, or the minimum if that is more.
     std::optional<std::chrono::milliseconds> max_interval = std::nullopt;
     /// Before the deadline, withdraw the transaction: cancel it, and read its state once more. A
-    /// decision that is read then is the answer.
+    /// decision that is read then is the answer; else the code is `MFA_ERR_TIMEOUT`, and
+    /// `error().withdrawn()` says whether the provider confirmed it.
     bool cancel_on_timeout = false;
-    /// When the cancel or `on_update` ends the wait, withdraw the transaction first, within 2 s. A
-    /// decision that is read then is the answer.
+    /// When the cancel object or `on_update` ends the wait, withdraw the transaction first, within 2 s.
+    /// A decision that is read then is the answer; else the code is `MFA_ERR_CANCELLED`, and
+    /// `error().withdrawn()` says whether the provider confirmed it.
     bool withdraw_on_cancel = false;
+    /// What to call with what is known so far.
     update_callback on_update = nullptr;
+    /// What to call for a fresh token when the server refused the one in use. None: the wait ends then.
     token_callback access_token_provider = nullptr;
 };
 

@@ -14,7 +14,8 @@ namespace MfaClient
     /// <remarks>
     /// Each call takes: an access token of 1 to 16,384 characters; a timeout, the deadline of the whole call, null for
     /// the client's <see cref="MfaClientOptions.RequestTimeout"/> or, to wait and to confirm, 120 seconds; and a
-    /// cancellation token, which ends the call within 50 milliseconds.
+    /// cancellation token, which ends the call within 50 milliseconds, or 2 seconds where
+    /// <see cref="WaitOptions.WithdrawOnCancel"/> asks to withdraw the request first.
     /// </remarks>
     public sealed unsafe class HyperIdClient : IDisposable
     {
@@ -133,9 +134,9 @@ namespace MfaClient
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="transactionId">As <see cref="Start"/> returned it.</param>
         /// <param name="wait">Null: the defaults.</param>
-        /// <param name="progress">Told after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
+        /// <param name="progress">Called after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
         /// <param name="timeout">Null: 120 seconds.</param>
-        /// <param name="cancellationToken">Ends the wait; the transaction goes on.</param>
+        /// <param name="cancellationToken">Ends the wait. The transaction goes on, unless <see cref="WaitOptions.WithdrawOnCancel"/> is set.</param>
         public Transaction Wait(
             string accessToken,
             long transactionId,
@@ -173,9 +174,9 @@ namespace MfaClient
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="request">What to ask.</param>
         /// <param name="wait">Null: the defaults.</param>
-        /// <param name="progress">Told as soon as the id is known and after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
+        /// <param name="progress">Called as soon as the id is known and after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
         /// <param name="timeout">Null: 120 seconds.</param>
-        /// <param name="cancellationToken">Ends the call; a started transaction goes on.</param>
+        /// <param name="cancellationToken">Ends the call. A started transaction goes on, unless <see cref="WaitOptions.WithdrawOnCancel"/> is set.</param>
         public Transaction Confirm(
             string accessToken,
             MfaRequest request,

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 
 namespace MfaClient
 {
-    /// <summary>How a client is set up. All of it is copied when the client is made; what is left alone has its default.</summary>
+    /// <summary>How a client is set up. All of it is copied when the client is made; what is not set has its default.</summary>
     public sealed class MfaClientOptions
     {
         /// <summary>https://host[:port][/prefix]. Null: HyperID's production; required for Capillary, which has a host for each region.</summary>
@@ -44,7 +44,7 @@ namespace MfaClient
         /// <summary>The most idle connections that are kept. Null: 64.</summary>
         public int? MaxIdleConnections { get; set; }
 
-        /// <summary>The most that <see cref="Log"/> is told.</summary>
+        /// <summary>The most that is logged.</summary>
         public MfaLogLevel LogLevel { get; set; }
 
         /// <summary>

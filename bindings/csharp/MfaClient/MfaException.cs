@@ -36,7 +36,7 @@ namespace MfaClient
         /// <summary>The HTTP status of the answer that failed the call; null: no answer arrived.</summary>
         public int? HttpStatus { get; }
 
-        /// <summary>How long the server asked to wait before the next request; null: not told.</summary>
+        /// <summary>How long the server asked to wait before the next request; null: it did not.</summary>
         public TimeSpan? RetryAfter { get; }
 
         /// <summary>The same call may succeed later, and repeating it does no harm.</summary>

@@ -2,7 +2,7 @@ using System;
 
 namespace MfaClient
 {
-    /// <summary>What to ask the person. What is left alone is not told.</summary>
+    /// <summary>What to ask the person. What is not set is not sent.</summary>
     public sealed class MfaRequest
     {
         /// <summary>A request whose properties are still to be set.</summary>
@@ -54,7 +54,7 @@ namespace MfaClient
         };
     }
 
-    /// <summary>How to wait for the answer. What is left alone has its default.</summary>
+    /// <summary>How to wait for the answer. What is not set has its default.</summary>
     public sealed class WaitOptions
     {
         /// <summary>The time before the first poll; zero: at once. Null: Wait polls at once, Confirm after MinInterval.</summary>
@@ -68,13 +68,16 @@ namespace MfaClient
 
         /// <summary>
         /// Before the deadline, withdraw the transaction: cancel it, and read its state once more. A decision read then
-        /// is the answer.
+        /// is returned; else the call fails with <see cref="MfaCode.Timeout"/>, and
+        /// <see cref="MfaException.Withdrawn"/> says whether the provider confirmed it.
         /// </summary>
         public bool CancelOnTimeout { get; set; }
 
         /// <summary>
-        /// When the call is cancelled, withdraw the transaction first, within 2 seconds. A decision read then is the
-        /// answer, so that a cancelled call may still return one.
+        /// When the call is cancelled, withdraw the transaction first, within 2 seconds. A decision read then is
+        /// returned, so that a cancelled call may still have an answer; else it throws
+        /// <see cref="OperationCanceledException"/>, and <see cref="MfaException.Withdrawn"/> of its inner exception
+        /// says whether the provider confirmed it.
         /// </summary>
         public bool WithdrawOnCancel { get; set; }
 

@@ -69,7 +69,7 @@ class Client(Owner):
         log: Optional[Log] = None,
         log_level: int = logging.WARNING,
     ) -> None:
-        """Nothing is sent. None is libmfa's default everywhere; `include/mfa.h` tells each.
+        """Nothing is sent. None is libmfa's default everywhere; `include/mfa.h` lists them.
 
         base_url: https; HyperID's production by default, required for Capillary.
         allow_loopback_http: http to this machine, for a sandbox.

@@ -35,7 +35,7 @@ class MfaError(Exception):
     http_status: Optional[int] = None
     """The status of the answer that failed the call, if one arrived."""
     retry_after: Optional[float] = None
-    """Seconds that the server asked to wait before the next request, if it told."""
+    """Seconds that the server asked to wait before the next request, if it did."""
     attempts: int = 0
     """Requests that this call began."""
     os_error: Optional[int] = None

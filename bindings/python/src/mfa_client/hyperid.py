@@ -69,8 +69,8 @@ class WaitOptions:
     """
 
     on_update: Optional[Callable[[TransactionState], object]] = None
-    """Sees what is known after each poll, and from `confirm` the id as soon as it is known (with 0
-    polls): save it there. Return True to end the wait with `Cancelled`; None goes on."""
+    """Called with what is known: after each poll, and by `confirm` once as soon as the id is known
+    (`polls` is 0), so that you can save the id. Return True to end the wait with `Cancelled`."""
     access_token_provider: Optional[Callable[[], Optional[str]]] = None
     """Called when the server refused the token: a fresh one, or None to give up."""
     cancel_on_timeout: bool = False
@@ -78,9 +78,9 @@ class WaitOptions:
     decision read then is returned; else `CallTimeoutError` is raised, `withdrawn` where the
     provider confirmed it."""
     withdraw_on_cancel: bool = False
-    """When the cancel token or `on_update` ends the wait, withdraw the transaction first, within 2
-    seconds. A decision read then is returned; else `Cancelled` is raised, `withdrawn` where the
-    provider confirmed it."""
+    """When the cancel token, `on_update`, Ctrl-C or the cancelling of the task ends the wait,
+    withdraw the transaction first, within 2 seconds. With the token and `on_update`, a decision read
+    then is returned; else `Cancelled` is raised, `withdrawn` where the provider confirmed it."""
     first_poll: Optional[float] = None
     """Before the first poll. None: `wait` polls at once, `confirm` after `min_interval`."""
     min_interval: Optional[float] = None
@@ -206,7 +206,7 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> None:
-        """Cancels a transaction. `AlreadyCompletedError`: the person was first; read the status."""
+        """Cancels a transaction. `AlreadyCompletedError`: the person answered first; read the status."""
         self._cancel(access_token, transaction_id, timeout).run(cancel)
 
     async def cancel_async(
@@ -230,8 +230,8 @@ class HyperId(Client):
     ) -> Transaction:
         """Waits until the person has answered. Test `.approved` of what it returns.
 
-        What it raises has the id and the last state in `.transaction`. Ctrl-C ends it; the
-        transaction goes on.
+        What it raises has the id and the last state in `.transaction`. Ctrl-C ends it, too. The
+        transaction goes on then, unless `WaitOptions.withdraw_on_cancel` is set.
         """
         return self._wait(access_token, transaction_id, wait, timeout).run_interruptibly(cancel)
 
@@ -255,7 +255,7 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        """May the person be asked, asking, and waiting, under one deadline. Otherwise as `wait`."""
+        """Checks that the person may be asked, asks, and waits, under one deadline. Otherwise as `wait`."""
         return self._confirm(access_token, request, wait, timeout).run_interruptibly(cancel)
 
     async def confirm_async(

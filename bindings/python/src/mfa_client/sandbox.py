@@ -221,7 +221,7 @@ class Sandbox(Owner):
         self._do("decide", integer("transaction_id", transaction_id, 64), person.value)
 
     def wait_for_transaction(self, timeout: float = 5.0) -> Optional[int]:
-        """The id of the newest pending transaction that was not returned before; None: in vain."""
+        """The id of the newest pending transaction that was not returned before; None: none in time."""
         milli = milliseconds("timeout", timeout)
         return int(self._call("wait_for_transaction", milli)) or None
 

@@ -1,0 +1,59 @@
+"""The README's functions do what it says. (Its first program and its test are run by run_tests.py.)"""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import STATUS
+
+from mfa_client import CancelToken, HyperId
+from mfa_client.sandbox import Person, Sandbox
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+pytestmark = pytest.mark.skipif(not README.is_file(), reason="there is no README here")
+
+
+def function(name: str) -> Any:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.S)
+    names: dict[str, Any] = {}
+    exec(next(block for block in blocks if f"def {name}(" in block), names)
+    return names[name]
+
+
+def test_signing_in(client: HyperId, capsys: pytest.CaptureFixture[str]) -> None:
+    assert function("sign_in")(client, "sandbox-approve") is True
+    assert function("sign_in")(client, "sandbox-deny") is False
+    assert capsys.readouterr().out.endswith("DENIED\n")
+
+
+def test_taking_the_question_back(
+    client: HyperId, mfa_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cancel_pressed = CancelToken()
+
+    def press() -> None:
+        mfa_sandbox.wait_for_requests(1, STATUS)
+        cancel_pressed.trigger()
+
+    helper = threading.Thread(target=press)
+    helper.start()
+    assert function("ask")(client, "sandbox-phone", cancel_pressed) is False
+    helper.join()
+    assert capsys.readouterr().out == "Taken back.\n"
+    assert mfa_sandbox.wait_for_transaction(0.01) is None, "it is still on the phone"
+
+
+def test_an_answer_that_comes_first_counts(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    def approve() -> None:
+        started = mfa_sandbox.wait_for_transaction()
+        assert started is not None
+        mfa_sandbox.decide(started, Person.APPROVES)
+
+    helper = threading.Thread(target=approve)
+    helper.start()
+    assert function("ask")(client, "sandbox-phone", CancelToken()) is True
+    helper.join()
