@@ -241,7 +241,7 @@ enum {
    *  Look provider_code up in the provider's documentation. */
   MFA_ERR_PROVIDER_REFUSED = 470,
   /** The caller ended the call, with its cancel object or from a callback.
-   *  The out struct holds what was known last; a started transaction goes on until it is cancelled or expires. */
+   *  The out struct holds what was known last; a started transaction goes on until it is cancelled or expires, unless MFA_ERROR_WITHDRAWN is set. */
   MFA_ERR_CANCELLED = 550,
   /** libmfa itself failed; this is a defect, or the system refused it a resource.
    *  Report it with the message; do not treat the call as an answer. */
@@ -364,7 +364,7 @@ mfa_cancel *mfa_cancel_new(void);
 
 /**
  * Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50
- * ms, wherever it is. Any thread, any number of times; never blocks, and may be called from a
+ * ms, wherever it is (2 s where it is to withdraw the request). Any thread, any number of times; never blocks, and may be called from a
  * signal handler (it stores a flag and calls write(2)). In a forked child it ends the child's calls
  * and not its parent's. NULL does nothing.
  */

@@ -261,7 +261,7 @@ pub const CODES: &[Entry] = &[
         number: 550,
         name: "MFA_ERR_CANCELLED",
         meaning: "The caller ended the call, with its cancel object or from a callback.",
-        remedy: "The out struct holds what was known last; a started transaction goes on until it is cancelled or expires.",
+        remedy: "The out struct holds what was known last; a started transaction goes on until it is cancelled or expires, unless MFA_ERROR_WITHDRAWN is set.",
     },
     // 900–: internal.
     Entry {

@@ -50,9 +50,9 @@ namespace MfaClient
         TokenInvalid = 311,
         /// <summary>The token is good but does not allow this call: a scope is missing. Request the scope when signing in (HyperID: mfa-client, second-factor-auth-client).</summary>
         AccessDenied = 312,
-        /// <summary>The service is temporarily unavailable. Ask again later; retry_after_ms says when, if the server told.</summary>
+        /// <summary>The service is temporarily unavailable. Ask again later; retry_after_ms says when, if the server said so.</summary>
         Unavailable = 460,
-        /// <summary>Too many requests. Ask again later; retry_after_ms says when, if the server told.</summary>
+        /// <summary>Too many requests. Ask again later; retry_after_ms says when, if the server said so.</summary>
         RateLimited = 461,
         /// <summary>The provider found the request's parameters invalid. Check the request's fields against the provider's documentation; provider_code holds its number.</summary>
         ProviderInvalidParameters = 462,
@@ -72,7 +72,7 @@ namespace MfaClient
         AuthenticatorNotLinked = 469,
         /// <summary>The provider refused with a number that libmfa has no name for. Look provider_code up in the provider's documentation.</summary>
         ProviderRefused = 470,
-        /// <summary>The caller ended the call, with its cancel object or from a callback. The out struct holds what was known last; a started transaction goes on until it is cancelled or expires.</summary>
+        /// <summary>The caller ended the call, with its cancel object or from a callback. The out struct holds what was known last; a started transaction goes on until it is cancelled or expires, unless MFA_ERROR_WITHDRAWN is set.</summary>
         Cancelled = 550,
         /// <summary>libmfa itself failed; this is a defect, or the system refused it a resource. Report it with the message; do not treat the call as an answer.</summary>
         Internal = 900,

@@ -226,7 +226,7 @@ class ProviderError(MfaError):
 class UnavailableError(ProviderError):
     """The service is temporarily unavailable.
 
-    Ask again later; retry_after_ms says when, if the server told.
+    Ask again later; retry_after_ms says when, if the server said so.
     """
 
     code = 460
@@ -235,7 +235,7 @@ class UnavailableError(ProviderError):
 class RateLimitedError(ProviderError):
     """Too many requests.
 
-    Ask again later; retry_after_ms says when, if the server told.
+    Ask again later; retry_after_ms says when, if the server said so.
     """
 
     code = 461
