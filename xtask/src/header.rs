@@ -65,10 +65,10 @@ pub fn generate() -> Result<Vec<Header>> {
         mfa,
         header(SANDBOX_PACKAGE, "sandbox/include/mfa_sandbox.h")?,
         binding("docs/codes.md", bindings::reference_page()),
-        binding("bindings/python/src/mfa_client/_abi.py", bindings::python_abi(&abi)),
+        binding("bindings/python/src/mfa_client/_abi.py", bindings::python_abi(&abi)?),
         binding("bindings/python/src/mfa_client/exceptions.py", bindings::python_exceptions()),
         binding("bindings/csharp/MfaClient/MfaCode.g.cs", bindings::csharp_codes()),
-        binding("bindings/csharp/MfaClient/Native.g.cs", bindings::csharp_native(&abi)),
+        binding("bindings/csharp/MfaClient/Native.g.cs", bindings::csharp_native(&abi)?),
     ])
 }
 
