@@ -11,7 +11,8 @@ pub mod witness;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::{Result, abi, files, workspace};
+use crate::generate::abi;
+use crate::{Result, files, workspace};
 use changes::{Entry, Kind};
 use facts::Facts;
 

@@ -1,11 +1,11 @@
-//! `cargo xtask header`: the committed headers and the bindings' declarations are what is generated.
+//! `cargo xtask header`: the committed headers, reference page and bindings' parts are what `generate/` makes.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cargo::{self, MESSAGES};
 use crate::library::{PACKAGE, SANDBOX_PACKAGE};
-use crate::{Result, abi, bindings, files, workspace};
+use crate::{Result, files, generate, workspace};
 
 /// A committed header, and the text that belongs into it.
 pub struct Header {
@@ -58,18 +58,11 @@ pub fn generate() -> Result<Vec<Header>> {
         Ok(Header { name, generated: files::read(&generated)?, file })
     };
     let mfa = header(PACKAGE, "include/mfa.h")?;
-    let abi = abi::read(&mfa.generated)?;
-    let binding =
-        |name: &'static str, generated| Header { name, file: workspace::root().join(name), generated };
-    Ok(vec![
-        mfa,
-        header(SANDBOX_PACKAGE, "sandbox/include/mfa_sandbox.h")?,
-        binding("docs/codes.md", bindings::reference_page()),
-        binding("bindings/python/src/mfa_client/_abi.py", bindings::python_abi(&abi)?),
-        binding("bindings/python/src/mfa_client/exceptions.py", bindings::python_exceptions()),
-        binding("bindings/csharp/MfaClient/MfaCode.g.cs", bindings::csharp_codes()),
-        binding("bindings/csharp/MfaClient/Native.g.cs", bindings::csharp_native(&abi)?),
-    ])
+    let made_of_it = generate::files(&mfa.generated)?;
+    let mut all = vec![mfa, header(SANDBOX_PACKAGE, "sandbox/include/mfa_sandbox.h")?];
+    let place = |name| workspace::root().join(name);
+    all.extend(made_of_it.into_iter().map(|(name, generated)| Header { name, file: place(name), generated }));
+    Ok(all)
 }
 
 /// The lines between the first and the last difference, old and new, a few of each.

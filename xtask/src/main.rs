@@ -4,15 +4,15 @@
 //! is used, so that the first `cargo xtask` in a fresh clone is quick.
 #![forbid(unsafe_code)]
 
-mod abi;
 mod abi_guard;
 mod bench;
-mod bindings;
 mod c_compiler;
 mod cargo;
 mod demo;
 mod dist;
 mod files;
+#[path = "../../generate/mod.rs"]
+mod generate;
 mod header;
 mod library;
 mod packages;
@@ -55,7 +55,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "header",
         arguments: "[--check]",
-        about: "renews the committed C headers; --check: only says whether they are stale",
+        about: "renews what is generated: the C headers, docs/codes.md, parts of the bindings; --check: only compares",
         run: header::run,
     },
     Command {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Result;
-use crate::abi::{Abi, Function, Struct};
+use crate::generate::abi::{Abi, Function, Struct};
 
 const HEAD: &str = "\
 # The ABI that include/mfa.h declares, a fact a line. `cargo xtask abi` writes it; see README.md.
@@ -187,7 +187,7 @@ fn numbers(value: &str) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi;
+    use crate::generate::abi;
 
     /// The one that never changes.
     const HEADER: &str = include_str!("../../../tests/abi/first/mfa.h");

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use crate::abi::{Abi, Function};
+use crate::generate::abi::{Abi, Function};
 
 /// A compiler, and a target for it that needs no other headers than the compiler's own.
 pub struct Target {
@@ -111,7 +111,7 @@ mod tests {
     fn it_says_what_was_read() {
         let header = "#define MFA_ONE 1\ntypedef struct mfa_x { uint32_t struct_size; const char *a; char b[8]; } mfa_x;\n\
                       const char *mfa_f(mfa_x *x, int64_t n);\nuint32_t mfa_g(void);\n";
-        let c = program(&crate::abi::read(header).unwrap());
+        let c = program(&crate::generate::abi::read(header).unwrap());
         for line in [
             "_Static_assert(MFA_ONE == 1, ",
             "_Static_assert(sizeof(mfa_x) == BITS(24, 16), ",

@@ -1,8 +1,8 @@
 //! The types that the bindings know. A type that is not listed here is an error: taken for a
 //! pointer, it would have the right size in every test and the wrong meaning in every program.
 
-use crate::Result;
-use crate::abi::{Abi, Function};
+use super::Result;
+use super::abi::{Abi, Function};
 
 /// A type of the header, as far as the bindings tell types apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,10 +90,10 @@ fn signature(function: &Function) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::abi;
     use super::*;
-    use crate::abi;
 
-    const HEADER: &str = include_str!("../../../include/mfa.h");
+    const HEADER: &str = include_str!("../include/mfa.h");
 
     #[test]
     fn each_type_is_told_apart() {
