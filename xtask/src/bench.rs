@@ -10,7 +10,6 @@ mod counts;
 mod delays;
 mod driver;
 mod footprint;
-mod json;
 mod previous;
 mod programs;
 mod report;
@@ -22,7 +21,6 @@ mod throughput;
 use std::process::ExitCode;
 
 use crate::{Result, files, workspace};
-use json::Json;
 use previous::{Origin, Previous};
 use programs::Programs;
 use report::Report;
@@ -95,7 +93,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     files::create_folder(&folder)?;
     let (text, data) = (folder.join("bench.md"), folder.join("bench.json"));
     files::write(&text, &markdown)?;
-    files::write(&data, &format!("{}\n", report.into_json()))?;
+    files::write(&data, &format!("{:#}\n", report.json()))?;
     eprintln!("(kept in {} and {})", text.display(), data.display());
     Ok(if all_ran { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -150,12 +148,6 @@ impl Transport {
             Transport::Plain => "Plain HTTP",
             Transport::Tls => "TLS",
         }
-    }
-}
-
-impl From<Transport> for Json {
-    fn from(transport: Transport) -> Json {
-        transport.name().into()
     }
 }
 

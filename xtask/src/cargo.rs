@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cargo_metadata::{Artifact, Message, MetadataCommand, PackageId};
+
 use crate::process::{self, Show};
 use crate::{Result, workspace};
 
@@ -42,10 +44,8 @@ pub fn target_directory() -> Result<PathBuf> {
     let mut command = command();
     let said =
         process::output(command.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]))?;
-    strings(&said, "target_directory")
-        .pop()
-        .map(PathBuf::from)
-        .ok_or("cargo names no target directory".into())
+    let metadata = MetadataCommand::parse(said).map_err(|e| format!("cargo metadata: {e}"))?;
+    Ok(metadata.target_directory.into())
 }
 
 /// The triple that this compiler builds for, unless told otherwise.
@@ -61,37 +61,41 @@ fn rustc() -> std::ffi::OsString {
 
 /// What a build made.
 pub struct Built {
-    messages: String,
+    messages: Vec<Message>,
 }
 
 impl Built {
     /// The file of this name among a package's results.
     pub fn file(&self, package: &str, name: &str) -> Result<PathBuf> {
-        let messages = self.of("compiler-artifact", package);
-        let mut files = messages.flat_map(|m| strings(m, "filenames")).map(PathBuf::from);
-        files
-            .find(|file| file.file_name().is_some_and(|n| n == name))
-            .ok_or(format!("{package} was built without {name}"))
+        let mut files = self.artifacts(package).flat_map(|artifact| &artifact.filenames);
+        let file = files.find(|file| file.file_name() == Some(name));
+        file.map(PathBuf::from).ok_or(format!("{package} was built without {name}"))
     }
 
     /// The program of this name.
     pub fn program(&self, package: &str, name: &str) -> Result<PathBuf> {
-        let messages = self.of("compiler-artifact", package);
-        let mut files = messages.flat_map(|m| strings(m, "executable")).map(PathBuf::from);
-        files.find(|file| crate::files::stem(file) == name).ok_or(format!("{package} has no program {name}"))
+        let mut programs = self.artifacts(package).filter_map(|artifact| artifact.executable.as_ref());
+        let program = programs.find(|program| program.file_stem() == Some(name));
+        program.map(PathBuf::from).ok_or(format!("{package} has no program {name}"))
     }
 
     /// Where the package's build script wrote to.
     pub fn out_dir(&self, package: &str) -> Result<PathBuf> {
-        let mut messages = self.of("build-script-executed", package);
-        let folder = messages.find_map(|m| strings(m, "out_dir").pop());
-        folder.map(PathBuf::from).ok_or(format!("{package} has no build script"))
+        let folder = self.messages.iter().find_map(|message| match message {
+            Message::BuildScriptExecuted(script) if package_of(&script.package_id) == package => {
+                Some(script.out_dir.clone().into())
+            }
+            _ => None,
+        });
+        folder.ok_or(format!("{package} has no build script"))
     }
 
-    fn of<'a>(&'a self, reason: &'a str, package: &'a str) -> impl Iterator<Item = &'a str> {
-        self.messages.lines().filter(move |line| {
-            strings(line, "reason").iter().any(|found| found == reason)
-                && strings(line, "package_id").iter().any(|id| package_of(id) == package)
+    fn artifacts(&self, package: &str) -> impl Iterator<Item = &Artifact> {
+        self.messages.iter().filter_map(move |message| match message {
+            Message::CompilerArtifact(artifact) if package_of(&artifact.package_id) == package => {
+                Some(artifact)
+            }
+            _ => None,
         })
     }
 }
@@ -107,51 +111,20 @@ pub fn build_with(command: &mut Command, words: &[&str]) -> Result<Built> {
     if !finished.success() {
         return Err(format!("cargo {}: {}", words.join(" "), finished.ending()));
     }
-    Ok(Built { messages: finished.stdout })
+    let messages = Message::parse_stream(finished.stdout.as_bytes()).collect::<std::io::Result<_>>();
+    Ok(Built { messages: messages.map_err(|e| format!("cargo {}: {e}", words.join(" ")))? })
 }
 
 /// Makes the build say what it built, on its standard output; errors stay readable.
 pub const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 /// `path+file:///home/me/libmfa#mfa-client@0.1.0`, or without the name where the folder has it.
-fn package_of(id: &str) -> &str {
-    let (place, name) = id.rsplit_once('#').unwrap_or((id, ""));
+fn package_of(id: &PackageId) -> &str {
+    let (place, name) = id.repr.rsplit_once('#').unwrap_or((&id.repr, ""));
     match name.split_once('@') {
         Some((name, _)) => name,
         None => Path::new(place).file_name().and_then(|n| n.to_str()).unwrap_or_default(),
     }
-}
-
-/// The strings under a key of one line of JSON: the value itself, or those of an array.
-///
-/// Cargo's messages have each key that is asked for here only once, so no parser is needed.
-fn strings(json: &str, key: &str) -> Vec<String> {
-    let Some((_, value)) = json.split_once(&format!("\"{key}\":")) else { return Vec::new() };
-    let mut found = Vec::new();
-    let mut rest = value;
-    // The value, or each of an array's: only there is a comma followed by another one.
-    let array = rest.starts_with('[');
-    rest = rest.trim_start_matches('[');
-    while let Some(text) = rest.strip_prefix('"') {
-        let (string, behind) = unescape(text);
-        found.push(string);
-        rest = if array { behind.trim_start_matches(',') } else { "" };
-    }
-    found
-}
-
-/// A JSON string up to its closing quote, and what stands behind it.
-fn unescape(text: &str) -> (String, &str) {
-    let mut string = String::new();
-    let mut characters = text.char_indices();
-    while let Some((at, character)) = characters.next() {
-        match character {
-            '"' => return (string, &text[at + 1..]),
-            '\\' => string.extend(characters.next().map(|(_, escaped)| escaped)),
-            other => string.push(other),
-        }
-    }
-    (string, "")
 }
 
 #[cfg(test)]
@@ -159,17 +132,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_found_and_unescaped() {
-        let json = r#"{"reason":"x","filenames":["C:\\a\\b.so","/c\"d"],"executable":null,"n":1}"#;
-        assert_eq!(strings(json, "filenames"), [r"C:\a\b.so", "/c\"d"]);
-        assert_eq!(strings(json, "reason"), ["x"]);
-        assert!(strings(json, "executable").is_empty() && strings(json, "other").is_empty());
-    }
-
-    #[test]
     fn a_package_is_known_by_either_form_of_its_id() {
-        assert_eq!(package_of("path+file:///home/me/libmfa#mfa-client@0.1.0"), "mfa-client");
-        assert_eq!(package_of("path+file:///home/me/mfa-client#0.1.0"), "mfa-client");
-        assert_eq!(package_of("registry+https://example.org/index#ring@0.17.0"), "ring");
+        for (id, name) in [
+            ("path+file:///home/me/libmfa#mfa-client@0.1.0", "mfa-client"),
+            ("path+file:///home/me/mfa-client#0.1.0", "mfa-client"),
+            ("registry+https://example.org/index#ring@0.17.0", "ring"),
+        ] {
+            assert_eq!(package_of(&PackageId { repr: id.to_owned() }), name);
+        }
     }
 }

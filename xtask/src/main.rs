@@ -1,6 +1,6 @@
 //! The project's own chores: `cargo xtask` lists them.
 //!
-//! One file per command. Nothing here is part of the library, and nothing but the standard library
+//! One file per command. Nothing here is part of the library, and little but the standard library
 //! is used, so that the first `cargo xtask` in a fresh clone is quick.
 #![forbid(unsafe_code)]
 

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use super::Plan;
-use super::json::{Json, object};
 use super::programs::Programs;
 use super::report::{Report, Table};
 use crate::process::{self, Show};
@@ -30,9 +31,9 @@ pub fn measure(_: &Programs, _: &Plan, report: &mut Report) -> Result {
         for line in finished.stdout.lines().map(str::trim).filter(|line| !line.is_empty()) {
             table.row([language.to_owned(), line.replace('|', "\\|")]);
         }
-        data.push(object([("language", language.into()), ("output", finished.stdout.as_str().into())]));
+        data.push(json!({"language": language, "output": finished.stdout}));
     }
     report.table(table);
-    report.data("bindings", Json::List(data));
+    report.data("bindings", data.into());
     Ok(())
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{Json, object};
+use serde_json::{Value, json};
+
 use super::programs::{Programs, Subject};
 use super::report::{Report, Table};
 use super::{Plan, TRANSPORTS, Transport};
@@ -66,7 +67,7 @@ pub fn measure(programs: &Programs, _: &Plan, report: &mut Report) -> Result {
     if programs.previous.is_some() {
         compare_with_previous(&counted, report);
     }
-    report.data("counts", Json::List(data));
+    report.data("counts", data.into());
     Ok(())
 }
 
@@ -215,15 +216,14 @@ fn difference(before: f64, now: f64) -> String {
     }
 }
 
-fn json(subject: Subject, transport: Transport, counts: &Counts) -> Json {
-    let calls = counts.system_calls.iter().flatten().map(|(name, n)| (name.clone(), (*n).into()));
-    object([
-        ("subject", subject.name().into()),
-        ("transport", transport.into()),
-        ("allocations", counts.allocations.into()),
-        ("instructions", counts.instructions.unwrap_or(f64::NAN).into()),
-        ("system_calls", Json::Object(calls.collect())),
-    ])
+fn json(subject: Subject, transport: Transport, counts: &Counts) -> Value {
+    json!({
+        "subject": subject.name(),
+        "transport": transport.name(),
+        "allocations": counts.allocations,
+        "instructions": counts.instructions,
+        "system_calls": counts.system_calls.iter().flatten().collect::<BTreeMap<_, _>>(),
+    })
 }
 
 #[cfg(test)]

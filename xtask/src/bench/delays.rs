@@ -1,7 +1,8 @@
 //! How late a call ends after its cancel or its deadline: what `benches/c/cancel_delay.c` prints.
 
+use serde_json::json;
+
 use super::Plan;
-use super::json::{Json, object};
 use super::programs::Programs;
 use super::report::{Report, Table};
 use crate::Result;
@@ -29,17 +30,17 @@ pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result 
         table.row([place.to_owned(), p50.to_string(), p99.to_string(), worst.to_string()]);
         let so_far: &mut f64 = if place.starts_with(DEADLINE) { &mut deadline } else { &mut cancel };
         *so_far = so_far.max(p99 / 1e3);
-        data.push(object([
-            ("where", place.into()),
-            ("p50_us", p50.into()),
-            ("p99_us", p99.into()),
-            ("worst_us", worst.into()),
-        ]));
+        data.push(json!({
+            "where": place,
+            "p50_us": p50,
+            "p99_us": p99,
+            "worst_us": worst,
+        }));
     }
     report.figure("cancel_ms", cancel);
     report.figure("late_ms", deadline);
     report.table(table);
-    report.data("delays", Json::List(data));
+    report.data("delays", data.into());
     Ok(())
 }
 

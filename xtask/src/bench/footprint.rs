@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::json::{Json, object};
+use serde_json::json;
+
 use super::programs::{Programs, Subject, loaded_with};
 use super::report::{Report, Table};
 use super::statistics::median;
@@ -38,16 +39,16 @@ pub fn first_call(programs: &Programs, plan: &Plan, report: &mut Report) -> Resu
             let of_it = times.iter().filter(|(s, t, _)| s == subject && *t == transport);
             let of_it: Vec<f64> = of_it.map(|(_, _, ms)| *ms).collect();
             row.push(if of_it.is_empty() { "-".to_owned() } else { format!("{:.2}", median(of_it.clone())) });
-            data.push(object([
-                ("subject", subject.name().into()),
-                ("transport", transport.into()),
-                ("ms", Json::List(of_it.into_iter().map(Json::from).collect())),
-            ]));
+            data.push(json!({
+                "subject": subject.name(),
+                "transport": transport.name(),
+                "ms": of_it,
+            }));
         }
         table.row(row);
     }
     report.table(table);
-    report.data("first_call", Json::List(data));
+    report.data("first_call", data.into());
     Ok(())
 }
 
@@ -81,16 +82,16 @@ pub fn idle_connections(programs: &Programs, _: &Plan, report: &mut Report) -> R
             if *subject == Subject::Mfa {
                 report.figure(&format!("idle_kb {}", transport.name()), each / 1e3);
             }
-            data.push(object([
-                ("subject", subject.name().into()),
-                ("transport", transport.into()),
-                ("bytes", each.into()),
-            ]));
+            data.push(json!({
+                "subject": subject.name(),
+                "transport": transport.name(),
+                "bytes": each,
+            }));
         }
         table.row(row);
     }
     report.table(table);
-    report.data("idle_connections", Json::List(data));
+    report.data("idle_connections", data.into());
     Ok(())
 }
 
@@ -108,11 +109,11 @@ pub fn size_on_disk(programs: &Programs, _: &Plan, report: &mut Report) -> Resul
     let size = megabytes(&own)?;
     table.row([Subject::Mfa.name().to_owned(), "libmfa.so alone".to_owned(), format!("{size:.2}")]);
     report.figure("size_mb", size);
-    let mut data = vec![object([("subject", Subject::Mfa.name().into()), ("mb", size.into())])];
+    let mut data = vec![json!({"subject": Subject::Mfa.name(), "mb": size})];
     if let Some(previous) = &programs.previous {
         let (name, size) = (Subject::MfaPrevious.name(), megabytes(&previous.library.shared)?);
         table.row([name.to_owned(), "libmfa.so alone".to_owned(), format!("{size:.2}")]);
-        data.push(object([("subject", name.into()), ("mb", size.into())]));
+        data.push(json!({"subject": name, "mb": size}));
     }
     if programs.subjects.contains(&Subject::Curl) {
         let needed = needed_by(&programs.file(Subject::Curl))?;
@@ -120,14 +121,14 @@ pub fn size_on_disk(programs: &Programs, _: &Plan, report: &mut Report) -> Resul
         let sum: f64 = sizes.into_iter().sum();
         let what = format!("libcurl.so, libcjson.so and {} more", needed.len().saturating_sub(2));
         table.row([Subject::Curl.name().to_owned(), what, format!("{sum:.2}")]);
-        data.push(object([
-            ("subject", Subject::Curl.name().into()),
-            ("libraries", needed.len().into()),
-            ("mb", sum.into()),
-        ]));
+        data.push(json!({
+            "subject": Subject::Curl.name(),
+            "libraries": needed.len(),
+            "mb": sum,
+        }));
     }
     report.table(table);
-    report.data("size_on_disk", Json::List(data));
+    report.data("size_on_disk", data.into());
     Ok(())
 }
 

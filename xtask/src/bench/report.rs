@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use super::aims;
-use super::json::{Json, object};
 use super::programs::Programs;
 use crate::{Result, process};
 
@@ -43,7 +44,7 @@ pub struct Report {
     about: Vec<(&'static str, String)>,
     tables: Vec<Table>,
     figures: BTreeMap<String, f64>,
-    data: Vec<(String, Json)>,
+    data: Vec<(String, Value)>,
     skipped: Vec<(String, String)>,
 }
 
@@ -70,7 +71,7 @@ impl Report {
         self.figures.insert(name.to_owned(), value);
     }
 
-    pub fn data(&mut self, name: &str, data: Json) {
+    pub fn data(&mut self, name: &str, data: Value) {
         self.data.push((name.to_owned(), data));
     }
 
@@ -95,20 +96,15 @@ impl Report {
         markdown
     }
 
-    pub fn into_json(self) -> Json {
-        let about = self.about.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
-        let figures = self.figures.iter().map(|(name, value)| (name.clone(), (*value).into()));
-        let skipped = self
-            .skipped
-            .iter()
-            .map(|(what, why)| object([("what", what.as_str().into()), ("why", why.as_str().into())]));
-        let mut fields = vec![
-            ("about".to_owned(), Json::Object(about.collect())),
-            ("figures".to_owned(), Json::Object(figures.collect())),
-            ("skipped".to_owned(), Json::List(skipped.collect())),
-        ];
-        fields.extend(self.data);
-        Json::Object(fields)
+    pub fn json(&self) -> Value {
+        let about: BTreeMap<_, _> = self.about.iter().map(|(name, value)| (*name, value)).collect();
+        let skipped: Vec<_> =
+            self.skipped.iter().map(|(what, why)| json!({"what": what, "why": why})).collect();
+        let mut all = json!({"about": about, "figures": self.figures, "skipped": skipped});
+        for (name, data) in &self.data {
+            all[name] = data.clone();
+        }
+        all
     }
 }
 

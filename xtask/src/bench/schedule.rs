@@ -1,8 +1,9 @@
 //! How soon a person's decision is known, and for how many polls: the waiting policy itself, driven
 //! on a simulated clock by one of the library's own tests, which prints what it found.
 
+use serde_json::Value;
+
 use super::Plan;
-use super::json::Json;
 use super::programs::Programs;
 use super::report::{Report, Table};
 use crate::process::{self, Show};
@@ -39,7 +40,7 @@ pub fn measure(_: &Programs, _: &Plan, report: &mut Report) -> Result {
     }
     report.table(table);
     let data = FIGURES.iter().zip(values).map(|((key, _), value)| ((*key).to_owned(), value.into()));
-    report.data("schedule", Json::Object(data.collect()));
+    report.data("schedule", Value::Object(data.collect()));
     // The test has the same aims, and sees more digits of the figures.
     finished.expect_success("the simulation of the waiting policy").map(drop)
 }

@@ -1,7 +1,8 @@
 //! Calls for a while, from several threads, each subject in its turn.
 
+use serde_json::{Value, json};
+
 use super::driver::Driver;
-use super::json::{Json, object};
 use super::programs::{Programs, Subject};
 use super::report::{Report, Table};
 use super::statistics::{interval_of_median, median};
@@ -67,7 +68,7 @@ pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result 
     if programs.previous.is_some() {
         compare_with_previous(&slots, plan, report);
     }
-    report.data("throughput", Json::List(slots.iter().map(Json::from).collect()));
+    report.data("throughput", slots.iter().map(json).collect());
     Ok(())
 }
 
@@ -103,20 +104,21 @@ fn slot(
     Ok(Slot { subject, transport, threads, round, figures, calls, more_threads })
 }
 
-impl From<&Slot> for Json {
-    fn from(slot: &Slot) -> Json {
-        let mut fields = vec![
-            ("subject".to_owned(), slot.subject.name().into()),
-            ("transport".to_owned(), slot.transport.into()),
-            ("threads".to_owned(), slot.threads.into()),
-            ("round".to_owned(), slot.round.into()),
-            ("calls".to_owned(), slot.calls.into()),
-        ];
-        fields.extend(slot.more_threads.map(|count| ("more_threads".to_owned(), count.into())));
-        let figures = FIGURES.iter().zip(slot.figures);
-        fields.extend(figures.map(|(figure, value)| (figure.key.to_owned(), value.into())));
-        Json::Object(fields)
+fn json(slot: &Slot) -> Value {
+    let mut fields = json!({
+        "subject": slot.subject.name(),
+        "transport": slot.transport.name(),
+        "threads": slot.threads,
+        "round": slot.round,
+        "calls": slot.calls,
+    });
+    if let Some(count) = slot.more_threads {
+        fields["more_threads"] = count.into();
     }
+    for (figure, value) in FIGURES.iter().zip(slot.figures) {
+        fields[figure.key] = value.into();
+    }
+    fields
 }
 
 /// The slots of one subject, in the order of the rounds.
@@ -180,15 +182,15 @@ fn compare_with_previous(slots: &[Slot], plan: &Plan, report: &mut Report) {
             ]);
             surely.extend(interval.map(|(low, _)| low));
             let (low, high) = interval.unwrap_or((f64::NAN, f64::NAN));
-            data.push(object([
-                ("transport", transport.into()),
-                ("threads", threads.into()),
-                ("figure", figure.key.into()),
-                ("cost_now_through_before", ratio.into()),
-                ("low", low.into()),
-                ("high", high.into()),
-                ("rounds", rounds.into()),
-            ]));
+            data.push(json!({
+                "transport": transport.name(),
+                "threads": threads,
+                "figure": figure.key,
+                "cost_now_through_before": ratio,
+                "low": low,
+                "high": high,
+                "rounds": rounds,
+            }));
         }
         if let Some(worst) = surely.into_iter().reduce(f64::max) {
             let key = format!("surely_slower {} {threads}", transport.name());
@@ -196,7 +198,7 @@ fn compare_with_previous(slots: &[Slot], plan: &Plan, report: &mut Report) {
         }
     }
     report.table(table);
-    report.data("before_and_now", Json::List(data));
+    report.data("before_and_now", data.into());
 }
 
 fn table(slots: &[Slot], transport: Transport, plan: &Plan, programs: &Programs) -> Table {
