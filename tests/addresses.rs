@@ -1,6 +1,7 @@
 //! A name with several addresses: one that accepts, and then fails before it can serve, gives way to
 //! the next, whatever the call, with a proxy and without.
 
+#![allow(unsafe_code)]
 #![cfg(target_os = "linux")] // All of 127.0.0.0/8 is this machine.
 
 #[path = "support/names.rs"]

@@ -1,6 +1,8 @@
 //! What a broken network or server does to each call: the documented code, inside the deadline,
 //! and no connection used again that should not be.
 
+#![allow(unsafe_code)]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,8 @@
 //!
 //! In a program of its own, because other tests' threads have no business in a forked child.
 
+#![allow(unsafe_code)]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

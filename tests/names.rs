@@ -1,5 +1,6 @@
 //! Names that do not resolve: what the error says, and that those which hang hold up no other.
 
+#![allow(unsafe_code)]
 #![cfg(target_os = "linux")] // It counts threads in /proc.
 
 #[path = "support/names.rs"]

@@ -5,6 +5,8 @@
 //! In a program of its own, because its allocator looks into every block of the calling thread. The
 //! tests run one after the other for the same reason.
 
+#![allow(unsafe_code)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::Cell;

@@ -2,6 +2,7 @@
 //! of `build.rs`.
 //!
 //! No panic crosses the boundary, and `unsafe` is nowhere else in this crate.
+#![allow(unsafe_code)]
 #![allow(non_camel_case_types)]
 // Each function says in words what its pointers must be; the header repeats the rules once.
 #![allow(clippy::missing_safety_doc)]

@@ -62,7 +62,6 @@ mod server;
 
 mod sandbox;
 
-#[allow(unsafe_code)]
 pub mod ffi;
 
 pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};

@@ -3,6 +3,7 @@
 //! The sandbox is the server that behaves; this one is for looking at exactly what was sent, and
 //! for answers that no server should give.
 
+#![allow(unsafe_code)]
 #![allow(dead_code)] // Each test program uses its own part.
 
 pub mod alone;

@@ -10,6 +10,7 @@
 //! - `127-0-0-2.127-0-0-1.test`: these addresses, in this order;
 //! - all else does not exist.
 
+#![allow(unsafe_code)]
 #![allow(dead_code)] // Each test program uses its own part.
 
 use std::ffi::{CStr, c_char, c_int, c_void};

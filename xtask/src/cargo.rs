@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::{Artifact, Message, MetadataCommand, PackageId};
+use cargo_metadata::{Artifact, Message, Metadata, MetadataCommand, PackageId};
 
 use crate::process::{self, Show};
 use crate::{Result, workspace};
@@ -41,11 +41,19 @@ pub fn has(component: &str) -> Result<bool> {
 }
 
 pub fn target_directory() -> Result<PathBuf> {
+    Ok(metadata()?.target_directory.into())
+}
+
+/// The manifest of each crate of the workspace.
+pub fn manifests() -> Result<Vec<PathBuf>> {
+    Ok(metadata()?.packages.into_iter().map(|package| package.manifest_path.into()).collect())
+}
+
+fn metadata() -> Result<Metadata> {
     let mut command = command();
     let said =
         process::output(command.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]))?;
-    let metadata = MetadataCommand::parse(said).map_err(|e| format!("cargo metadata: {e}"))?;
-    Ok(metadata.target_directory.into())
+    MetadataCommand::parse(said).map_err(|e| format!("cargo metadata: {e}"))
 }
 
 /// The triple that this compiler builds for, unless told otherwise.
