@@ -154,7 +154,7 @@ fn open(listener: TcpListener, how: How) -> Arc<AtomicUsize> {
         for stream in listener.incoming().flatten() {
             theirs.fetch_add(1, Ordering::SeqCst);
             let how = how.clone();
-            std::thread::spawn(move || meet(stream, &how));
+            std::thread::spawn(move || serve(stream, &how));
         }
     });
     accepted
@@ -172,7 +172,7 @@ fn fill(listener: TcpListener) {
     std::mem::forget((listener, waiting));
 }
 
-fn meet(mut stream: TcpStream, how: &How) -> Option<()> {
+fn serve(mut stream: TcpStream, how: &How) -> Option<()> {
     let mut piece = [0; 4096];
     match how {
         How::Refuse | How::Dead | How::CloseAtOnce => {}

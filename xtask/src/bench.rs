@@ -62,7 +62,7 @@ const PARTS: &[(&str, Part)] = &[
     ("bindings", bindings::measure),
 ];
 
-struct Wishes {
+struct Options {
     setup: bool,
     plan: &'static Plan,
     only: Vec<String>,
@@ -70,18 +70,18 @@ struct Wishes {
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
-    let wishes = read_wishes(words)?;
-    if wishes.setup {
+    let options = parse(words)?;
+    if options.setup {
         setup::install()?;
     }
-    let previous = wishes.previous.as_ref().map(Previous::get).transpose()?;
+    let previous = options.previous.as_ref().map(Previous::get).transpose()?;
     let programs = Programs::build(previous)?;
     let mut report = Report::new(&programs)?;
     let mut all_ran = true;
     for (name, part) in PARTS {
-        if wishes.only.is_empty() || wishes.only.iter().any(|only| only == name) {
+        if options.only.is_empty() || options.only.iter().any(|only| only == name) {
             eprintln!("== {name}");
-            if let Err(why) = part(&programs, wishes.plan, &mut report) {
+            if let Err(why) = part(&programs, options.plan, &mut report) {
                 report.skipped(name, &why);
                 all_ran = false;
             }
@@ -98,31 +98,31 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     Ok(if all_ran { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn read_wishes(words: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes { setup: false, plan: &FULL, only: Vec::new(), previous: None };
+fn parse(words: &[String]) -> Result<Options> {
+    let mut options = Options { setup: false, plan: &FULL, only: Vec::new(), previous: None };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--setup" => wishes.setup = true,
-            "--quick" => wishes.plan = &QUICK,
+            "--setup" => options.setup = true,
+            "--quick" => options.plan = &QUICK,
             "--only" => {
                 let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
                 let name = words.next().filter(|word| names.contains(&word.as_str()));
                 let name = name.ok_or(format!("--only takes one of {}", names.join(", ")))?;
-                wishes.only.push(name.clone());
+                options.only.push(name.clone());
             }
             "--previous" => {
                 let revision = words.next().ok_or("--previous takes a revision, such as a tag or HEAD~3")?;
-                wishes.previous = Some(Origin::Revision(revision.clone()));
+                options.previous = Some(Origin::Revision(revision.clone()));
             }
             "--previous-library" => {
                 let file = words.next().ok_or("--previous-library takes a file, such as libmfa.so")?;
-                wishes.previous = Some(Origin::File(file.into()));
+                options.previous = Some(Origin::File(file.into()));
             }
             other => return Err(format!("it does not know '{other}'")),
         }
     }
-    Ok(wishes)
+    Ok(options)
 }
 
 /// How the bytes travel.
@@ -155,16 +155,16 @@ impl Transport {
 mod tests {
     use super::*;
 
-    fn wishes(words: &[&str]) -> Result<Wishes> {
-        read_wishes(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    fn parsed(words: &[&str]) -> Result<Options> {
+        parse(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
     }
 
     #[test]
     fn the_library_before_comes_from_a_revision_or_a_file() -> Result {
-        assert_eq!(wishes(&["--quick"])?.previous, None);
-        assert_eq!(wishes(&["--previous", "v1"])?.previous, Some(Origin::Revision("v1".into())));
-        assert_eq!(wishes(&["--previous-library", "a.so"])?.previous, Some(Origin::File("a.so".into())));
-        assert!(wishes(&["--previous"]).is_err() && wishes(&["--previous-library"]).is_err());
+        assert_eq!(parsed(&["--quick"])?.previous, None);
+        assert_eq!(parsed(&["--previous", "v1"])?.previous, Some(Origin::Revision("v1".into())));
+        assert_eq!(parsed(&["--previous-library", "a.so"])?.previous, Some(Origin::File("a.so".into())));
+        assert!(parsed(&["--previous"]).is_err() && parsed(&["--previous-library"]).is_err());
         Ok(())
     }
 }

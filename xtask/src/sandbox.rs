@@ -56,8 +56,8 @@ impl Sandbox {
         found.map(|(_, value)| value.as_str()).ok_or(format!("the sandbox did not say '{name}'"))
     }
 
-    /// The names by which test programs know the addresses.
-    pub fn tell(&self, command: &mut Command) -> Result {
+    /// Test programs find the addresses in their environment, under these names.
+    pub fn set_environment(&self, command: &mut Command) -> Result {
         command.env("MFA_TEST_HYPERID_URL", self.get("hyperid")?);
         command.env("MFA_TEST_CAPILLARY_URL", self.get("capillary")?);
         command.env("MFA_TEST_PHONE_URL", self.get("phone")?);

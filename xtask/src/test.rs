@@ -86,41 +86,41 @@ impl Context {
 }
 
 #[derive(Default)]
-struct Wishes {
+struct Options {
     setup: bool,
     list: bool,
     only: Vec<String>,
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
-    let wishes = read_wishes(words)?;
-    let steps = chosen(&wishes.only)?;
-    if wishes.list {
+    let options = parse(words)?;
+    let steps = chosen(&options.only)?;
+    if options.list {
         steps.iter().for_each(|step| println!("{:<18} {}", step.name, step.area));
         return Ok(ExitCode::SUCCESS);
     }
-    if wishes.setup {
+    if options.setup {
         setup::install()?;
     }
-    let context = Context { setup: wishes.setup, ..Context::default() };
+    let context = Context { setup: options.setup, ..Context::default() };
     let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
     report::print(&rows);
     let failed = rows.iter().any(|row| !row.report.failures.is_empty());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn read_wishes(words: &[String]) -> Result<Wishes> {
-    let mut wishes = Wishes::default();
+fn parse(words: &[String]) -> Result<Options> {
+    let mut options = Options::default();
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--setup" => wishes.setup = true,
-            "--list" => wishes.list = true,
-            "--only" => wishes.only.push(words.next().ok_or("--only needs a step's name")?.clone()),
+            "--setup" => options.setup = true,
+            "--list" => options.list = true,
+            "--only" => options.only.push(words.next().ok_or("--only needs a step's name")?.clone()),
             other => return Err(format!("it does not know '{other}'")),
         }
     }
-    Ok(wishes)
+    Ok(options)
 }
 
 /// The steps whose name is, or contains, one of the wanted names; all if none is named.

@@ -147,18 +147,18 @@ pub fn breaks(before: &Facts, now: &Facts) -> Vec<String> {
     }
     for (name, value) in now.sorted().into_iter().filter(|(name, _)| before.get(name).is_none()) {
         if within_old_size(name, value, before) {
-            found.push(format!("{name} lies within the size that older programs tell"));
+            found.push(format!("{name} lies within the size that older programs pass"));
         }
     }
     found
 }
 
-/// Whether it is a struct that tells its size, and is larger than it was.
+/// Whether it is a struct that begins with its size, and is larger than it was.
 fn grew(name: &str, old: &str, new: &str, now: &Facts) -> bool {
     let Some(name) = name.strip_prefix("struct ") else { return false };
     let (old, new) = (numbers(old), numbers(new));
-    let tells = now.get(&format!("field {name}.struct_size")) == Some("uint32_t at 0|0");
-    tells && new[0] >= old[0] && new[1] >= old[1] && new[2..] == old[2..]
+    let has_struct_size = now.get(&format!("field {name}.struct_size")) == Some("uint32_t at 0|0");
+    has_struct_size && new[0] >= old[0] && new[1] >= old[1] && new[2..] == old[2..]
 }
 
 /// Older programs leave anything at all in what was padding, and the library would believe it.
@@ -276,7 +276,7 @@ mod tests {
         let with = |fields: &str| facts(&format!("typedef struct mfa_x {{ {fields} }} mfa_x;\n"));
         let before = with("uint32_t struct_size; uint32_t a; int64_t b; uint32_t c;");
         let now = with("uint32_t struct_size; uint32_t a; int64_t b; uint32_t c; uint32_t d;");
-        assert_eq!(breaks(&before, &now), ["field mfa_x.d lies within the size that older programs tell"]);
+        assert_eq!(breaks(&before, &now), ["field mfa_x.d lies within the size that older programs pass"]);
         let without_size = with("uint32_t a;");
         assert!(!breaks(&without_size, &with("uint32_t a; uint32_t b;")).is_empty());
     }

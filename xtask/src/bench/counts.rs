@@ -57,7 +57,7 @@ pub fn measure(programs: &Programs, _: &Plan, report: &mut Report) -> Result {
             let counts = count(programs, *subject, transport)?;
             table.row(row(*subject, transport, &counts));
             if *subject == Subject::Mfa {
-                tell_figures(transport, &counts, report);
+                record_figures(transport, &counts, report);
             }
             data.push(json(*subject, transport, &counts));
             counted.push((*subject, transport, counts));
@@ -156,7 +156,7 @@ fn row(subject: Subject, transport: Transport, counts: &Counts) -> [String; 9] {
     ]
 }
 
-fn tell_figures(transport: Transport, counts: &Counts, report: &mut Report) {
+fn record_figures(transport: Transport, counts: &Counts, report: &mut Report) {
     let figures = [
         ("system_calls", counts.all()),
         ("writes", counts.sum(WRITES)),

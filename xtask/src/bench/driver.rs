@@ -20,9 +20,9 @@ pub struct Driver {
 }
 
 /// What a driver said: `name=value` for each figure.
-pub struct Said(String);
+pub struct Response(String);
 
-impl Said {
+impl Response {
     pub fn number(&self, name: &str) -> Result<f64> {
         let value = self.0.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         value.and_then(|v| v.parse().ok()).ok_or(format!("the driver gave no {name}: {}", self.0))
@@ -46,10 +46,10 @@ impl Driver {
     }
 
     /// Gives a command whose calls must all succeed.
-    pub fn ask(&mut self, command: &str) -> Result<Said> {
-        let said = Said(self.line(command)?);
-        match said.number("errors")? {
-            0.0 => Ok(said),
+    pub fn ask(&mut self, command: &str) -> Result<Response> {
+        let response = Response(self.line(command)?);
+        match response.number("errors")? {
+            0.0 => Ok(response),
             errors => Err(format!("'{command}': {errors} wrong answers")),
         }
     }

@@ -64,7 +64,7 @@ pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result 
     for transport in TRANSPORTS {
         report.table(table(&slots, transport, plan, programs));
     }
-    tell_figures(&slots, report);
+    record_figures(&slots, report);
     if programs.previous.is_some() {
         compare_with_previous(&slots, plan, report);
     }
@@ -230,7 +230,7 @@ fn table(slots: &[Slot], transport: Transport, plan: &Plan, programs: &Programs)
 }
 
 /// What the aims are about.
-fn tell_figures(slots: &[Slot], report: &mut Report) {
+fn record_figures(slots: &[Slot], report: &mut Report) {
     for transport in TRANSPORTS {
         for (threads, other) in [1, 8].into_iter().flat_map(|n| [(n, Subject::Bare), (n, Subject::Curl)]) {
             if of(slots, transport, threads, other).next().is_none() {

@@ -152,8 +152,8 @@ fn run_c(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Report)
     let flags = [&["-std=c99", "-g"], WARNINGS].concat();
     gcc.compile(&Program { source: &source, output: &output, flags: &flags, link: Link::Shared(library) })?;
     let mut command = program(&output);
-    sandbox.tell(&mut command)?;
-    c_programs::tell_finished(&name, &process::run(&mut command, Show::Nothing, process::LIMIT)?, report);
+    sandbox.set_environment(&mut command)?;
+    c_programs::record(&name, &process::run(&mut command, Show::Nothing, process::LIMIT)?, report);
     Ok(())
 }
 
@@ -165,9 +165,9 @@ fn run_python(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Re
     };
     let mut command = std::process::Command::new(python);
     command.arg(kept.join("program.py")).arg(library.folder.join(library::names()?.loaded));
-    sandbox.tell(&mut command)?;
+    sandbox.set_environment(&mut command)?;
     cargo::without_our_library_path(&mut command);
-    c_programs::tell_finished(&name, &process::run(&mut command, Show::Nothing, process::LIMIT)?, report);
+    c_programs::record(&name, &process::run(&mut command, Show::Nothing, process::LIMIT)?, report);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //! and valgrind, and once against a library whose exports panic.
 //!
 //! A program prints `ok NAME` or `not ok NAME: why` for each check, and `N passed, N failed` at the
-//! end. Its environment says where a sandbox is: see `Sandbox::tell`.
+//! end. Its environment says where a sandbox is: see `Sandbox::set_environment`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,7 +93,7 @@ fn run_variant(variant: &Variant, context: &Context, report: &mut Report) -> Res
     let folder = workspace::scratch(variant.name)?;
     let work = |source: &PathBuf| run_program(variant, &compiler, &library, sandbox, source, &folder);
     for (source, outcome) in sources.iter().zip(process::in_parallel(&sources, AT_A_TIME, work)) {
-        tell(&files::stem(source), outcome, report);
+        record_outcome(&files::stem(source), outcome, report);
     }
     Ok(())
 }
@@ -139,7 +139,7 @@ fn run_program(
     let start = |find_leaks: bool| {
         let sandbox = Sandbox::start(program)?;
         let mut command = command(variant, &binary, find_leaks);
-        sandbox.tell(&mut command)?;
+        sandbox.set_environment(&mut command)?;
         // valgrind takes the cipher's assembly for a use of uninitialised values.
         let tls = if variant.under_valgrind { None } else { Some(Sandbox::start_tls(program, &ca)?) };
         if let Some(tls) = &tls {
@@ -175,7 +175,7 @@ fn command(variant: &Variant, binary: &Path, find_leaks: bool) -> Command {
     command
 }
 
-fn tell(name: &str, outcome: Result<Outcome>, report: &mut Report) {
+fn record_outcome(name: &str, outcome: Result<Outcome>, report: &mut Report) {
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(why) => return report.fail(name, &why),
@@ -183,30 +183,30 @@ fn tell(name: &str, outcome: Result<Outcome>, report: &mut Report) {
     if outcome.leaks_unchecked {
         report.unavailable(&format!("{name}'s leaks"), "LeakSanitizer does not work under ptrace");
     }
-    tell_finished(name, &outcome.finished, report);
+    record(name, &outcome.finished, report);
 }
 
 /// Counts what a program said about its checks.
-pub(super) fn tell_finished(name: &str, finished: &Finished, report: &mut Report) {
-    let said = Said::from(&finished.stdout);
-    println!("   {name}: {} passed, {} failed", said.passed, said.failed.len());
-    report.count(said.passed, 0);
-    said.failed.iter().for_each(|failure| report.fail(name, failure));
-    if said.failed.is_empty() {
-        if let Some(why) = said.contradiction(finished) {
+pub(super) fn record(name: &str, finished: &Finished, report: &mut Report) {
+    let printed = Printed::from(&finished.stdout);
+    println!("   {name}: {} passed, {} failed", printed.passed, printed.failed.len());
+    report.count(printed.passed, 0);
+    printed.failed.iter().for_each(|failure| report.fail(name, failure));
+    if printed.failed.is_empty() {
+        if let Some(why) = printed.contradiction(finished) {
             report.fail(name, &format!("{why}\n{}", process::last_lines(&finished.output, 40)));
         }
     }
 }
 
 /// What a program printed about its checks.
-struct Said {
+struct Printed {
     passed: usize,
     failed: Vec<String>,
     tally: Option<String>,
 }
 
-impl Said {
+impl Printed {
     fn from(stdout: &str) -> Self {
         let failed: Vec<_> =
             stdout.lines().filter_map(|line| line.strip_prefix("not ok ")).map(str::to_owned).collect();
@@ -240,10 +240,10 @@ mod tests {
             output: String::new(),
             stdout: stdout.to_owned(),
         };
-        let verdict = |stdout: &str| Said::from(stdout).contradiction(&ended_well(stdout));
+        let verdict = |stdout: &str| Printed::from(stdout).contradiction(&ended_well(stdout));
         assert_eq!(verdict("ok a\nok b\n2 passed, 0 failed\n"), None);
         assert!(verdict("ok a\n2 passed, 0 failed\n").is_some());
         assert!(verdict("ok a\n").is_some());
-        assert_eq!(Said::from("not ok a: why\n0 passed, 1 failed\n").failed, ["a: why"]);
+        assert_eq!(Printed::from("not ok a: why\n0 passed, 1 failed\n").failed, ["a: why"]);
     }
 }

@@ -69,7 +69,7 @@ fn run_variant(variant: &Variant, context: &Context, report: &mut Report) -> Res
     let work = |source: &PathBuf| run_program(&compiler, &flags, library, sandbox, source, &folder);
     let sources = sources(variant);
     for (source, finished) in sources.iter().zip(process::in_parallel(&sources, AT_A_TIME, work)) {
-        tell(&files::stem(source), finished, report);
+        record(&files::stem(source), finished, report);
     }
     Ok(())
 }
@@ -103,13 +103,13 @@ fn run_program(
     compiler.compile(&Program { source, output: &binary, flags: &flags, link: Link::Shared(library) })?;
     let sandbox = Sandbox::start(sandbox)?;
     let mut command = program(&binary);
-    sandbox.tell(&mut command)?;
+    sandbox.set_environment(&mut command)?;
     command.env("MFA_TEST_INCLUDE", workspace::root().join("include"));
     command.env("ASAN_OPTIONS", "detect_leaks=1");
     process::run(&mut command, Show::Nothing, process::LIMIT)
 }
 
-fn tell(name: &str, finished: Result<Finished>, report: &mut Report) {
+fn record(name: &str, finished: Result<Finished>, report: &mut Report) {
     let finished = match finished {
         Ok(finished) => finished,
         Err(why) => return report.fail(name, &why),
