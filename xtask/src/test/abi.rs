@@ -84,7 +84,7 @@ fn layout(_: &Context, report: &mut Report) -> Result {
 
 /// Today's witness, then the programs that were built against the headers that are kept.
 fn programs(context: &Context, report: &mut Report) -> Result {
-    let library = context.release()?;
+    let library = context.library()?;
     let folder = workspace::scratch("abi")?;
     let guard = Guard::read()?;
     match Compiler::find("gcc") {

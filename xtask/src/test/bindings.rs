@@ -15,7 +15,7 @@ const AREA: &str = "bindings";
 const LIMIT: Duration = Duration::from_secs(900);
 
 pub fn steps() -> Vec<Step> {
-    vec![step(AREA, "python", python), step(AREA, "csharp", csharp)]
+    vec![step(AREA, "python", python).with_arguments(), step(AREA, "csharp", csharp).with_arguments()]
 }
 
 fn python(context: &Context, report: &mut Report) -> Result {
@@ -36,10 +36,13 @@ fn run_tests(script: &str, arguments: &[&Path], context: &Context, report: &mut 
     };
     let mut command = Command::new(python);
     command.arg(workspace::root().join(script)).args(arguments);
-    command.arg("--library").arg(&context.release()?.shared);
+    command.arg("--library").arg(&context.library()?.shared);
     command.arg("--sandbox-library").arg(library::build_sandbox_library()?);
-    if context.setup {
+    if context.options.setup {
         command.arg("--setup");
+    }
+    if !context.options.arguments.is_empty() {
+        command.arg("--").args(&context.options.arguments);
     }
     cargo::without_our_library_path(&mut command);
     let finished = process::run(&mut command, Show::Live, LIMIT)?;

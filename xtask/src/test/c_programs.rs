@@ -67,16 +67,19 @@ const VARIANTS: &[Variant] = &[
 
 pub fn steps() -> Vec<Step> {
     let run = |variant: &'static Variant| {
+        let programs = sources(variant).iter().map(|source| files::stem(source)).collect();
         step(AREA, variant.name, move |context, report| run_variant(variant, context, report))
+            .with_programs(programs)
     };
     VARIANTS.iter().map(run).collect()
 }
 
 fn run_variant(variant: &Variant, context: &Context, report: &mut Report) -> Result {
-    let sources = sources(variant);
+    let mut sources = sources(variant);
     if sources.is_empty() {
         return Err(format!("{FOLDER} has no program for it"));
     }
+    sources.retain(|source| context.wants(&files::stem(source)));
     let Some(compiler) = Compiler::find(variant.compiler) else {
         report.skip(variant.name, &format!("{} is not installed", variant.compiler));
         return Ok(());
@@ -87,7 +90,7 @@ fn run_variant(variant: &Variant, context: &Context, report: &mut Report) -> Res
     }
     let library = match variant.linked {
         Linked::Panicking => library::build_with_planted_panics()?,
-        _ => context.release()?.clone(),
+        _ => context.library()?.clone(),
     };
     let sandbox = context.sandbox()?;
     let folder = workspace::scratch(variant.name)?;

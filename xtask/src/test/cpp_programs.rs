@@ -47,7 +47,9 @@ const VARIANTS: &[Variant] = &[
 
 pub fn steps() -> Vec<Step> {
     let run = |variant: &'static Variant| {
+        let programs = sources(variant).iter().map(|source| files::stem(source)).collect();
         step(AREA, variant.name, move |context, report| run_variant(variant, context, report))
+            .with_programs(programs)
     };
     let mut steps: Vec<_> = VARIANTS.iter().map(run).collect();
     steps.push(step(AREA, "examples-cpp", examples));
@@ -64,10 +66,11 @@ fn run_variant(variant: &Variant, context: &Context, report: &mut Report) -> Res
         return Ok(());
     }
     let folder = workspace::scratch(variant.name)?;
-    let (library, sandbox) = (context.release()?, context.sandbox()?);
+    let (library, sandbox) = (context.library()?, context.sandbox()?);
     let flags = [&["-O2"], WARNINGS, variant.flags].concat();
     let work = |source: &PathBuf| run_program(&compiler, &flags, library, sandbox, source, &folder);
-    let sources = sources(variant);
+    let mut sources = sources(variant);
+    sources.retain(|source| context.wants(&files::stem(source)));
     for (source, finished) in sources.iter().zip(process::in_parallel(&sources, AT_A_TIME, work)) {
         record(&files::stem(source), finished, report);
     }
@@ -137,7 +140,7 @@ fn examples(context: &Context, report: &mut Report) -> Result {
     for (example, token, expected) in EXAMPLES {
         let source = workspace::root().join(format!("examples/cpp/{example}.cpp"));
         let output = folder.join(example);
-        let link = Link::Shared(context.release()?);
+        let link = Link::Shared(context.library()?);
         compiler.compile(&Program { source: &source, output: &output, flags: &flags, link })?;
         let sandbox = Sandbox::start(context.sandbox()?)?;
         let mut command = program(&output);

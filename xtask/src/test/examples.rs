@@ -85,7 +85,7 @@ fn c_examples(context: &Context, report: &mut Report) -> Result {
     for source in sources {
         let name = files::stem(&source);
         let output = folder.join(&name);
-        let link = Link::Shared(context.release()?);
+        let link = Link::Shared(context.library()?);
         let compiled = compiler.compile(&Program { source: &source, output: &output, flags: &flags, link });
         let runs = compiled.is_ok();
         report.check(&format!("{name}.c compiles"), compiled);

@@ -56,7 +56,7 @@ fn compile_and_run(
 ) -> Result {
     let output = source.with_extension("out");
     let flags = [standard, "-Wall", "-Wextra", "-Werror"];
-    let link = Link::Shared(context.release()?);
+    let link = Link::Shared(context.library()?);
     compiler.compile(&Program { source, output: &output, flags: &flags, link })?;
     // A program that names a server of its own would ask strangers.
     if !block.contains("MFA_BASE_URL") {

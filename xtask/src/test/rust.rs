@@ -22,7 +22,7 @@ pub fn steps() -> Vec<Step> {
         // Before the tests: its builds of the library replace the default one, which the tests then
         // build for all that follow.
         step(AREA, "features", features),
-        step(AREA, "cargo-test", tests),
+        step(AREA, "cargo-test", tests).with_arguments(),
         step(AREA, "panic-abort", aborting_panics_are_refused),
     ]
 }
@@ -65,8 +65,9 @@ fn features(_: &Context, report: &mut Report) -> Result {
     Ok(())
 }
 
-fn tests(_: &Context, report: &mut Report) -> Result {
-    run_tests(&["test", "--workspace", "--locked", "--no-fail-fast"], report)
+fn tests(context: &Context, report: &mut Report) -> Result {
+    let arguments: Vec<_> = context.options.arguments.iter().map(String::as_str).collect();
+    run_tests(&[&["test", "--workspace", "--locked", "--no-fail-fast"], &arguments[..]].concat(), report)
 }
 
 fn run_tests(words: &[&str], report: &mut Report) -> Result {

@@ -18,7 +18,7 @@ pub fn steps() -> Vec<Step> {
 }
 
 fn symbols(context: &Context, report: &mut Report) -> Result {
-    let library = context.release()?;
+    let library = context.library()?;
     for tool in ["nm", "readelf", "strip"] {
         if process::find(tool).is_none() {
             report.skip("symbols", &format!("no {tool}: binutils are not installed"));
