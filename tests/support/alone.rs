@@ -9,6 +9,10 @@ const NAME: &str = "MFA_TEST_ALONE";
 
 /// Runs the test of this `name` in a process in which nothing else happens.
 pub fn alone(name: &str, test: impl FnOnce()) {
+    // nextest has started such a process already.
+    if std::env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test") {
+        return test();
+    }
     alone_with::<&str>(name, &[], test);
 }
 

@@ -6,8 +6,8 @@ use std::process::Command;
 use super::report::Report;
 use super::{Context, Step, step};
 use crate::library::PACKAGE;
-use crate::process::{self, Show};
-use crate::{Result, cargo, workspace};
+use crate::process::{self, Finished, Show};
+use crate::{Result, cargo, files, workspace};
 
 const AREA: &str = "Rust";
 
@@ -60,38 +60,80 @@ fn features(_: &Context, report: &mut Report) -> Result {
         // Clippy looks at the library too, which the test program needs.
         let lint = [&["clippy"], &chosen[..], &["--", "--deny", "warnings"]].concat();
         with_component("clippy", &lint, report)?;
-        run_tests(&[&["test"], &chosen[..]].concat(), report)?;
+        run_tests(&chosen, report)?;
     }
     Ok(())
 }
 
 fn tests(context: &Context, report: &mut Report) -> Result {
     let arguments: Vec<_> = context.options.arguments.iter().map(String::as_str).collect();
-    run_tests(&[&["test", "--workspace", "--locked", "--no-fail-fast"], &arguments[..]].concat(), report)
+    let workspace = ["--workspace", "--locked", "--no-fail-fast"];
+    run_tests(&[&workspace, &arguments[..]].concat(), report)?;
+    // nextest leaves these to cargo, and arguments are for the tests proper.
+    if has_nextest()? && arguments.is_empty() {
+        run_by_cargo(&[&["--doc"], &workspace[..]].concat(), report)?;
+    }
+    Ok(())
 }
 
-fn run_tests(words: &[&str], report: &mut Report) -> Result {
-    let call = format!("cargo {}", words.join(" "));
-    let finished = process::run_tool(cargo::command().args(words), Show::Live)?;
-    let counted = Counted::from(&finished.output);
+/// By nextest where it is installed: a process for each test, and a time limit. It is not a thing that
+/// `--setup` installs: cargo would compile it for minutes, and the newest one asks for a newer Rust.
+fn run_tests(selection: &[&str], report: &mut Report) -> Result {
+    if has_nextest()? {
+        return run_by_nextest(selection, report);
+    }
+    report.note("by cargo test, without a time limit: cargo-nextest is not installed".to_owned());
+    run_by_cargo(selection, report)
+}
+
+fn has_nextest() -> Result<bool> {
+    cargo::has("nextest")
+}
+
+/// Where `.config/nextest.toml` lets it write its report.
+const JUNIT: &str = "nextest/default/junit.xml";
+
+fn run_by_nextest(selection: &[&str], report: &mut Report) -> Result {
+    let junit = workspace::target()?.join(JUNIT);
+    // That of an earlier run would be believed if this one came to nothing.
+    let _ = std::fs::remove_file(&junit);
+    let words = [&["nextest", "run", "--status-level", "fail"], selection].concat();
+    let finished = process::run_tool(cargo::command().args(&words), Show::Live)?;
+    let counted = Counted::from_junit(&files::read(&junit).unwrap_or_default())?;
+    record(&format!("cargo {}", words.join(" ")), &finished, &counted, report);
+    Ok(())
+}
+
+fn run_by_cargo(selection: &[&str], report: &mut Report) -> Result {
+    let words = [&["test"], selection].concat();
+    let finished = process::run_tool(cargo::command().args(&words), Show::Live)?;
+    record(
+        &format!("cargo {}", words.join(" ")),
+        &finished,
+        &Counted::from_libtest(&finished.output),
+        report,
+    );
+    Ok(())
+}
+
+fn record(call: &str, finished: &Finished, counted: &Counted, report: &mut Report) {
     report.count(counted.passed, counted.ignored);
     for name in &counted.failed {
         report.fail(name, "see its output above");
     }
     if !finished.success() && counted.failed.is_empty() {
-        report.fail(&call, &finished.ending());
+        report.fail(call, &finished.ending());
     }
     if finished.success() && counted.passed == 0 {
-        report.fail(&call, "no test ran");
+        report.fail(call, "no test ran");
     }
     if counted.ignored > 0 {
         report.note(format!("{} ignored", counted.ignored));
     }
-    Ok(())
 }
 
-/// What `cargo test` says at the end of each test program, added up.
-#[derive(Default)]
+/// What became of the tests.
+#[derive(Debug, Default, PartialEq)]
 struct Counted {
     passed: usize,
     ignored: usize,
@@ -99,7 +141,8 @@ struct Counted {
 }
 
 impl Counted {
-    fn from(output: &str) -> Self {
+    /// From what `cargo test` says at the end of each test program, added up.
+    fn from_libtest(output: &str) -> Self {
         let mut counted = Self::default();
         for line in output.lines() {
             if let Some(result) = line.strip_prefix("test result: ") {
@@ -110,6 +153,27 @@ impl Counted {
             }
         }
         counted
+    }
+
+    /// From nextest's report; from none, which is empty, nothing.
+    fn from_junit(xml: &str) -> Result<Self> {
+        let mut counted = Self::default();
+        if xml.is_empty() {
+            return Ok(counted);
+        }
+        let document = roxmltree::Document::parse(xml).map_err(|e| format!("{JUNIT}: {e}"))?;
+        for case in document.descendants().filter(|node| node.has_tag_name("testcase")) {
+            let is = |kinds: &[&str]| case.children().any(|child| kinds.contains(&child.tag_name().name()));
+            if is(&["failure", "error"]) {
+                let [program, test] = ["classname", "name"].map(|name| case.attribute(name).unwrap_or("?"));
+                counted.failed.push(format!("{program} {test}"));
+            } else if is(&["skipped"]) {
+                counted.ignored += 1;
+            } else {
+                counted.passed += 1;
+            }
+        }
+        Ok(counted)
     }
 }
 
@@ -151,8 +215,22 @@ mod tests {
         let output = "test a::b ... ok\ntest c ... FAILED\n\
                       test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out\n\
                       test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured\n";
-        let counted = Counted::from(output);
+        let counted = Counted::from_libtest(output);
         assert_eq!((counted.passed, counted.ignored), (15, 2));
         assert_eq!(counted.failed, ["c"]);
+    }
+
+    #[test]
+    fn nextests_report_is_counted() {
+        let report = "<?xml version=\"1.0\"?><testsuites tests=\"4\"><testsuite name=\"mfa-client::tls\">\
+                      <testcase name=\"a\" classname=\"mfa-client::tls\"/>\
+                      <testcase name=\"b\" classname=\"mfa-client::tls\"><failure>no &lt;testcase&gt;</failure></testcase>\
+                      <testcase name=\"c\" classname=\"x\"><error/></testcase>\
+                      <testcase name=\"d\" classname=\"x\"><system-out>x</system-out></testcase>\
+                      <testcase name=\"e\" classname=\"x\"><skipped/></testcase></testsuite></testsuites>";
+        let failed = vec!["mfa-client::tls b".to_owned(), "x c".to_owned()];
+        assert_eq!(Counted::from_junit(report), Ok(Counted { passed: 2, ignored: 1, failed }));
+        assert_eq!(Counted::from_junit(""), Ok(Counted::default()));
+        assert!(Counted::from_junit("<testsuites>").is_err());
     }
 }
