@@ -1,30 +1,22 @@
 //! The project's own chores: `cargo xtask` lists them.
 //!
-//! One file per command. Nothing here is part of the library, and little but the standard library
+//! One file per command; `lib.rs` is what they share with each other and with the benchmarks. Nothing here is part of the library, and little but the standard library
 //! is used, so that the first `cargo xtask` in a fresh clone is quick.
 #![forbid(unsafe_code)]
 
 mod abi_guard;
 mod bench;
-mod c_compiler;
-mod cargo;
 mod demo;
 mod dist;
-mod files;
 #[path = "../../generate/mod.rs"]
 mod generate;
 mod header;
-mod library;
-mod packages;
-mod process;
-mod sandbox;
 mod test;
-mod workspace;
 
 use std::process::ExitCode;
 
-/// What went wrong, in a sentence for the person at the terminal.
-type Result<T = ()> = std::result::Result<T, String>;
+// The commands know them as their own.
+use xtask::{Result, c_compiler, cargo, files, library, packages, process, sandbox, workspace};
 
 struct Command {
     name: &'static str,

@@ -16,9 +16,10 @@ pub fn root() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         // Cargo sets it anew in each run, so that a tree that was moved after the build is found.
-        let xtask = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-        let xtask = xtask.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-        xtask.parent().map(Path::to_owned).unwrap_or(xtask)
+        let own = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = own.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        let root = own.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+        root.unwrap_or(&own).to_owned()
     })
 }
 

@@ -1,0 +1,14 @@
+//! What the chores share: building the library and C programs, starting sandboxes, running processes.
+#![forbid(unsafe_code)]
+
+pub mod c_compiler;
+pub mod cargo;
+pub mod files;
+pub mod library;
+pub mod packages;
+pub mod process;
+pub mod sandbox;
+pub mod workspace;
+
+/// What went wrong, in a sentence for the person at the terminal.
+pub type Result<T = ()> = std::result::Result<T, String>;
