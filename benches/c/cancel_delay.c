@@ -4,25 +4,10 @@
  *
  *     cancel_delay [ROUNDS]      (200 unless told otherwise)
  *
- * Everything is on this machine and in this process: listeners that stay silent, a queue that is
- * full, and one small server. The rules promise 50 ms; the table tells what it really is.
+ * Everything is on this machine and in this process, as in the C tests: a listener that nobody
+ * serves, one whose queue is full, and a scripted peer. The rules promise 50 ms; the table tells what it really is.
  */
-#define _POSIX_C_SOURCE 200809L
-
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
-
-#include <mfa.h>
+#include "check.h"
 
 #define MOST_ROUNDS 10000
 /* Near enough to be watched from the start. */
@@ -32,102 +17,14 @@
 /* So many of the long ones wait at once. */
 #define AT_ONCE 10
 /* Long enough for a call to come to where it waits. */
-#define SETTLE_MS 5
+#define ARRIVAL_MS 5
 
 static int rounds = 200;
 
-static void need(int ok, const char *what)
+/* A connection that was given up, if there is one: they would fill the queue. */
+static void drop_connection(struct listener *listener)
 {
-    if (!ok) {
-        perror(what);
-        exit(2);
-    }
-}
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/* Listeners ------------------------------------------------------------------------------------- */
-
-static struct sockaddr_in loopback(int port)
-{
-    struct sockaddr_in address;
-
-    memset(&address, 0, sizeof address);
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons((uint16_t)port);
-    return address;
-}
-
-/* The system completes connections for it; nobody reads from them. */
-static int listen_on_loopback(int backlog, int *port)
-{
-    struct sockaddr_in address = loopback(0);
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    need(fd >= 0, "socket");
-    need(bind(fd, (struct sockaddr *)&address, sizeof address) == 0, "bind");
-    need(listen(fd, backlog) == 0, "listen");
-    need(getsockname(fd, (struct sockaddr *)&address, &size) == 0, "getsockname");
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
-static void drop_connection(int listener)
-{
-    struct pollfd wait;
-
-    wait.fd = listener;
-    wait.events = POLLIN;
-    if (poll(&wait, 1, 0) == 1) {
-        close(accept(listener, NULL, NULL));
-    }
-}
-
-/* Connects until the system drops the request, because the listener's queue is full. */
-static void fill_queue(int port)
-{
-    struct sockaddr_in address = loopback(port);
-    struct pollfd wait;
-
-    wait.events = POLLOUT;
-    do {
-        wait.fd = socket(AF_INET, SOCK_STREAM, 0);
-        need(wait.fd >= 0, "socket");
-        need(fcntl(wait.fd, F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK");
-        /* The descriptors stay open to the end of the program. */
-        connect(wait.fd, (struct sockaddr *)&address, sizeof address);
-    } while (poll(&wait, 1, 200) == 1);
-}
-
-/* Answers each request on one connection after another: the person has not answered yet. */
-static void *serve_pending(void *argument)
-{
-    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                                 "Content-Length: 35\r\n\r\n"
-                                 "{\"result\":0,\"transaction_status\":0}";
-    int listener = *(int *)argument;
-    char request[4096];
-
-    for (;;) {
-        int fd = accept(listener, NULL, NULL);
-
-        if (fd < 0) {
-            return NULL;
-        }
-        /* A request of this size comes in one piece. */
-        while (recv(fd, request, sizeof request, 0) > 0) {
-            send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL);
-        }
-        close(fd);
-    }
+    (void)listener_saw_nothing(listener);
 }
 
 /* One call -------------------------------------------------------------------------------------- */
@@ -159,23 +56,6 @@ static void *run(void *argument)
     return NULL;
 }
 
-static mfa_hyperid *client_at(const char *scheme, int port)
-{
-    mfa_client_options options = MFA_CLIENT_OPTIONS_INIT;
-    mfa_error err = MFA_ERROR_INIT;
-    mfa_hyperid *client = NULL;
-    char url[64];
-
-    snprintf(url, sizeof url, "%s://127.0.0.1:%d", scheme, port);
-    options.base_url = url;
-    options.flags = MFA_CLIENT_ALLOW_LOOPBACK_HTTP;
-    if (mfa_hyperid_new(&options, &client, &err) != MFA_OK) {
-        fprintf(stderr, "%s\n", err.message);
-        exit(2);
-    }
-    return client;
-}
-
 static void expect(mfa_code got, mfa_code wanted)
 {
     if (got != wanted) {
@@ -198,7 +78,7 @@ static int64_t delay_of_cancel(mfa_hyperid *client, int is_wait)
     call.options.timeout_ms = 60000;
     call.options.cancel = mfa_cancel_new();
     need(pthread_create(&thread, NULL, run, &call) == 0, "pthread_create");
-    poll(NULL, 0, SETTLE_MS);
+    pause_ms(ARRIVAL_MS);
     triggered = now_us();
     mfa_cancel_trigger(call.options.cancel);
     pthread_join(thread, NULL);
@@ -248,15 +128,15 @@ static void print_row(const char *what)
     fflush(stdout);
 }
 
-static void measure_cancel(const char *what, const char *scheme, int listener, int port,
-                           int is_wait)
+/* `listener`: the one that gets the connections and does not serve them, or NULL. */
+static void measure_cancel(const char *what, const char *url, struct listener *listener, int is_wait)
 {
-    mfa_hyperid *client = client_at(scheme, port);
+    mfa_hyperid *client = hyperid_at(url);
     int i;
 
     for (i = 0; i < rounds; i++) {
         measured[i] = delay_of_cancel(client, is_wait);
-        if (listener >= 0) {
+        if (listener != NULL) {
             drop_connection(listener);
         }
     }
@@ -264,9 +144,9 @@ static void measure_cancel(const char *what, const char *scheme, int listener, i
     print_row(what);
 }
 
-static void measure_lateness(int listener, int port, int deadline_ms, int at_once)
+static void measure_lateness(struct listener *listener, int deadline_ms, int at_once)
 {
-    mfa_hyperid *client = client_at("http", port);
+    mfa_hyperid *client = hyperid_at(listener->url);
     char what[80];
     int done = 0;
 
@@ -288,13 +168,9 @@ static void measure_lateness(int listener, int port, int deadline_ms, int at_onc
 
 int main(int argc, char **argv)
 {
-    int silent_port;
-    int full_port;
-    int server_port;
-    int silent = listen_on_loopback(64, &silent_port);
-    int full = listen_on_loopback(0, &full_port);
-    int server = listen_on_loopback(64, &server_port);
-    pthread_t thread;
+    static struct peer pending;
+    struct listener unserved;
+    struct silent full;
 
     if (argc > 1) {
         rounds = atoi(argv[1]);
@@ -303,21 +179,20 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: cancel_delay [ROUNDS], 1-%d\n", MOST_ROUNDS);
         return 2;
     }
-    fill_queue(full_port);
-    need(pthread_create(&thread, NULL, serve_pending, &server) == 0, "pthread_create");
+    listener_open(&unserved, 64);
+    need(silent_open(&full), "an address that does not answer");
+    /* The person has not answered yet. */
+    peer_start(&pending, PEER_ANSWERS, "{\"result\":0,\"transaction_status\":0}");
     printf("| trigger to return, %d rounds each | p50 us | p99 us | max us |\n", rounds);
     printf("|---|---|---|---|\n");
-    measure_cancel("waiting for an answer", "http", silent, silent_port, 0);
-    measure_cancel("between polls", "http", -1, server_port, 1);
-    measure_cancel("connecting to a silent address", "http", -1, full_port, 0);
-    measure_cancel("in the TLS handshake", "https", silent, silent_port, 0);
-    measure_lateness(silent, silent_port, SHORT_DEADLINE_MS, 1);
-    measure_lateness(silent, silent_port, LONG_DEADLINE_MS, AT_ONCE);
-    /* Wakes the server's accept. */
-    shutdown(server, SHUT_RDWR);
-    pthread_join(thread, NULL);
-    close(server);
-    close(full);
-    close(silent);
+    measure_cancel("waiting for an answer", unserved.url, &unserved, 0);
+    measure_cancel("between polls", pending.listener.url, NULL, 1);
+    measure_cancel("connecting to a silent address", full.listener.url, NULL, 0);
+    measure_cancel("in the TLS handshake", unserved.tls_url, &unserved, 0);
+    measure_lateness(&unserved, SHORT_DEADLINE_MS, 1);
+    measure_lateness(&unserved, LONG_DEADLINE_MS, AT_ONCE);
+    peer_stop(&pending);
+    silent_close(&full);
+    listener_close(&unserved);
     return 0;
 }

@@ -13,16 +13,10 @@
  * "failed" and why. Connections and threads stay for the next command, so several drivers can be
  * run by turns, each as warm as it was. It ends with its standard input.
  */
-#define _POSIX_C_SOURCE 200809L
+#include "check.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "subject.h"
 
@@ -32,22 +26,6 @@
 #define TOKEN "bench-token-of-a-usual-length-0123456789abcdef"
 /* The server answers it late, so that no two calls share a connection. */
 #define SLOW_TOKEN "bench-slow"
-
-static void need(int ok, const char *what)
-{
-    if (!ok) {
-        fprintf(stderr, "failed: %s\n", what);
-        exit(2);
-    }
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* The process's own, of all its threads. */
 static int64_t cpu_ns(void)

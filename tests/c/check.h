@@ -1,5 +1,5 @@
 /*
- * What the C tests share: checks that are counted, a listener that proves that nothing was sent,
+ * What the C tests and benchmarks share: checks that are counted, a listener that proves that nothing was sent,
  * an address that never completes a connection, and a scripted peer in a thread.
  *
  * Include it first: it asks for POSIX. Everything is `static inline`, so that a program may leave
@@ -148,12 +148,17 @@ static inline void fill_text(char *text, size_t size)
 /* What the rules promise in tens of milliseconds is tested with this slack, for busy machines. */
 #define GENEROUS_MS 2000
 
-static inline int64_t now_us(void)
+static inline int64_t now_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline int64_t now_us(void)
+{
+    return now_ns() / 1000;
 }
 
 static inline int64_t now_ms(void)

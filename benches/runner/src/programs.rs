@@ -14,6 +14,8 @@ use crate::sandbox::Sandbox;
 use crate::{Result, process, workspace};
 
 const SOURCES: &str = "benches/c";
+/// What they share with the C tests is there.
+const SHARED_HEADER: &str = "tests/c";
 const SERVER: &str = "bench_server";
 const DRIVER: &str = "throughput";
 
@@ -153,7 +155,9 @@ impl Programs {
     fn compile_against(&self, library: &Library, name: &str, output: &str, flags: &[&str]) -> Result {
         let source = workspace::root().join(SOURCES).join(format!("{name}.c"));
         let output = self.binaries.join(output);
-        let flags = [&["-std=c99", "-O2"], WARNINGS, flags].concat();
+        let include = workspace::root().join(SHARED_HEADER);
+        let include = format!("-I{}", include.display());
+        let flags = [&["-std=c99", "-O2", &include], WARNINGS, flags].concat();
         let link = Link::Shared(library);
         self.compiler.compile(&Program { source: &source, output: &output, flags: &flags, link })
     }
