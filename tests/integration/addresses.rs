@@ -4,10 +4,6 @@
 #![allow(unsafe_code)]
 #![cfg(target_os = "linux")] // All of 127.0.0.0/8 is this machine.
 
-#[path = "support/names.rs"]
-mod names;
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -18,9 +14,10 @@ use mfa::{CallOptions, Cancel, ClientOptions, Code, Error};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::alone::{Census, alone};
-use support::calls::Call;
-use support::wait_until;
+
+use crate::support::alone::{Census, alone};
+use crate::support::calls::Call;
+use crate::support::wait_until;
 
 /// What one address does with each connection.
 #[derive(Clone, Debug)]
@@ -247,7 +244,7 @@ fn once(how: &How) -> usize {
 
 #[test]
 fn an_address_that_fails_in_the_handshake_gives_way_to_the_next() {
-    alone("an_address_that_fails_in_the_handshake_gives_way_to_the_next", || {
+    alone(|| {
         for bad in failures() {
             for call in Call::ALL {
                 let server = Server::new(&name(2), call);
@@ -267,7 +264,7 @@ fn an_address_that_fails_in_the_handshake_gives_way_to_the_next() {
 
 #[test]
 fn all_addresses_get_their_turn() {
-    alone("all_addresses_get_their_turn", || {
+    alone(|| {
         for first in failures() {
             let server = Server::new(&name(3), Call::Start);
             let places = Places::new(&[first.clone(), How::Silent, How::Good(server.clone())]);
@@ -280,7 +277,7 @@ fn all_addresses_get_their_turn() {
 
 #[test]
 fn a_machine_of_two_families_is_one_too() {
-    alone("a_machine_of_two_families_is_one_too", || {
+    alone(|| {
         for bad in failures() {
             let server = Server::new("localhost", Call::Start);
             // "localhost" is 127.0.0.1 and then ::1.
@@ -323,7 +320,7 @@ fn a_tunnel() -> How {
 
 #[test]
 fn a_proxys_address_that_fails_gives_way_to_its_next() {
-    alone("a_proxys_address_that_fails_gives_way_to_its_next", || {
+    alone(|| {
         for bad in failures() {
             for call in Call::ALL {
                 let server = Server::new("server.test", call);
@@ -339,7 +336,7 @@ fn a_proxys_address_that_fails_gives_way_to_its_next() {
 
 #[test]
 fn what_a_proxy_or_a_certificate_says_no_to_is_not_asked_elsewhere() {
-    alone("what_a_proxy_or_a_certificate_says_no_to_is_not_asked_elsewhere", || {
+    alone(|| {
         for call in Call::ALL {
             let server = Server::new("server.test", call);
             let (options, proxy, behind) = through_proxy(&server, &[How::Forbid, a_tunnel()], ROOMY);
@@ -370,7 +367,7 @@ fn error_of(hows: &[How], connect_timeout: Duration, options: &CallOptions<'_>) 
 
 #[test]
 fn what_the_address_that_got_furthest_met_is_told() {
-    alone("what_the_address_that_got_furthest_met_is_told", || {
+    alone(|| {
         let reset = Some(libc::ECONNRESET);
         let cases = [
             (vec![How::Refuse, How::Refuse], Code::Connect, Some(libc::ECONNREFUSED)),
@@ -390,7 +387,7 @@ fn what_the_address_that_got_furthest_met_is_told() {
 
 #[test]
 fn a_dead_address_does_not_hold_up_what_another_one_met() {
-    alone("a_dead_address_does_not_hold_up_what_another_one_met", || {
+    alone(|| {
         for hows in [[How::Reset, How::Dead], [How::Dead, How::Reset]] {
             let start = Instant::now();
             let error = error_of(&hows, LONG, &call());
@@ -403,7 +400,7 @@ fn a_dead_address_does_not_hold_up_what_another_one_met() {
 
 #[test]
 fn where_nobody_speaks_the_time_to_connect_is_what_ends_it() {
-    alone("where_nobody_speaks_the_time_to_connect_is_what_ends_it", || {
+    alone(|| {
         let cases = [
             vec![How::Silent],
             vec![How::Silent, How::Silent],
@@ -429,7 +426,7 @@ fn where_nobody_speaks_the_time_to_connect_is_what_ends_it() {
 
 #[test]
 fn a_slow_address_is_left_for_one_that_accepts_and_for_no_other() {
-    alone("a_slow_address_is_left_for_one_that_accepts_and_for_no_other", || {
+    alone(|| {
         // Beyond the half after which another is looked for, and well within the whole.
         let (slow, whole) = (Duration::from_secs(3), Duration::from_secs(5));
         let server = Server::new(&name(2), Call::Start);
@@ -450,7 +447,7 @@ fn a_slow_address_is_left_for_one_that_accepts_and_for_no_other() {
 
 #[test]
 fn a_cancel_ends_it_at_the_second_address_too() {
-    alone("a_cancel_ends_it_at_the_second_address_too", || {
+    alone(|| {
         let server = Server::new(&name(2), Call::Start);
         let places = Places::new(&[How::Silent, How::Silent]);
         let listening = Census::take();

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 macro_rules! file {
     ($name:literal) => {
-        include_str!(concat!("pem/", $name))
+        include_str!(concat!("../pem/", $name))
     };
 }
 
@@ -134,7 +134,7 @@ fn each_refusal_of_a_root_says_what_to_do() {
     root_refused("/etc/ssl/certs/ca-certificates.crt", "ca_pem is a path", "");
     root_refused("C:\\certificates\\ca.PEM\n", "ca_pem is a path", "");
     root_refused("some text", "ca_pem holds no PEM block", "BEGIN");
-    let der = String::from_utf8_lossy(include_bytes!("pem/p256-certificate.der"));
+    let der = String::from_utf8_lossy(include_bytes!("../pem/p256-certificate.der"));
     root_refused(&der, "ca_pem is DER", "-inform DER");
     root_refused("\u{fffd}\u{fffd}-", "ca_pem is UTF-16", "UTF-8");
     let body: String = P256.lines().filter(|line| !line.starts_with('-')).collect();
@@ -198,7 +198,7 @@ fn each_refusal_of_a_key_says_what_to_do() {
     }
     key_refused("", "client_key_pem is empty", "");
     key_refused("client.key", "client_key_pem is a path", "");
-    let der = String::from_utf8_lossy(include_bytes!("pem/p256-key.der"));
+    let der = String::from_utf8_lossy(include_bytes!("../pem/p256-key.der"));
     key_refused(&der, "client_key_pem is DER", "openssl pkey");
     key_refused(&P256_KEY.replace('\n', "\\n"), "line 1 of client_key_pem has a backslash", "line ends");
     key_refused(P256, "client_key_pem holds no private key", "block 1 is a certificate");

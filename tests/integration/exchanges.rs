@@ -1,12 +1,11 @@
 //! Every documented exchange on the wire: what is sent, and what each answer means.
 
-mod support;
-
 use std::time::Duration;
 
 use mfa::{CallOptions, Code, Decision, Error, Provider, RegistrationState, Request, Transaction};
-use support::calls::Call;
-use support::{Peer, Reply, Then};
+
+use crate::support::calls::Call;
+use crate::support::{Peer, Reply, Then};
 
 const TOKEN: &str = "a-token-of-our-own";
 

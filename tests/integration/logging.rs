@@ -1,12 +1,12 @@
 //! Log lines: one for each request, nothing secret, nothing when off.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mfa::{CallOptions, HyperId, LogLevel, Request};
-use support::{Peer, Reply};
+
+use crate::support::alone::alone;
+use crate::support::{Peer, Reply};
 
 const TOKEN: &str = "very-secret-token";
 
@@ -134,22 +134,25 @@ static LOUDEST: Loudest = Loudest(Mutex::new(String::new()));
 
 #[test]
 fn nothing_secret_reaches_a_host_s_own_logger() {
-    log::set_logger(&LOUDEST).unwrap();
-    log::set_max_level(log::LevelFilter::Trace);
-    let peer = Peer::scripted(vec![
-        Reply::json(r#"{"result":0,"transaction_id":3}"#),
-        Reply::json(r#"{"status":{"success":true,"code":200}}"#),
-    ]);
-    let header = ("X-Own".to_owned(), zeroize::Zeroizing::new("very-secret-header".to_owned()));
-    let options = peer.options().headers(vec![header]);
-    let call = CallOptions::new().timeout(Duration::from_secs(20));
-    let request = Request::new().question("very-secret-question");
-    HyperId::new(&options).unwrap().start(TOKEN, &request, &call).unwrap();
-    mfa::Capillary::new(&options).unwrap().is_mfa_registered("b", "d", TOKEN, &call).unwrap();
-    let heard = LOUDEST.0.lock().unwrap().clone();
-    assert!(heard.contains("/mfa-client/transaction/start/v2"), "nothing was heard: {heard}");
-    // Answers are another matter (src/lib.rs): the other tests' may be among what was heard.
-    for secret in [TOKEN, "very-secret-question", "very-secret-header"] {
-        assert!(!heard.contains(secret), "{secret} was logged");
-    }
+    // A logger is the whole process's.
+    alone(|| {
+        log::set_logger(&LOUDEST).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+        let peer = Peer::scripted(vec![
+            Reply::json(r#"{"result":0,"transaction_id":3}"#),
+            Reply::json(r#"{"status":{"success":true,"code":200}}"#),
+        ]);
+        let header = ("X-Own".to_owned(), zeroize::Zeroizing::new("very-secret-header".to_owned()));
+        let options = peer.options().headers(vec![header]);
+        let call = CallOptions::new().timeout(Duration::from_secs(20));
+        let request = Request::new().question("very-secret-question");
+        HyperId::new(&options).unwrap().start(TOKEN, &request, &call).unwrap();
+        mfa::Capillary::new(&options).unwrap().is_mfa_registered("b", "d", TOKEN, &call).unwrap();
+        let heard = LOUDEST.0.lock().unwrap().clone();
+        assert!(heard.contains("/mfa-client/transaction/start/v2"), "nothing was heard: {heard}");
+        // Answers are another matter: src/lib.rs.
+        for secret in [TOKEN, "very-secret-question", "very-secret-header"] {
+            assert!(!heard.contains(secret), "{secret} was logged");
+        }
+    });
 }

@@ -1,7 +1,5 @@
 //! TLS on real sockets: who is trusted, and what each failure says.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -13,8 +11,9 @@ use mfa_sandbox::{Options, Sandbox};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::alone::{Census, alone};
-use support::calls::Call;
+
+use crate::support::alone::{Census, alone};
+use crate::support::calls::Call;
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
 
@@ -278,7 +277,7 @@ fn a_failed_handshake_is_tried_again_where_the_call_may_be() {
 
 #[test]
 fn what_a_certificate_lacks_is_told_apart() {
-    alone("what_a_certificate_lacks_is_told_apart", || {
+    alone(|| {
         let before = Census::take();
         let ca = Ca::new("own");
         let other = Ca::new("other");
@@ -368,7 +367,7 @@ fn several_roots_are_read_and_a_bad_one_is_told() {
 
 #[test]
 fn a_server_that_speaks_no_tls_is_a_tls_failure() {
-    let plain = support::Peer::new(|_| support::Reply::json(AVAILABLE));
+    let plain = crate::support::Peer::new(|_| crate::support::Reply::json(AVAILABLE));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let server = std::thread::spawn(move || {
@@ -385,7 +384,7 @@ fn a_server_that_speaks_no_tls_is_a_tls_failure() {
 
 #[test]
 fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() {
-    alone("an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed", || {
+    alone(|| {
         let before = Census::take();
         let ca = Ca::new("own");
         for call in Call::ALL {
@@ -408,7 +407,7 @@ fn an_answer_that_ends_without_a_closing_alert_may_be_cut_and_is_not_believed() 
 
 #[test]
 fn the_last_chunk_is_the_end_without_a_closing_alert_too() {
-    alone("the_last_chunk_is_the_end_without_a_closing_alert_too", || {
+    alone(|| {
         let before = Census::take();
         let ca = Ca::new("own");
         let run = |call: Call, end: &str, with_alert: bool| {
@@ -751,7 +750,7 @@ std::thread_local! {
 
 #[test]
 fn an_unasked_answer_over_tls_is_never_taken_for_an_answer() {
-    alone("an_unasked_answer_over_tls_is_never_taken_for_an_answer", || {
+    alone(|| {
         let before = Census::take();
         let ca = Ca::new("own");
         let cases = [
@@ -786,7 +785,7 @@ fn check_unasked_answer(ca: &Ca, call: Call, name: &str, answer: fn(&mut Tls, Ca
     for round in 1..=3 {
         let result = ask(&self::call());
         assert!(result.is_ok(), "{call:?}: {name}, round {round}: {result:?}");
-        support::wait_until("the unasked answer is out", || done.load(Ordering::SeqCst) == round);
+        crate::support::wait_until("the unasked answer is out", || done.load(Ordering::SeqCst) == round);
     }
     drop(ask);
     thread.join().unwrap();

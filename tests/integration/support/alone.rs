@@ -7,17 +7,18 @@ use super::wait_until;
 
 const NAME: &str = "MFA_TEST_ALONE";
 
-/// Runs the test of this `name` in a process in which nothing else happens.
-pub fn alone(name: &str, test: impl FnOnce()) {
+/// Runs the test that calls it in a process in which nothing else happens.
+pub fn alone<T: FnOnce()>(test: T) {
     // nextest has started such a process already.
     if std::env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test") {
         return test();
     }
-    alone_with::<&str>(name, &[], test);
+    alone_with::<&str, T>(&[], test);
 }
 
 /// The same, with more in its environment, which belongs to a whole process.
-pub fn alone_with<V: AsRef<OsStr>>(name: &str, environment: &[(&str, V)], test: impl FnOnce()) {
+pub fn alone_with<V: AsRef<OsStr>, T: FnOnce()>(environment: &[(&str, V)], test: T) {
+    let name = name_of_test::<T>();
     if std::env::var_os(NAME).is_some() {
         return test();
     }
@@ -31,6 +32,14 @@ pub fn alone_with<V: AsRef<OsStr>>(name: &str, environment: &[(&str, V)], test: 
     let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     // Without the count, a name that fits no test would pass.
     assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// What a test is called by whoever runs it: the path of the function that the closure stands in,
+/// without the program's name.
+fn name_of_test<T>() -> &'static str {
+    let closure = std::any::type_name::<T>();
+    let function = closure.split("::{{closure}}").next().unwrap_or(closure);
+    function.split_once("::").map_or(function, |(_, name)| name)
 }
 
 /// The process's descriptors and threads.

@@ -1,16 +1,15 @@
 //! An answer belongs to its question: what answers another one is told, ends the connection that it
 //! came on, and approves nothing.
 
-mod support;
-
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use mfa::{CallOptions, Cancel, Code, Decision, Error, HyperId, LogLevel, Request, Transaction, WaitOptions};
-use support::{Peer, Reply, Request as Sent, Then};
 use zeroize::Zeroizing;
+
+use crate::support::{Peer, Reply, Request as Sent, Then};
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
 const PENDING: &str =

@@ -1,7 +1,7 @@
 //! Every call that goes over the network, for what must hold for each of them.
 //!
 //! Each question about a call is a whole match, so that a new one has to answer it; that `ALL` lacks
-//! none is for `tests/faults.rs` to see.
+//! none is for `faults.rs` to see.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -3,18 +3,16 @@
 #![allow(unsafe_code)]
 #![cfg(target_os = "linux")] // It counts threads in /proc.
 
-#[path = "support/names.rs"]
-mod names;
-mod support;
-
 use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mfa::{CallOptions, Cancel, ClientOptions, Code, Error, HyperId};
-use support::alone::alone;
-use support::calls::Call;
-use support::wait_until;
+
+use crate::support::alone::alone;
+use crate::support::calls::Call;
+use crate::support::resolver;
+use crate::support::wait_until;
 
 /// As the header and `src/http/resolver.rs` have it.
 const MAX_THREADS: usize = 16;
@@ -58,7 +56,7 @@ fn what_the_resolver_says_is_told() {
             assert!(error.retryable && !error.outcome_unknown, "{call:?}: {host}: {error}");
             error
         };
-        assert_eq!(of("system.test").os_error, Some(names::ERRNO), "{call:?}");
+        assert_eq!(of("system.test").os_error, Some(resolver::ERRNO), "{call:?}");
         // What getaddrinfo returns is no errno: it is told in words.
         let (none, again) = (of("none.test"), of("again.test"));
         assert_eq!((none.os_error, again.os_error), (None, None), "{call:?}");
@@ -100,10 +98,10 @@ fn check_good_name() {
 
 #[test]
 fn clients_that_ask_for_the_same_names_share_the_look_ups() {
-    alone("clients_that_ask_for_the_same_names_share_the_look_ups", || {
+    alone(|| {
         let hosts: Vec<_> = (0..40).map(|i| format!("hang-{}.test", i % 5)).collect();
         while_they_hang(&hosts, || {
-            wait_until("each name is asked for", || names::HANGING.load(Ordering::SeqCst) == 5);
+            wait_until("each name is asked for", || resolver::HANGING.load(Ordering::SeqCst) == 5);
             check_good_name();
             check_five();
         });
@@ -118,12 +116,12 @@ fn clients_that_ask_for_the_same_names_share_the_look_ups() {
 
 fn check_five() {
     wait_until("the good name's thread ends", || look_up_threads() == 5);
-    assert_eq!(names::HANGING.load(Ordering::SeqCst), 5);
+    assert_eq!(resolver::HANGING.load(Ordering::SeqCst), 5);
 }
 
 #[test]
 fn look_up_threads_are_bounded() {
-    alone("look_up_threads_are_bounded", || {
+    alone(|| {
         check_bound();
     });
 }
@@ -132,12 +130,12 @@ fn look_up_threads_are_bounded() {
 fn check_bound() {
     let hosts: Vec<_> = (0..40).map(|i| format!("hang-{i}.test")).collect();
     while_they_hang(&hosts, || {
-        wait_until("the bound is reached", || names::HANGING.load(Ordering::SeqCst) >= MAX_THREADS);
+        wait_until("the bound is reached", || resolver::HANGING.load(Ordering::SeqCst) >= MAX_THREADS);
         // Time for one thread too many to show itself.
         let error = Call::Cancel.run(&options("hang-last.test"), &call(Duration::from_millis(300)));
         assert_eq!(error.unwrap_err().code, Code::Timeout);
         assert_eq!(look_up_threads(), MAX_THREADS);
-        assert_eq!(names::HANGING.load(Ordering::SeqCst), MAX_THREADS);
+        assert_eq!(resolver::HANGING.load(Ordering::SeqCst), MAX_THREADS);
     });
 }
 
@@ -168,14 +166,14 @@ fn in_a_child(work: impl FnOnce()) -> bool {
 
 #[test]
 fn a_forked_child_has_none_of_its_parents_look_ups() {
-    alone("a_forked_child_has_none_of_its_parents_look_ups", || {
+    alone(|| {
         let hosts: Vec<_> = (0..MAX_THREADS).map(|i| format!("hang-{i}.test")).collect();
         while_they_hang(&hosts, || {
-            wait_until("the bound is reached", || names::HANGING.load(Ordering::SeqCst) == MAX_THREADS);
+            wait_until("the bound is reached", || resolver::HANGING.load(Ordering::SeqCst) == MAX_THREADS);
             assert!(in_a_child(|| {
                 check_good_name();
                 // The parent's threads do not count here; the child's own do.
-                names::HANGING.store(0, Ordering::SeqCst);
+                resolver::HANGING.store(0, Ordering::SeqCst);
                 check_bound();
             }));
         });
@@ -184,7 +182,7 @@ fn a_forked_child_has_none_of_its_parents_look_ups() {
 
 #[test]
 fn a_child_of_a_parent_that_looks_up_waits_for_none_of_its_locks() {
-    alone("a_child_of_a_parent_that_looks_up_waits_for_none_of_its_locks", || {
+    alone(|| {
         let cancel = Cancel::new();
         let good = good_name();
         std::thread::scope(|scope| {

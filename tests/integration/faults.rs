@@ -3,17 +3,16 @@
 
 #![allow(unsafe_code)]
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use mfa::{CallOptions, ClientOptions, Code, Error, HyperId, Request};
-use support::alone::{Census, alone};
-use support::calls::Call;
-use support::{Peer, Reply, Then};
+
+use crate::support::alone::{Census, alone};
+use crate::support::calls::Call;
+use crate::support::{Peer, Reply, Then};
 
 /// How long an exchange, and a call, may take.
 #[derive(Clone, Copy)]
@@ -269,9 +268,9 @@ fn a_server_that_never_stops_sending_is_bounded() {
     }
 }
 
-/// The header's functions that take a deadline. Those that wait are called in tests/waiting.rs.
+/// The header's functions that take a deadline. Those that wait are called in waiting.rs.
 fn calls_in_the_header() -> BTreeSet<&'static str> {
-    let header = include_str!("../include/mfa.h");
+    let header = include_str!("../../include/mfa.h");
     let functions = header.split("\nmfa_code ").skip(1).filter_map(|it| it.split(';').next());
     let asking = |it: &&str| it.contains("mfa_call_options *") && !it.contains("mfa_wait_options *");
     functions.filter(asking).filter_map(|it| it.split('(').next()).collect()
@@ -281,7 +280,7 @@ fn calls_in_the_header() -> BTreeSet<&'static str> {
 fn no_call_is_missing_from_the_matrix() {
     let calls: BTreeSet<_> = Call::ALL.into_iter().map(Call::export).collect();
     let forgotten = &calls_in_the_header() - &calls;
-    assert!(forgotten.is_empty(), "ALL in tests/support/calls.rs lacks {forgotten:?}");
+    assert!(forgotten.is_empty(), "ALL in support/calls.rs lacks {forgotten:?}");
     assert_eq!(calls.len(), Call::ALL.len(), "a call stands twice in ALL");
 }
 
@@ -302,37 +301,37 @@ fn faults_of(call: Call) -> fn() {
 // counted.
 #[test]
 fn faults_of_availability() {
-    alone("faults_of_availability", || check_faults(Call::Availability));
+    alone(|| check_faults(Call::Availability));
 }
 
 #[test]
 fn faults_of_two_factor_types() {
-    alone("faults_of_two_factor_types", || check_faults(Call::Types));
+    alone(|| check_faults(Call::Types));
 }
 
 #[test]
 fn faults_of_start() {
-    alone("faults_of_start", || check_faults(Call::Start));
+    alone(|| check_faults(Call::Start));
 }
 
 #[test]
 fn faults_of_status() {
-    alone("faults_of_status", || check_faults(Call::Status));
+    alone(|| check_faults(Call::Status));
 }
 
 #[test]
 fn faults_of_cancel() {
-    alone("faults_of_cancel", || check_faults(Call::Cancel));
+    alone(|| check_faults(Call::Cancel));
 }
 
 #[test]
 fn faults_of_is_mfa_registered() {
-    alone("faults_of_is_mfa_registered", || check_faults(Call::Registered));
+    alone(|| check_faults(Call::Registered));
 }
 
 #[test]
 fn unusual_but_valid_answers_are_read() {
-    alone("unusual_but_valid_answers_are_read", || {
+    alone(|| {
         let before = Census::take();
         for call in Call::ALL {
             let ok = &*call.success();
@@ -374,7 +373,7 @@ fn unusual_but_valid_answers_are_read() {
 
 #[test]
 fn a_refused_connection_is_told() {
-    alone("a_refused_connection_is_told", || {
+    alone(|| {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
@@ -392,7 +391,7 @@ fn a_refused_connection_is_told() {
 
 #[test]
 fn an_unreachable_address_is_told() {
-    alone("an_unreachable_address_is_told", || {
+    alone(|| {
         let before = Census::take();
         // No packet leaves the machine: TCP cannot be sent to a multicast address.
         for call in Call::ALL {
@@ -418,7 +417,7 @@ fn a_name_that_does_not_exist_is_told() {
 
 #[test]
 fn a_server_that_never_accepts_is_silent() {
-    alone("a_server_that_never_accepts_is_silent", || {
+    alone(|| {
         let before = Census::take();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -455,7 +454,7 @@ fn dead_listener() -> (TcpListener, Vec<TcpStream>) {
 
 #[test]
 fn a_dead_address_does_not_keep_the_other_family_from_being_tried() {
-    alone("a_dead_address_does_not_keep_the_other_family_from_being_tried", || {
+    alone(|| {
         let before = Census::take();
         let (dead, waiting) = dead_listener();
         let port = dead.local_addr().unwrap().port();
@@ -486,7 +485,7 @@ fn a_dead_address_does_not_keep_the_other_family_from_being_tried() {
 
 #[test]
 fn an_answer_that_comes_before_the_request_is_read_as_http_reads_it() {
-    alone("an_answer_that_comes_before_the_request_is_read_as_http_reads_it", || {
+    alone(|| {
         let before = Census::take();
         for call in Call::ALL {
             for (answer, expected) in [
@@ -511,7 +510,7 @@ fn an_answer_that_comes_before_the_request_is_read_as_http_reads_it() {
 
 #[test]
 fn an_unasked_answer_is_never_taken_for_an_answer() {
-    alone("an_unasked_answer_is_never_taken_for_an_answer", || {
+    alone(|| {
         let before = Census::take();
         for call in Call::ALL {
             check_unasked_answers(call);
@@ -566,7 +565,7 @@ fn an_unasked_approval_is_never_taken_for_an_answer() {
 
 #[test]
 fn a_redirect_is_never_followed() {
-    alone("a_redirect_is_never_followed", || {
+    alone(|| {
         let before = Census::take();
         let elsewhere = Peer::new(|_| Reply::json(r#"{"result":0,"is_available":true}"#));
         for status in [301, 302, 303, 307, 308] {

@@ -1,13 +1,12 @@
 //! Of all that a server may answer, exactly one combination approves.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mfa::{CallOptions, WaitOptions};
-use support::{Peer, Reply};
+
+use crate::support::{Peer, Reply};
 
 /// A field: how it is written, or left out.
 type Written = &'static str;

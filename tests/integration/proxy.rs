@@ -1,7 +1,5 @@
 //! HTTP proxies: a tunnel by CONNECT, TLS through it, and a proxy that refuses.
 
-mod support;
-
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,9 +9,10 @@ use std::time::Duration;
 
 use mfa::{CallOptions, ClientOptions, Code, HyperId};
 use mfa_sandbox::{Options, Sandbox};
-use support::alone::alone_with;
-use support::calls::Call;
 use zeroize::Zeroizing;
+
+use crate::support::alone::alone_with;
+use crate::support::calls::Call;
 
 fn call() -> CallOptions<'static> {
     CallOptions::new().timeout(Duration::from_secs(20))
@@ -278,7 +277,7 @@ fn what_goes_in_clear_is_never_proxied_and_a_bad_url_always_refused() {
 #[test]
 fn the_environment_is_read_only_when_asked() {
     let environment = [("ALL_PROXY", "http://127.0.0.1:9"), ("SSLKEYLOGFILE", "must-not-be-made.log")];
-    alone_with("the_environment_is_read_only_when_asked", &environment, || {
+    alone_with(&environment, || {
         let sandbox = tls_sandbox();
         let client = HyperId::new(&options(&sandbox, sandbox.hyperid_url(), None)).unwrap();
         assert!(client.availability("sandbox-approve", &call()).unwrap());
@@ -298,7 +297,7 @@ fn not_utf8(before: &str, after: &str) -> OsString {
 #[test]
 fn a_proxy_variable_that_is_no_text_is_refused_by_its_name() {
     let environment = [("HTTPS_PROXY", not_utf8("http://me:hush@", ".example:3128"))];
-    alone_with("a_proxy_variable_that_is_no_text_is_refused_by_its_name", &environment, || {
+    alone_with(&environment, || {
         let asked = ClientOptions::new().base_url("https://api.invalid").proxy_from_env(true);
         let error = HyperId::new(&asked).unwrap_err();
         assert_eq!(error.code, Code::InvalidUrl, "{error}");
@@ -312,7 +311,7 @@ fn an_exemption_that_is_no_text_does_not_lose_the_others() {
         ("ALL_PROXY", "socks5://me:hush@127.0.0.1:9".into()),
         ("NO_PROXY", not_utf8("a", ".example, api.invalid")),
     ];
-    alone_with("an_exemption_that_is_no_text_does_not_lose_the_others", &environment, || {
+    alone_with(&environment, || {
         let new = |base: &str| HyperId::new(&ClientOptions::new().base_url(base).proxy_from_env(true));
         assert!(new("https://api.invalid").is_ok());
         let error = new("https://other.invalid").unwrap_err();

@@ -1,6 +1,4 @@
 //! A forked child and its parent's TLS connections. (Plain ones: `tests/c/guest.c`.)
-//!
-//! In a program of its own, because other tests' threads have no business in a forked child.
 
 #![allow(unsafe_code)]
 
@@ -14,6 +12,8 @@ use mfa::{CallOptions, ClientOptions, HyperId};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::support::alone::alone;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 32\r\n\r\n{\"result\":0,\"is_available\":true}";
 
@@ -106,16 +106,21 @@ fn forked_children() {
     if let Ok(run) = std::env::var("MFA_TEST_RUN") {
         return a_child_of_a_first_exchange_is_not_stuck(run.parse().unwrap());
     }
-    for run in 0..40 {
-        let first = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "forked_children"])
-            .env("MFA_TEST_RUN", run.to_string())
-            .output()
-            .unwrap();
-        assert!(first.status.success(), "run {run}: {}", String::from_utf8_lossy(&first.stdout));
-    }
-    a_child_leaves_its_parents_connection_alone();
-    a_child_of_a_busy_parent_waits_for_none_of_its_locks();
+    // Other tests' threads have no business in a forked child.
+    alone(|| {
+        for run in 0..40 {
+            let first = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "fork::forked_children"])
+                .env("MFA_TEST_RUN", run.to_string())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&first.stdout);
+            // Without the count, a name that fits no test would pass.
+            assert!(first.status.success() && said.contains("1 passed"), "run {run}: {said}");
+        }
+        a_child_leaves_its_parents_connection_alone();
+        a_child_of_a_busy_parent_waits_for_none_of_its_locks();
+    });
 }
 
 fn a_child_leaves_its_parents_connection_alone() {

@@ -1,15 +1,14 @@
 //! Waiting and confirming on the wire: every sentence of the contract.
 
-mod support;
-
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mfa::{CallOptions, Cancel, Code, Decision, Request, Transaction, WaitEnd, WaitOptions};
-use support::{Peer, Reply, Request as Sent, Then};
 use zeroize::Zeroizing;
+
+use crate::support::{Peer, Reply, Request as Sent, Then};
 
 const PENDING: &str =
     r#"{"result":0,"transaction_id":3,"transaction_status":0,"transaction_complete_result":0}"#;
@@ -497,7 +496,7 @@ fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
             let call = CallOptions::new().cancel(&cancel).timeout(Duration::from_secs(300));
             peer.hyperid().wait("t", 3, &mut options, &call)
         });
-        support::wait_until("the first poll has ended", || polled.load(Ordering::SeqCst));
+        crate::support::wait_until("the first poll has ended", || polled.load(Ordering::SeqCst));
         cancel.trigger();
         waiting.join().unwrap()
     });
