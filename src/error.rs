@@ -133,4 +133,34 @@ mod tests {
         }
         assert!(Code::from_number(42).is_none());
     }
+
+    /// A code that nobody raises is a promise that nobody keeps.
+    #[test]
+    fn every_code_is_raised_somewhere() {
+        let source = raising_source(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+        let nobody_raises = |entry: &&crate::codes::Entry| {
+            let code = Code::from_number(entry.number).expect(entry.name);
+            !source.contains(&format!("Code::{code:?}"))
+        };
+        let idle: Vec<_> = CODES.iter().filter(nobody_raises).map(|entry| entry.name).collect();
+        assert!(idle.is_empty(), "nobody raises {idle:?}");
+    }
+
+    /// All source, without tests.
+    fn raising_source(folder: &std::path::Path) -> String {
+        let mut all = String::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                all += &raising_source(&path);
+                continue;
+            }
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.ends_with(".rs") && !name.ends_with("_tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                all += text.split("#[cfg(test)]").next().unwrap_or_default();
+            }
+        }
+        all
+    }
 }
