@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::report::Report;
 use super::{Context, Step, step};
+use crate::generate::abi;
 use crate::library::{self, Library, NATIVE_LIBS};
 use crate::{Result, files, process, workspace};
 
@@ -27,7 +28,8 @@ fn symbols(context: &Context, report: &mut Report) -> Result {
     }
     let exported = exported(&library.shared)?;
     let listed = listed()?;
-    let declared = declared(&files::read(&workspace::root().join("include/mfa.h"))?);
+    let header = abi::read(&files::read(&workspace::root().join("include/mfa.h"))?)?;
+    let declared = header.functions.into_iter().map(|function| function.name).collect();
     let archived = archived(&library.archive)?;
     let unprefixed: Vec<_> = exported.iter().filter(|name| !name.starts_with("mfa_")).cloned().collect();
     report.check("each export begins with mfa_", none("without the prefix", &unprefixed));
@@ -64,26 +66,6 @@ fn listed() -> Result<BTreeMap<String, String>> {
         Ok((name.to_owned(), version.to_owned()))
     };
     lines.map(pair).collect()
-}
-
-/// The functions that a header declares: names before a parenthesis, outside comments and macros.
-fn declared(header: &str) -> BTreeSet<String> {
-    let mut code = String::new();
-    let mut rest = header;
-    while let Some((before, comment)) = rest.split_once("/*") {
-        code.push_str(before);
-        rest = comment.split_once("*/").map_or("", |(_, behind)| behind);
-    }
-    code.push_str(rest);
-    let lines = code.lines().filter(|line| !line.starts_with('#') && !line.starts_with("//"));
-    let mut found = BTreeSet::new();
-    for line in lines {
-        for (at, _) in line.match_indices('(') {
-            let name = line[..at].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
-            found.extend(name.filter(|name| name.starts_with("mfa_")).map(str::to_owned));
-        }
-    }
-    found
 }
 
 fn none(what: &str, names: &[String]) -> Result {
@@ -129,16 +111,4 @@ fn size(library: &Library, report: &mut Report) -> Result {
     println!("   the shared library, stripped: {bytes} bytes");
     report.note(format!("stripped .so: {:.2} MB", bytes as f64 / 1e6));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn functions_are_found_in_a_header() {
-        let header = "/* see mfa_not(this) */\n#define MFA_X mfa_nor(that)\n// mfa_nor(this)\n\
-                      typedef void (*mfa_log_fn)(void *user_data);\nconst char *mfa_version(void);\n\
-                      mfa_code mfa_hyperid_new(const mfa_client_options *options,\n  mfa_error *err);\n";
-        let found: Vec<_> = super::declared(header).into_iter().collect();
-        assert_eq!(found, ["mfa_hyperid_new", "mfa_version"]);
-    }
 }
