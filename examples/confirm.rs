@@ -4,6 +4,8 @@
 //!
 //!     MFA_BASE_URL=http://127.0.0.1:PORT MFA_TOKEN=sandbox-approve cargo run --example confirm
 //!
+//! HyperID's production is asked only where MFA_BASE_URL says "production".
+//!
 //! Exits with 0 when the person approved, 1 when not, 2 when there is no answer.
 
 use std::io::Write;
@@ -36,8 +38,9 @@ fn main() -> ExitCode {
 fn confirm() -> Result<Transaction, Error> {
     let token = std::env::var("MFA_TOKEN").unwrap_or_default();
     let mut options = ClientOptions::new();
-    if let Ok(base_url) = std::env::var("MFA_BASE_URL") {
-        // A local sandbox is the only place where http is in order.
+    let base_url = std::env::var("MFA_BASE_URL").unwrap_or_default();
+    if base_url != "production" {
+        // Also where it is missing or misspelt, so that it asks nobody then. http is in order for a local sandbox alone.
         options = options.allow_loopback_http(base_url.starts_with("http://")).base_url(base_url);
     }
     let client = HyperId::new(&options)?;

@@ -6,13 +6,14 @@
 //! | `include/mfa.h` | `src/ffi`, `src/codes.rs` | `header.rs`, in each build |
 //! | `docs/codes.md` | `src/codes.rs` | `reference.rs` |
 //! | Python: `_abi.py`, `exceptions.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
-//! | C#: `Native.g.cs`, `MfaCode.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
+//! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
 //! `build.rs` takes the first two as modules, and writes to its OUT_DIR alone. `cargo xtask header`
 //! takes all of it from here, and renews the files that are committed. `abi.rs` reads the header and
 //! `types.rs` says which of its types the bindings know; what either does not understand is an error.
 
 pub mod abi;
+mod binding_names;
 #[allow(dead_code)]
 #[path = "../src/codes.rs"]
 mod codes;
@@ -28,11 +29,13 @@ pub type Result<T = ()> = std::result::Result<T, String>;
 pub fn files(header: &str) -> Result<Vec<(&'static str, String)>> {
     let abi = abi::read(header)?;
     types::check_callbacks(&abi)?;
+    binding_names::check(&abi)?;
     Ok(vec![
         ("docs/codes.md", reference::page()),
         ("bindings/python/src/mfa_client/_abi.py", python::abi(&abi)?),
-        ("bindings/python/src/mfa_client/exceptions.py", python::exceptions()),
-        ("bindings/csharp/MfaClient/MfaCode.g.cs", csharp::codes()),
+        ("bindings/python/src/mfa_client/exceptions.py", python::exceptions()?),
+        ("bindings/csharp/MfaClient/MfaErrorCode.g.cs", csharp::codes()?),
+        ("bindings/csharp/MfaClient/Names.g.cs", csharp::names(&abi)?),
         ("bindings/csharp/MfaClient/Native.g.cs", csharp::native(&abi)?),
     ])
 }

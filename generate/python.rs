@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Result;
 use super::abi::{Abi, Function};
+use super::binding_names::{Language, in_binding};
 use super::codes::{CODES, Entry, RANGES};
 use super::names::camel;
 use super::types::Type;
@@ -78,7 +79,7 @@ fn type_name(ty: &str, abi: &Abi) -> Result<String> {
 }
 
 /// `exceptions.py`: one class per code, under a base for who must act.
-pub fn exceptions() -> String {
+pub fn exceptions() -> Result<String> {
     let mut py = format!("{HEAD}\nfrom __future__ import annotations\n\nfrom ._error import MfaError\n");
     for range in RANGES {
         let class = group_class(range.group);
@@ -92,8 +93,8 @@ pub fn exceptions() -> String {
                 py,
                 "\n\nclass {}({class}):\n    \"\"\"{}\n\n    {}\n    \"\"\"\n\n    code = {}\n",
                 class_name(e),
-                e.meaning,
-                e.remedy,
+                in_binding(e.meaning, Language::Python)?,
+                in_binding(e.remedy, Language::Python)?,
                 e.number
             )
             .unwrap();
@@ -116,7 +117,7 @@ pub fn exceptions() -> String {
         writeln!(py, "    \"{name}\",").unwrap();
     }
     py.push_str("]\n");
-    py
+    Ok(py)
 }
 
 /// A group of one code is that code.

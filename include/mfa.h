@@ -139,16 +139,16 @@ typedef int32_t mfa_code;
 
 enum {
   /** The call did what it was asked.
-   *  Read the answer from the out struct; this code alone never means that anybody approved. */
+   *  Read the answer; this code alone never means that anybody approved. */
   MFA_OK = 0,
   /** An argument has a value that is not allowed.
    *  Correct the argument that the message names; nothing was sent. */
   MFA_ERR_INVALID_ARGUMENT = 1,
-  /** A pointer that must not be NULL is NULL.
+  /** An argument that must not be `NULL` is `NULL`.
    *  Pass the argument that the message names; nothing was sent. */
   MFA_ERR_NULL_POINTER = 2,
-  /** A struct's struct_size is below the first release's size or above 4096.
-   *  Initialise the struct with its MFA_..._INIT macro; nothing was sent. */
+  /** A struct's size is below the first release's or above 4096.
+   *  Initialise the struct as the header says; in a binding this is a defect of it. Nothing was sent. */
   MFA_ERR_STRUCT_SIZE = 3,
   /** A string is not valid UTF-8.
    *  Convert the argument that the message names to UTF-8; nothing was sent. */
@@ -157,46 +157,46 @@ enum {
    *  Use https://host[:port][/prefix], without user info, query or fragment; nothing was sent. */
   MFA_ERR_INVALID_URL = 5,
   /** The URL is http, which would send the token in clear.
-   *  Use https; for a server on this machine set MFA_CLIENT_ALLOW_LOOPBACK_HTTP. */
+   *  Use https; for a server on this machine set `MFA_CLIENT_ALLOW_LOOPBACK_HTTP`. */
   MFA_ERR_INSECURE_URL = 6,
-  /** ca_pem holds no certificate, or one that cannot be used as a root.
+  /** `ca_pem` holds no certificate, or one that cannot be used as a root.
    *  Pass one or more PEM blocks "BEGIN CERTIFICATE", each a CA's certificate. */
   MFA_ERR_INVALID_CA = 7,
   /** The call's own deadline passed.
-   *  Allow more time, or ask again later; the out struct holds what was known last. */
+   *  Allow more time, or ask again later; `out` holds what was known last. */
   MFA_ERR_TIMEOUT = 110,
   /** The server's name could not be resolved.
    *  Check the base URL and this machine's name resolution. */
   MFA_ERR_DNS = 111,
   /** No connection could be made.
-   *  Check that the server is up and reachable; os_error says why the last address failed. */
+   *  Check that the server is up and reachable; `os_error` says why the last address failed. */
   MFA_ERR_CONNECT = 112,
-  /** No connection was ready within connect_timeout_ms (name, TCP and TLS together).
+  /** No connection was ready within `connect_timeout_ms` (name, TCP and TLS together).
    *  Check the network, a firewall perhaps, or allow more time to connect. */
   MFA_ERR_CONNECT_TIMEOUT = 113,
   /** TLS failed: the certificate is not trusted, or the handshake broke.
    *  Read the message: it tells expiry, a wrong host and an unknown issuer apart. */
   MFA_ERR_TLS = 114,
   /** The connection ended or was reset before a whole answer had arrived.
-   *  Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set: then the request may have been carried out. */
+   *  Ask again, unless `MFA_ERROR_OUTCOME_UNKNOWN` is set: then the request may have been carried out. */
   MFA_ERR_CONNECTION_LOST = 115,
-  /** One exchange took longer than request_timeout_ms while the call's deadline lay further off.
-   *  Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set, or raise request_timeout_ms. */
+  /** One exchange took longer than `request_timeout_ms` while the call's deadline lay further off.
+   *  Ask again, unless `MFA_ERROR_OUTCOME_UNKNOWN` is set, or raise `request_timeout_ms`. */
   MFA_ERR_REQUEST_TIMEOUT = 116,
   /** The proxy refused to connect, or gave an answer that is not HTTP.
-   *  Check the proxy's address and credentials; http_status holds its answer. */
+   *  Check the proxy's address and credentials; `http_status` holds its answer. */
   MFA_ERR_PROXY = 117,
   /** The answer is not what the protocol allows: broken HTTP, not JSON, a field missing or of a wrong type.
-   *  Check that base_url names the provider itself; nothing in the answer was believed. */
+   *  Check that `base_url` names the provider itself; nothing in the answer was believed. */
   MFA_ERR_MALFORMED_ANSWER = 210,
   /** The answer's header or body is larger, or its JSON nested deeper, than any genuine answer.
-   *  Check that base_url names the provider itself; the connection was dropped. */
+   *  Check that `base_url` names the provider itself; the connection was dropped. */
   MFA_ERR_ANSWER_TOO_LARGE = 211,
   /** The answer contradicts itself or the question, for example by naming another transaction.
    *  Treat it as no answer; report it to the provider if it goes on. */
   MFA_ERR_CONTRADICTORY_ANSWER = 212,
   /** The server answered with an HTTP status that has no meaning here, a redirect among them.
-   *  See http_status; check base_url and what stands between this machine and the provider. */
+   *  See `http_status`; check `base_url` and what stands between this machine and the provider. */
   MFA_ERR_HTTP_STATUS = 213,
   /** The token has expired.
    *  Get a fresh token and ask again. */
@@ -208,22 +208,22 @@ enum {
    *  Request the scope when signing in (HyperID: mfa-client, second-factor-auth-client). */
   MFA_ERR_ACCESS_DENIED = 312,
   /** The service is temporarily unavailable.
-   *  Ask again later; retry_after_ms says when, if the server said so. */
+   *  Ask again later; `retry_after_ms` says when, if the server said so. */
   MFA_ERR_UNAVAILABLE = 460,
   /** Too many requests.
-   *  Ask again later; retry_after_ms says when, if the server said so. */
+   *  Ask again later; `retry_after_ms` says when, if the server said so. */
   MFA_ERR_RATE_LIMITED = 461,
   /** The provider found the request's parameters invalid.
-   *  Check the request's fields against the provider's documentation; provider_code holds its number. */
+   *  Check the request's fields against the provider's documentation; `provider_code` holds its number. */
   MFA_ERR_PROVIDER_INVALID_PARAMETERS = 462,
   /** The provider knows no such transaction for this token.
    *  Check the id, and that the token belongs to the user who was asked. */
   MFA_ERR_TRANSACTION_NOT_FOUND = 463,
   /** The provider found no device of the user to ask on.
-   *  Let the user link the authenticator app again, or leave device_id out. */
+   *  Let the user link the authenticator app again, or leave `device_id` out. */
   MFA_ERR_DEVICE_NOT_FOUND = 464,
   /** The provider knows no such template.
-   *  Check template_id; 4 is the plain question. */
+   *  Check `template_id`; 4 is the plain question. */
   MFA_ERR_TEMPLATE_NOT_FOUND = 465,
   /** The transaction cannot be cancelled: it has expired.
    *  Nothing is left to do; start a new one if the answer is still wanted. */
@@ -238,10 +238,10 @@ enum {
    *  Let the person link the app first, or use another factor; no push was sent. */
   MFA_ERR_AUTHENTICATOR_NOT_LINKED = 469,
   /** The provider refused with a number that libmfa has no name for.
-   *  Look provider_code up in the provider's documentation. */
+   *  Look `provider_code` up in the provider's documentation. */
   MFA_ERR_PROVIDER_REFUSED = 470,
-  /** The caller ended the call, with its cancel object or from a callback.
-   *  The out struct holds what was known last; a started transaction goes on until it is cancelled or expires, unless MFA_ERROR_WITHDRAWN is set. */
+  /** The caller ended the call, with its `cancel` or from a callback.
+   *  `out` holds what was known last; a started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set. */
   MFA_ERR_CANCELLED = 550,
   /** libmfa itself failed; this is a defect, or the system refused it a resource.
    *  Report it with the message; do not treat the call as an answer. */

@@ -51,7 +51,7 @@ pub const CODES: &[Entry] = &[
         number: 0,
         name: "MFA_OK",
         meaning: "The call did what it was asked.",
-        remedy: "Read the answer from the out struct; this code alone never means that anybody approved.",
+        remedy: "Read the answer; this code alone never means that anybody approved.",
     },
     // 1–99: the caller's code.
     Entry {
@@ -63,14 +63,14 @@ pub const CODES: &[Entry] = &[
     Entry {
         number: 2,
         name: "MFA_ERR_NULL_POINTER",
-        meaning: "A pointer that must not be NULL is NULL.",
+        meaning: "An argument that must not be `NULL` is `NULL`.",
         remedy: "Pass the argument that the message names; nothing was sent.",
     },
     Entry {
         number: 3,
         name: "MFA_ERR_STRUCT_SIZE",
-        meaning: "A struct's struct_size is below the first release's size or above 4096.",
-        remedy: "Initialise the struct with its MFA_..._INIT macro; nothing was sent.",
+        meaning: "A struct's size is below the first release's or above 4096.",
+        remedy: "Initialise the struct as the header says; in a binding this is a defect of it. Nothing was sent.",
     },
     Entry {
         number: 4,
@@ -88,12 +88,12 @@ pub const CODES: &[Entry] = &[
         number: 6,
         name: "MFA_ERR_INSECURE_URL",
         meaning: "The URL is http, which would send the token in clear.",
-        remedy: "Use https; for a server on this machine set MFA_CLIENT_ALLOW_LOOPBACK_HTTP.",
+        remedy: "Use https; for a server on this machine set `MFA_CLIENT_ALLOW_LOOPBACK_HTTP`.",
     },
     Entry {
         number: 7,
         name: "MFA_ERR_INVALID_CA",
-        meaning: "ca_pem holds no certificate, or one that cannot be used as a root.",
+        meaning: "`ca_pem` holds no certificate, or one that cannot be used as a root.",
         remedy: "Pass one or more PEM blocks \"BEGIN CERTIFICATE\", each a CA's certificate.",
     },
     // 100–199: the network, the deadline among them.
@@ -101,7 +101,7 @@ pub const CODES: &[Entry] = &[
         number: 110,
         name: "MFA_ERR_TIMEOUT",
         meaning: "The call's own deadline passed.",
-        remedy: "Allow more time, or ask again later; the out struct holds what was known last.",
+        remedy: "Allow more time, or ask again later; `out` holds what was known last.",
     },
     Entry {
         number: 111,
@@ -113,12 +113,12 @@ pub const CODES: &[Entry] = &[
         number: 112,
         name: "MFA_ERR_CONNECT",
         meaning: "No connection could be made.",
-        remedy: "Check that the server is up and reachable; os_error says why the last address failed.",
+        remedy: "Check that the server is up and reachable; `os_error` says why the last address failed.",
     },
     Entry {
         number: 113,
         name: "MFA_ERR_CONNECT_TIMEOUT",
-        meaning: "No connection was ready within connect_timeout_ms (name, TCP and TLS together).",
+        meaning: "No connection was ready within `connect_timeout_ms` (name, TCP and TLS together).",
         remedy: "Check the network, a firewall perhaps, or allow more time to connect.",
     },
     Entry {
@@ -131,32 +131,32 @@ pub const CODES: &[Entry] = &[
         number: 115,
         name: "MFA_ERR_CONNECTION_LOST",
         meaning: "The connection ended or was reset before a whole answer had arrived.",
-        remedy: "Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set: then the request may have been carried out.",
+        remedy: "Ask again, unless `MFA_ERROR_OUTCOME_UNKNOWN` is set: then the request may have been carried out.",
     },
     Entry {
         number: 116,
         name: "MFA_ERR_REQUEST_TIMEOUT",
-        meaning: "One exchange took longer than request_timeout_ms while the call's deadline lay further off.",
-        remedy: "Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set, or raise request_timeout_ms.",
+        meaning: "One exchange took longer than `request_timeout_ms` while the call's deadline lay further off.",
+        remedy: "Ask again, unless `MFA_ERROR_OUTCOME_UNKNOWN` is set, or raise `request_timeout_ms`.",
     },
     Entry {
         number: 117,
         name: "MFA_ERR_PROXY",
         meaning: "The proxy refused to connect, or gave an answer that is not HTTP.",
-        remedy: "Check the proxy's address and credentials; http_status holds its answer.",
+        remedy: "Check the proxy's address and credentials; `http_status` holds its answer.",
     },
     // 200–299: the answer.
     Entry {
         number: 210,
         name: "MFA_ERR_MALFORMED_ANSWER",
         meaning: "The answer is not what the protocol allows: broken HTTP, not JSON, a field missing or of a wrong type.",
-        remedy: "Check that base_url names the provider itself; nothing in the answer was believed.",
+        remedy: "Check that `base_url` names the provider itself; nothing in the answer was believed.",
     },
     Entry {
         number: 211,
         name: "MFA_ERR_ANSWER_TOO_LARGE",
         meaning: "The answer's header or body is larger, or its JSON nested deeper, than any genuine answer.",
-        remedy: "Check that base_url names the provider itself; the connection was dropped.",
+        remedy: "Check that `base_url` names the provider itself; the connection was dropped.",
     },
     Entry {
         number: 212,
@@ -168,7 +168,7 @@ pub const CODES: &[Entry] = &[
         number: 213,
         name: "MFA_ERR_HTTP_STATUS",
         meaning: "The server answered with an HTTP status that has no meaning here, a redirect among them.",
-        remedy: "See http_status; check base_url and what stands between this machine and the provider.",
+        remedy: "See `http_status`; check `base_url` and what stands between this machine and the provider.",
     },
     // 300–399: the credentials. The same three, whichever of its tables the endpoint uses.
     Entry {
@@ -194,19 +194,19 @@ pub const CODES: &[Entry] = &[
         number: 460,
         name: "MFA_ERR_UNAVAILABLE",
         meaning: "The service is temporarily unavailable.",
-        remedy: "Ask again later; retry_after_ms says when, if the server said so.",
+        remedy: "Ask again later; `retry_after_ms` says when, if the server said so.",
     },
     Entry {
         number: 461,
         name: "MFA_ERR_RATE_LIMITED",
         meaning: "Too many requests.",
-        remedy: "Ask again later; retry_after_ms says when, if the server said so.",
+        remedy: "Ask again later; `retry_after_ms` says when, if the server said so.",
     },
     Entry {
         number: 462,
         name: "MFA_ERR_PROVIDER_INVALID_PARAMETERS",
         meaning: "The provider found the request's parameters invalid.",
-        remedy: "Check the request's fields against the provider's documentation; provider_code holds its number.",
+        remedy: "Check the request's fields against the provider's documentation; `provider_code` holds its number.",
     },
     Entry {
         number: 463,
@@ -218,13 +218,13 @@ pub const CODES: &[Entry] = &[
         number: 464,
         name: "MFA_ERR_DEVICE_NOT_FOUND",
         meaning: "The provider found no device of the user to ask on.",
-        remedy: "Let the user link the authenticator app again, or leave device_id out.",
+        remedy: "Let the user link the authenticator app again, or leave `device_id` out.",
     },
     Entry {
         number: 465,
         name: "MFA_ERR_TEMPLATE_NOT_FOUND",
         meaning: "The provider knows no such template.",
-        remedy: "Check template_id; 4 is the plain question.",
+        remedy: "Check `template_id`; 4 is the plain question.",
     },
     Entry {
         number: 466,
@@ -254,14 +254,14 @@ pub const CODES: &[Entry] = &[
         number: 470,
         name: "MFA_ERR_PROVIDER_REFUSED",
         meaning: "The provider refused with a number that libmfa has no name for.",
-        remedy: "Look provider_code up in the provider's documentation.",
+        remedy: "Look `provider_code` up in the provider's documentation.",
     },
     // 500–599: ended at the caller's wish.
     Entry {
         number: 550,
         name: "MFA_ERR_CANCELLED",
-        meaning: "The caller ended the call, with its cancel object or from a callback.",
-        remedy: "The out struct holds what was known last; a started transaction goes on until it is cancelled or expires, unless MFA_ERROR_WITHDRAWN is set.",
+        meaning: "The caller ended the call, with its `cancel` or from a callback.",
+        remedy: "`out` holds what was known last; a started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set.",
     },
     // 900–: internal.
     Entry {

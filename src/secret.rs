@@ -73,13 +73,13 @@ impl Secret {
     /// header nor be mistaken for another one.
     pub(crate) fn header_material(name: &str, text: &str) -> Result<Self, Error> {
         if text.is_empty() {
-            return Err(Error::argument(format!("{name} is empty")));
+            return Err(Error::argument(format!("`{name}` is empty")));
         }
         if text.len() > MAX_LEN {
-            return Err(Error::argument(format!("{name} is longer than {MAX_LEN} bytes")));
+            return Err(Error::argument(format!("`{name}` is longer than {MAX_LEN} bytes")));
         }
         if let Some(at) = text.bytes().position(|b| !(0x21..=0x7e).contains(&b)) {
-            return Err(Error::argument(format!("{name} has a byte outside 0x21-0x7E at offset {at}")));
+            return Err(Error::argument(format!("`{name}` has a byte outside 0x21-0x7E at offset {at}")));
         }
         Ok(Secret(text.to_owned()))
     }

@@ -2,7 +2,7 @@
  * Asks what a person can confirm with: whether they have linked HyperID's authenticator app, which
  * second factors they have set up, and whether MFA is registered for them at Capillary.
  *
- *     check [--url BASE_URL] [--token TOKEN]
+ *     check (--url BASE_URL | --production) [--token TOKEN]
  *           [--capillary-url BASE_URL --brand BRAND --device DEVICE --authorized-token TOKEN]
  *
  * HyperID is asked when there is a token (--token, or MFA_TOKEN in the environment), Capillary when
@@ -139,7 +139,7 @@ static int ask_capillary(const struct settings *settings)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: check [--url BASE_URL] [--token TOKEN]\n"
+    fprintf(stderr, "usage: check (--url BASE_URL | --production) [--token TOKEN]\n"
                     "             [--capillary-url BASE_URL --brand BRAND --device DEVICE "
                     "--authorized-token TOKEN]\n"
                     "The token may also stand in the environment's MFA_TOKEN.\n");
@@ -157,7 +157,7 @@ static int read_arguments(int argc, char **argv, struct settings *s)
         { "--brand", NULL },  { "--device", NULL }, { "--authorized-token", NULL },
     };
     size_t k;
-    int i;
+    int i, production = 0;
 
     memset(s, 0, sizeof *s);
     s->token = getenv("MFA_TOKEN");
@@ -167,15 +167,23 @@ static int read_arguments(int argc, char **argv, struct settings *s)
     known[3].value = &s->brand;
     known[4].value = &s->device;
     known[5].value = &s->authorized_token;
-    for (i = 1; i + 1 < argc; i += 2) {
+    for (i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--production") == 0) {
+            production = 1;
+            continue;
+        }
         for (k = 0; k < 6 && strcmp(argv[i], known[k].name) != 0; k++) {
         }
-        if (k == 6) {
+        if (k == 6 || i + 1 == argc) {
             return usage();
         }
-        *known[k].value = argv[i + 1];
+        *known[k].value = argv[++i];
     }
-    return i == argc && (s->token != NULL || s->capillary_url != NULL) ? 1 : usage();
+    /* Nothing that is left out or misspelt asks about a real person. */
+    if (s->token != NULL && (s->url == NULL) != production) {
+        return usage();
+    }
+    return (s->token != NULL || s->capillary_url != NULL) ? 1 : usage();
 }
 
 int main(int argc, char **argv)

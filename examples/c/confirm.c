@@ -1,10 +1,10 @@
 /*
  * Asks a person to confirm something on their phone, and waits for the answer.
  *
- *     confirm [--url BASE_URL] [--token TOKEN] [--timeout SECONDS] [QUESTION]
+ *     confirm (--url BASE_URL | --production) [--token TOKEN] [--timeout SECONDS] [QUESTION]
  *
  * The token may also stand in the environment's MFA_TOKEN, where other users of the machine cannot
- * read it off the list of processes. Without --url it is HyperID's production that is asked.
+ * read it off the list of processes. HyperID's production is asked only where --production says so.
  *
  * Exit status: 0 the person approved, 1 they did not, 2 something went wrong.
  */
@@ -182,7 +182,7 @@ static int confirm(const mfa_hyperid *client, const struct settings *settings)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: confirm [--url BASE_URL] [--token TOKEN] [--timeout SECONDS] "
+    fprintf(stderr, "usage: confirm (--url BASE_URL | --production) [--token TOKEN] [--timeout SECONDS] "
                     "[QUESTION]\n"
                     "The token may also stand in the environment's MFA_TOKEN.\n");
     return 0;
@@ -191,7 +191,7 @@ static int usage(void)
 /* Returns 0 when the arguments cannot be used. */
 static int read_arguments(int argc, char **argv, struct settings *settings)
 {
-    int i;
+    int i, production = 0;
 
     settings->url = NULL;
     settings->token = getenv("MFA_TOKEN");
@@ -200,6 +200,8 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
     for (i = 1; i < argc; i++) {
         if (argv[i][0] != '-') {
             settings->question = argv[i];
+        } else if (strcmp(argv[i], "--production") == 0) {
+            production = 1;
         } else if (i + 1 == argc) {
             return usage();
         } else if (strcmp(argv[i], "--url") == 0) {
@@ -207,15 +209,20 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
         } else if (strcmp(argv[i], "--token") == 0) {
             settings->token = argv[++i];
         } else if (strcmp(argv[i], "--timeout") == 0) {
-            long seconds = strtol(argv[++i], NULL, 10);
+            char *end;
+            long seconds = strtol(argv[++i], &end, 10);
 
-            if (seconds < 1 || seconds > 86400) {
+            if (*end != '\0' || seconds < 1 || seconds > 86400) {
                 return usage();
             }
             settings->timeout_ms = (uint32_t)seconds * 1000;
         } else {
             return usage();
         }
+    }
+    /* Nothing that is left out or misspelt asks a real person. */
+    if ((settings->url == NULL) != production) {
+        return usage();
     }
     return settings->token != NULL ? 1 : usage();
 }

@@ -2,7 +2,7 @@
  * Asks a person, and then polls from the program's own loop, as a user interface or a server's
  * event loop would: `mfa_hyperid_status` reads the state once and comes back.
  *
- *     poll_once [--url BASE_URL] [--token TOKEN] [QUESTION]
+ *     poll_once (--url BASE_URL | --production) [--token TOKEN] [QUESTION]
  *
  * Each call may take as long as its timeout, so a program whose loop must never stand still makes
  * them in a thread. Who can simply wait uses `mfa_hyperid_confirm`: see confirm.c.
@@ -130,6 +130,7 @@ int main(int argc, char **argv)
     const char *token = getenv("MFA_TOKEN");
     const char *question = "Sign in?";
     int i;
+    int production = 0;
     int status;
 
     for (i = 1; i < argc; i++) {
@@ -137,6 +138,8 @@ int main(int argc, char **argv)
             options.base_url = argv[++i];
         } else if (strcmp(argv[i], "--token") == 0 && i + 1 < argc) {
             token = argv[++i];
+        } else if (strcmp(argv[i], "--production") == 0) {
+            production = 1;
         } else if (argv[i][0] != '-') {
             question = argv[i];
         } else {
@@ -144,8 +147,9 @@ int main(int argc, char **argv)
             break;
         }
     }
-    if (token == NULL) {
-        fprintf(stderr, "usage: poll_once [--url BASE_URL] [--token TOKEN] [QUESTION]\n");
+    /* Nothing that is left out or misspelt asks a real person. */
+    if (token == NULL || (options.base_url == NULL) != production) {
+        fprintf(stderr, "usage: poll_once (--url BASE_URL | --production) [--token TOKEN] [QUESTION]\n");
         return FAILED;
     }
     if (options.base_url != NULL && strncmp(options.base_url, "http://", 7) == 0) {

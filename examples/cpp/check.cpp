@@ -1,7 +1,7 @@
 // Asks what a person can confirm with: whether they have linked HyperID's authenticator app, which second
 // factors they have set up, and whether MFA is registered for them at Capillary.
 //
-//     check [--url BASE_URL] [--token TOKEN]
+//     check (--url BASE_URL | --production) [--token TOKEN]
 //           [--capillary-url BASE_URL --brand BRAND --device DEVICE --authorized-token TOKEN]
 //
 // HyperID is asked when there is a token (--token, or MFA_TOKEN in the environment), Capillary when there
@@ -82,11 +82,21 @@ static bool read_arguments(int argc, char** argv, arguments& given)
     if (const char* token = std::getenv("MFA_TOKEN")) {
         given["--token"] = token;
     }
-    for (int i = 1; i < argc; i += 2) {
+    bool production = false;
+    for (int i = 1; i < argc; i++) {
+        if (std::string(argv[i]) == "--production") {
+            production = true;
+            continue;
+        }
         if (given.count(argv[i]) == 0 || i + 1 == argc) {
             return false;
         }
         given[argv[i]] = argv[i + 1];
+        i++;
+    }
+    // Nothing that is left out or misspelt asks about a real person.
+    if (!given["--token"].empty() && given["--url"].empty() != production) {
+        return false;
     }
     return !given["--token"].empty() || !given["--capillary-url"].empty();
 }
@@ -96,7 +106,7 @@ int main(int argc, char** argv)
     arguments given = {{"--url", ""},   {"--token", ""},  {"--capillary-url", ""},
                        {"--brand", ""}, {"--device", ""}, {"--authorized-token", ""}};
     if (!read_arguments(argc, argv, given)) {
-        std::cerr << "usage: check [--url BASE_URL] [--token TOKEN]\n"
+        std::cerr << "usage: check (--url BASE_URL | --production) [--token TOKEN]\n"
                      "             [--capillary-url BASE_URL --brand BRAND --device DEVICE "
                      "--authorized-token TOKEN]\n"
                      "The token may also stand in the environment's MFA_TOKEN.\n";

@@ -1,9 +1,9 @@
 // Asks a person to confirm something on their phone, and waits for the answer.
 //
-//     confirm [--url BASE_URL] [--token TOKEN] [--timeout SECONDS] [QUESTION]
+//     confirm (--url BASE_URL | --production) [--token TOKEN] [--timeout SECONDS] [QUESTION]
 //
 // The token may also stand in the environment's MFA_TOKEN, where other users of the machine cannot read
-// it off the list of processes. Without --url it is HyperID's production that is asked.
+// it off the list of processes. HyperID's production is asked only where --production says so.
 //
 // Exit status: 0 the person approved, 1 they did not, 2 something went wrong.
 #include <chrono>
@@ -158,10 +158,13 @@ static std::optional<settings> read_arguments(int argc, char** argv)
     if (const char* token = std::getenv("MFA_TOKEN")) {
         settings.token = token;
     }
+    bool production = false;
     for (int i = 1; i < argc; i++) {
         const std::string word = argv[i];
         if (word.rfind('-', 0) != 0) {
             settings.question = word;
+        } else if (word == "--production") {
+            production = true;
         } else if (i + 1 == argc) {
             return std::nullopt;
         } else if (word == "--url") {
@@ -169,14 +172,19 @@ static std::optional<settings> read_arguments(int argc, char** argv)
         } else if (word == "--token") {
             settings.token = argv[++i];
         } else if (word == "--timeout") {
-            const long seconds = std::strtol(argv[++i], nullptr, 10);
-            if (seconds < 1 || seconds > 86400) {
+            char* end = nullptr;
+            const long seconds = std::strtol(argv[++i], &end, 10);
+            if (*end != '\0' || seconds < 1 || seconds > 86400) {
                 return std::nullopt;
             }
             settings.timeout = std::chrono::seconds(seconds);
         } else {
             return std::nullopt;
         }
+    }
+    // Nothing that is left out or misspelt asks a real person.
+    if (settings.url.has_value() == production) {
+        return std::nullopt;
     }
     return settings.token.empty() ? std::nullopt : std::optional(settings);
 }
@@ -185,7 +193,7 @@ int main(int argc, char** argv)
 {
     const auto settings = read_arguments(argc, argv);
     if (!settings) {
-        std::cerr << "usage: confirm [--url BASE_URL] [--token TOKEN] [--timeout SECONDS] [QUESTION]\n"
+        std::cerr << "usage: confirm (--url BASE_URL | --production) [--token TOKEN] [--timeout SECONDS] [QUESTION]\n"
                      "The token may also stand in the environment's MFA_TOKEN.\n";
         return failed;
     }

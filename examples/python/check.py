@@ -1,6 +1,6 @@
 """What a person can confirm with: HyperID's app and second factors, Capillary's registration.
 
-    python check.py [--url BASE_URL] [--token TOKEN]
+    python check.py (--url BASE_URL | --production) [--token TOKEN]
                     [--capillary-url BASE_URL --brand BRAND --device DEVICE --authorized-token TOKEN]
 
 HyperID is asked when there is a token (--token, or MFA_TOKEN in the environment), Capillary when
@@ -43,8 +43,11 @@ def explain(name: str, error: MfaError) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="What can this person confirm with?")
-    parser.add_argument("--url", help="HyperID's base URL; its production by default")
+    parser = argparse.ArgumentParser(description="What can this person confirm with?", allow_abbrev=False)
+    # Nothing that is left out or misspelt asks a real person.
+    server = parser.add_mutually_exclusive_group()
+    server.add_argument("--url", help="HyperID's base URL")
+    server.add_argument("--production", action="store_true", help="HyperID's production")
     parser.add_argument("--token", default=os.environ.get("MFA_TOKEN"))
     parser.add_argument("--capillary-url")
     parser.add_argument("--brand", default="")
@@ -53,6 +56,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if not arguments.token and not arguments.capillary_url:
         parser.error("give a --token, or MFA_TOKEN, or a --capillary-url")
+    if arguments.token and not (arguments.url or arguments.production):
+        parser.error("name the server with --url, or say --production")
     status = 0
     for wanted, name, ask in (
         (arguments.token, "HyperID", ask_hyperid),

@@ -1,9 +1,10 @@
 """Asks a person to confirm something on their phone, and waits for the answer.
 
-    python confirm.py [--url BASE_URL] [--token TOKEN] [--timeout SECONDS] [QUESTION]
+    python confirm.py (--url BASE_URL | --production) [--token TOKEN] [--timeout SECONDS] [QUESTION]
 
 The token may also stand in the environment's MFA_TOKEN, where other users of the machine cannot
-read it off the list of processes. Without --url it is HyperID's production that is asked.
+read it off the list of processes. HyperID's production is
+asked only where --production says so.
 
 Exit status: 0 the person approved, 1 they did not, 2 something went wrong.
 """
@@ -89,8 +90,11 @@ def confirm(client: HyperId, token: str, question: str, timeout: Optional[float]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Asks a person to confirm something.")
-    parser.add_argument("--url", help="HyperID's base URL; its production by default")
+    parser = argparse.ArgumentParser(description="Asks a person to confirm something.", allow_abbrev=False)
+    # Nothing that is left out or misspelt asks a real person.
+    server = parser.add_mutually_exclusive_group(required=True)
+    server.add_argument("--url", help="HyperID's base URL")
+    server.add_argument("--production", action="store_true", help="HyperID's production")
     parser.add_argument("--token", default=os.environ.get("MFA_TOKEN"))
     parser.add_argument("--timeout", type=float, help="seconds")
     parser.add_argument("question", nargs="?", default="Sign in?")

@@ -91,7 +91,7 @@ fn body(brand: &str, device_id: &str, authorized_token: &str) -> Result<Zeroizin
     const MAX: usize = 1024;
     for (name, text) in [("brand", brand), ("device_id", device_id)] {
         if text.is_empty() || text.len() > MAX {
-            return Err(Error::argument(format!("{name} is empty or longer than {MAX} bytes")));
+            return Err(Error::argument(format!("`{name}` is empty or longer than {MAX} bytes")));
         }
     }
     let token = Secret::header_material("authorized_token", authorized_token)?;

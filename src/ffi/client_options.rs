@@ -192,7 +192,7 @@ fn header_lines(text: &str) -> Result<Vec<(String, Zeroizing<String>)>, Error> {
     let lines = text.split('\n').filter(|line| !line.is_empty());
     let pair = |line: &str| {
         let (name, value) =
-            line.split_once(':').ok_or_else(|| Error::argument("a line of headers has no colon"))?;
+            line.split_once(':').ok_or_else(|| Error::argument("a line of `headers` has no colon"))?;
         Ok((name.to_owned(), Zeroizing::new(value.trim_matches(' ').to_owned())))
     };
     lines.map(pair).collect()
@@ -205,7 +205,7 @@ fn log_level(level: i32) -> Result<LogLevel, Error> {
         MFA_LOG_WARN => Ok(LogLevel::Warn),
         MFA_LOG_INFO => Ok(LogLevel::Info),
         MFA_LOG_DEBUG => Ok(LogLevel::Debug),
-        _ => Err(Error::argument(format!("log_level {level} is none of MFA_LOG_..."))),
+        _ => Err(Error::argument(format!("`log_level` {level} is none of the levels"))),
     }
 }
 

@@ -88,7 +88,7 @@ fn size_error(name: &str, size: usize) -> Error {
 }
 
 fn null(name: &str) -> Error {
-    Error::new(Code::NullPointer, format!("{name} is NULL"))
+    Error::new(Code::NullPointer, format!("`{name}` is `NULL`"))
 }
 
 /// Copies an input struct; fields that the caller's version lacks are zero. `None`: NULL.
@@ -209,7 +209,7 @@ pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<Opti
     // SAFETY: passed on from the caller.
     let text = unsafe { CStr::from_ptr(pointer) };
     let text = text.to_str().map_err(|e| {
-        Error::new(Code::InvalidUtf8, format!("{name} is not UTF-8 from byte {} on", e.valid_up_to()))
+        Error::new(Code::InvalidUtf8, format!("`{name}` is not UTF-8 from byte {} on", e.valid_up_to()))
     })?;
     Ok(Some(text))
 }
@@ -284,7 +284,7 @@ pub(super) fn boolean(value: i32, name: &str) -> Result<bool, Error> {
     match value {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(Error::argument(format!("{name} is neither 0 nor 1"))),
+        _ => Err(Error::argument(format!("`{name}` is neither 0 nor 1"))),
     }
 }
 

@@ -64,7 +64,7 @@ unsafe impl AbiStruct for mfa_request {
 pub(super) unsafe fn request<'a>(pointer: *const mfa_request) -> Result<Request<'a>, Error> {
     // SAFETY: passed on from the caller.
     let Some(given) = (unsafe { read_input(pointer) })? else {
-        return Err(Error::new(Code::NullPointer, "request is NULL"));
+        return Err(Error::new(Code::NullPointer, "`request` is `NULL`"));
     };
     // Whole, so that no field is left unread.
     let mfa_request {

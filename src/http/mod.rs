@@ -143,7 +143,7 @@ impl Http {
         own_header: Option<&str>,
     ) -> Result<Self, Error> {
         let text = options.base_url.as_deref().or(default_base);
-        let text = text.ok_or_else(|| Error::argument("base_url is required for this provider"))?;
+        let text = text.ok_or_else(|| Error::argument("`base_url` is required for this provider"))?;
         let base = BaseUrl::parse(text, options.allow_loopback_http)?;
         let log = Log::new(options);
         log.line(LogLevel::Info, format_args!("a client for {}", base.as_str()));

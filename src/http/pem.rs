@@ -74,7 +74,7 @@ pub(crate) fn private_key(field: &str, text: &str) -> Result<Key, String> {
         };
         if let Some(first) = found {
             let (first, second) = (first.block, block.number);
-            return Err(format!("{field} holds two private keys (blocks {first} and {second}): leave one"));
+            return Err(format!("`{field}` holds two private keys (blocks {first} and {second}): leave one"));
         }
         let der = Zeroizing::new(wrap(std::mem::take(&mut *pem.decode(block)?)));
         found = Some(Key { block: block.number, der });
@@ -293,8 +293,8 @@ impl<'a> Pem<'a> {
     /// Why there is nothing to use in `blocks`.
     fn lacks(&self, what: &str, blocks: &[Block<'_>]) -> String {
         let field = self.field;
-        let Some(first) = blocks.first() else { return format!("{field} {}", why_no_block(self.text)) };
-        format!("{field} holds no {what}: block {} is {}", first.number, first.kind.name())
+        let Some(first) = blocks.first() else { return format!("`{field}` {}", why_no_block(self.text)) };
+        format!("`{field}` holds no {what}: block {} is {}", first.number, first.kind.name())
     }
 
     fn refuse(&self, block: &Block<'_>, why: &str) -> String {
@@ -302,11 +302,11 @@ impl<'a> Pem<'a> {
     }
 
     fn refuse_at(&self, number: usize, start: usize, why: &str) -> String {
-        format!("block {number} of {} (line {}) {why}", self.field, self.line(start))
+        format!("block {number} of `{}` (line {}) {why}", self.field, self.line(start))
     }
 
     fn at_line(&self, at: usize, why: &str) -> String {
-        format!("line {} of {} {why}", self.line(at), self.field)
+        format!("line {} of `{}` {why}", self.line(at), self.field)
     }
 
     /// The number, from 1, of the line that holds the byte `at`.

@@ -178,7 +178,7 @@ fn not_understood(error: &Error) -> Error {
 }
 
 fn refused(source: &str, why: &str) -> Error {
-    Error::new(Code::InvalidUrl, format!("{source} is refused: {why}"))
+    Error::new(Code::InvalidUrl, format!("`{source}` is refused: {why}"))
 }
 
 /// The proxy that the environment names for `base`, if any.
@@ -303,7 +303,7 @@ mod tests {
         for url in bad {
             let error = Proxy::parse(url, "proxy_url").unwrap_err();
             assert_eq!(error.code, Code::InvalidUrl, "{url}");
-            assert!(error.message.starts_with("proxy_url is refused: "), "{error}");
+            assert!(error.message.starts_with("`proxy_url` is refused: "), "{error}");
         }
     }
 
@@ -350,7 +350,7 @@ mod tests {
                 let read = |asked: &str| (asked == name).then(|| value.into());
                 let error = from_environment(&api, read).unwrap_err();
                 assert_eq!(error.code, Code::InvalidUrl, "{value}");
-                assert!(error.message.starts_with(&format!("{name} is refused: ")), "{error}");
+                assert!(error.message.starts_with(&format!("`{name}` is refused: ")), "{error}");
                 assert!(error.message.contains(why) && !error.message.contains("hush"), "{error}");
             }
         }

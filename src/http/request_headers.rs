@@ -89,7 +89,7 @@ fn user_agent(appended: Option<&str>) -> Result<String, Error> {
     let Some(text) = appended.filter(|t| !t.is_empty()) else { return Ok(own.to_owned()) };
     if text.len() > MAX_USER_AGENT || !text.bytes().all(|b| (0x20..=0x7e).contains(&b)) {
         return Err(Error::argument(format!(
-            "user_agent is longer than {MAX_USER_AGENT} bytes or has one outside 0x20-0x7E"
+            "`user_agent` is longer than {MAX_USER_AGENT} bytes or has one outside 0x20-0x7E"
         )));
     }
     Ok(format!("{own} {text}"))

@@ -70,7 +70,7 @@ fn with_default_trust(
     _: ConfigBuilder<ClientConfig, WantsVerifier>,
     _: Arc<CryptoProvider>,
 ) -> Result<Trusting, Error> {
-    Err(Error::new(Code::InvalidCa, "this build has no roots of its own: ca_pem is required"))
+    Err(Error::new(Code::InvalidCa, "this build has no roots of its own: `ca_pem` is required"))
 }
 
 /// The certificate and key that the client shows when the server asks for them.
@@ -78,7 +78,7 @@ fn identity(options: &ClientOptions) -> Result<Option<CertifiedKey>, Error> {
     match (&options.client_cert_pem, &options.client_key_pem) {
         (None, None) => Ok(None),
         (Some(chain), Some(key)) => certified_key(chain, key).map(Some).map_err(Error::argument),
-        _ => Err(Error::argument("client_cert_pem and client_key_pem go together")),
+        _ => Err(Error::argument("`client_cert_pem` and `client_key_pem` go together")),
     }
 }
 
@@ -86,7 +86,7 @@ fn certified_key(chain: &str, key: &str) -> Result<CertifiedKey, String> {
     let chain = pem::certificates("client_cert_pem", chain)?;
     let key = signing_key(&pem::private_key("client_key_pem", key)?)?;
     let unusable = |block: usize, why: &webpki::Error| {
-        format!("block {block} of client_cert_pem cannot be used: {}", tls_texts::certificate_defect(why))
+        format!("block {block} of `client_cert_pem` cannot be used: {}", tls_texts::certificate_defect(why))
     };
     for (i, certificate) in chain.iter().enumerate() {
         // The first is compared with the key, which takes a stricter reading.
@@ -103,11 +103,11 @@ fn certified_key(chain: &str, key: &str) -> Result<CertifiedKey, String> {
         let first = chain[0].block;
         return Err(match chain.iter().find(|certificate| is_of(&key, certificate)) {
             Some(own) => format!(
-                "client_key_pem is the key of block {} of client_cert_pem, not of block {first}: put its certificate first",
+                "`client_key_pem` is the key of block {} of `client_cert_pem`, not of block {first}: put its certificate first",
                 own.block
             ),
             None => format!(
-                "client_key_pem is not the key of block {first} of client_cert_pem: it belongs to another certificate"
+                "`client_key_pem` is not the key of block {first} of `client_cert_pem`: it belongs to another certificate"
             ),
         });
     }
@@ -118,12 +118,12 @@ fn signing_key(key: &Key) -> Result<Arc<dyn SigningKey>, String> {
     crypto::signing_key(&key.der).map_err(|_| {
         let block = key.block;
         match KeyKind::of_private(&key.der) {
-            None => format!("block {block} of client_key_pem is not the key that its label promises, or is damaged"),
+            None => format!("block {block} of `client_key_pem` is not the key that its label promises, or is damaged"),
             Some(kind) if crypto::can_sign(kind) => format!(
-                "block {block} of client_key_pem is damaged or lacks its public part; write it anew with: openssl pkey -in FILE -out NEW"
+                "block {block} of `client_key_pem` is damaged or lacks its public part; write it anew with: openssl pkey -in FILE -out NEW"
             ),
             Some(kind) => format!(
-                "block {block} of client_key_pem is a key {}; libmfa can use RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519",
+                "block {block} of `client_key_pem` is a key {}; libmfa can use RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519",
                 kind.words()
             ),
         }
@@ -144,15 +144,15 @@ fn roots_from(pem: &str) -> Result<RootCertStore, Error> {
 fn root(certificate: &Certificate) -> Result<TrustAnchor<'static>, String> {
     let block = certificate.block;
     let root = webpki::anchor_from_trusted_cert(&certificate.der).map_err(|e| {
-        format!("block {block} of ca_pem cannot be used: {}", tls_texts::certificate_defect(&e))
+        format!("block {block} of `ca_pem` cannot be used: {}", tls_texts::certificate_defect(&e))
     })?;
     match KeyKind::of_public(&root.subject_public_key_info) {
         Some(kind) if crypto::can_verify(kind) => Ok(root.to_owned()),
         Some(kind) => Err(format!(
-            "block {block} of ca_pem has a key {}; libmfa can use RSA of 2048 to 8192 bits, P-256 and P-384",
+            "block {block} of `ca_pem` has a key {}; libmfa can use RSA of 2048 to 8192 bits, P-256 and P-384",
             kind.words()
         )),
-        None => Err(format!("block {block} of ca_pem cannot be used: its key is damaged")),
+        None => Err(format!("block {block} of `ca_pem` cannot be used: its key is damaged")),
     }
 }
 
@@ -167,5 +167,5 @@ pub(crate) fn server_name(host: &Host) -> Result<ServerName<'static>, Error> {
 
 fn name(text: &str) -> Result<ServerName<'static>, Error> {
     ServerName::try_from(text.to_owned())
-        .map_err(|_| Error::new(Code::InvalidUrl, "base_url is refused: no certificate can bear its host"))
+        .map_err(|_| Error::new(Code::InvalidUrl, "`base_url` is refused: no certificate can bear its host"))
 }

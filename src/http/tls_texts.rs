@@ -81,7 +81,7 @@ fn certificate(why: &CertificateError) -> String {
         C::NotValidForNameContext { expected, presented } => {
             format!("the server's certificate is for another host: not for {}, but {}", visible(&expected.to_str(), MAX_NAME), names(presented))
         }
-        C::NotValidForName => "the server's certificate is for another host than that of base_url".into(),
+        C::NotValidForName => "the server's certificate is for another host than that of `base_url`".into(),
         C::UnknownIssuer => "the server's certificate comes from an unknown issuer: no trusted root leads to it. Is its root in ca_pem, \
              and does the server send the certificates between?"
             .into(),
@@ -163,24 +163,24 @@ fn received(alert: Alert) -> String {
         Alert::InsufficientSecurity => "it asks for stronger ciphers than AES-GCM with ECDHE",
         Alert::ProtocolVersion => "it speaks neither TLS 1.2 nor TLS 1.3: enable one of them there",
         Alert::CertificateRequired | Alert::NoCertificate => {
-            "it requires a client certificate: set client_cert_pem and client_key_pem"
+            "it requires a client certificate: set `client_cert_pem` and `client_key_pem`"
         }
         Alert::UnknownCA => {
             "it does not know who issued the client certificate: client_cert_pem needs one of an authority that it trusts, and \
              those between"
         }
         Alert::CertificateExpired => {
-            "the client certificate has expired, or is not valid yet: renew client_cert_pem"
+            "the client certificate has expired, or is not valid yet: renew `client_cert_pem`"
         }
-        Alert::CertificateRevoked => "the client certificate has been revoked: renew client_cert_pem",
+        Alert::CertificateRevoked => "the client certificate has been revoked: renew `client_cert_pem`",
         Alert::BadCertificate | Alert::UnsupportedCertificate | Alert::CertificateUnknown => {
-            "it does not accept the client certificate, or misses one: see client_cert_pem and client_key_pem"
+            "it does not accept the client certificate, or misses one: see `client_cert_pem` and `client_key_pem`"
         }
         Alert::AccessDenied => "it knows the client certificate, and denies it access",
         Alert::DecryptError => {
-            "it could not verify a signature: does client_key_pem belong to client_cert_pem?"
+            "it could not verify a signature: does `client_key_pem` belong to `client_cert_pem`?"
         }
-        Alert::UnrecognisedName => "it serves no host of this name: see base_url",
+        Alert::UnrecognisedName => "it serves no host of this name: see `base_url`",
         Alert::NoApplicationProtocol => "it does not offer HTTP/1.1 (ALPN http/1.1): enable it there",
         Alert::InternalError => "it reports a fault of its own",
         Alert::UserCanceled => "it was told to",

@@ -160,16 +160,16 @@ pub(crate) fn split_port(authority: &str, default: u16) -> Result<(&str, u16), E
 }
 
 fn invalid(why: impl std::fmt::Display) -> Error {
-    Error::new(Code::InvalidUrl, format!("base_url is refused: {why}"))
+    Error::new(Code::InvalidUrl, format!("`base_url` is refused: {why}"))
 }
 
 fn insecure(host: &Host) -> Error {
     let hint = if host.is_loopback() {
-        "http to this machine needs MFA_CLIENT_ALLOW_LOOPBACK_HTTP"
+        "http to this machine needs `MFA_CLIENT_ALLOW_LOOPBACK_HTTP`"
     } else {
         "http is allowed only to 127.0.0.0/8, [::1] and localhost"
     };
-    Error::new(Code::InsecureUrl, format!("base_url is refused: {hint}"))
+    Error::new(Code::InsecureUrl, format!("`base_url` is refused: {hint}"))
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ pub(super) fn start(request: &Request<'_>) -> Result<Vec<u8>, Error> {
 
 pub(super) fn transaction_id(id: i64) -> Result<Vec<u8>, Error> {
     if id <= 0 {
-        return Err(Error::argument(format!("transaction_id {id} is not above 0")));
+        return Err(Error::argument(format!("`transaction_id` {id} is not above 0")));
     }
     to_json(&TransactionId { transaction_id: id })
 }
@@ -168,7 +168,7 @@ fn check(request: &Request<'_>) -> Result<(), Error> {
     check_template(request)?;
     match request.code {
         Some(code) if !request.any_code && !is_two_digits(code) => {
-            Err(Error::argument("code is not two digits (MFA_REQUEST_ANY_CODE allows any text)"))
+            Err(Error::argument("`code` is not two digits (`MFA_REQUEST_ANY_CODE` allows any text)"))
         }
         _ => Ok(()),
     }
@@ -176,9 +176,9 @@ fn check(request: &Request<'_>) -> Result<(), Error> {
 
 fn check_text(name: &str, text: Option<&str>) -> Result<(), Error> {
     match text {
-        Some("") => Err(Error::argument(format!("{name} is empty; leave it out instead"))),
+        Some("") => Err(Error::argument(format!("`{name}` is empty; leave it out instead"))),
         Some(text) if text.len() > MAX_TEXT => {
-            Err(Error::argument(format!("{name} is longer than {MAX_TEXT} bytes")))
+            Err(Error::argument(format!("`{name}` is longer than {MAX_TEXT} bytes")))
         }
         _ => Ok(()),
     }
@@ -186,13 +186,13 @@ fn check_text(name: &str, text: Option<&str>) -> Result<(), Error> {
 
 fn check_template(request: &Request<'_>) -> Result<(), Error> {
     if request.question.is_some() && request.values_json.is_some() {
-        return Err(Error::argument("question and values_json exclude each other"));
+        return Err(Error::argument("`question` and `values_json` exclude each other"));
     }
     if request.question.is_some() && ![0, QUESTION_TEMPLATE].contains(&request.template_id) {
-        return Err(Error::argument("question belongs to template 4; use values_json for another"));
+        return Err(Error::argument("`question` belongs to template 4; use `values_json` for another"));
     }
     if request.question.is_none() && request.template_id == 0 {
-        return Err(Error::argument("question is required unless template_id names another template"));
+        return Err(Error::argument("`question` is required unless `template_id` names another template"));
     }
     request.values_json.map_or(Ok(()), check_values)
 }
@@ -200,11 +200,11 @@ fn check_template(request: &Request<'_>) -> Result<(), Error> {
 /// By its grammar alone, which takes neither recursion nor memory.
 fn check_values(json: &str) -> Result<(), Error> {
     if is_too_deep(json.as_bytes(), MAX_DEPTH) {
-        return Err(Error::argument(format!("values_json is nested deeper than {MAX_DEPTH}")));
+        return Err(Error::argument(format!("`values_json` is nested deeper than {MAX_DEPTH}")));
     }
     let is_object = json.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(json).is_ok();
     if !is_object {
-        return Err(Error::argument("values_json is not a JSON object"));
+        return Err(Error::argument("`values_json` is not a JSON object"));
     }
     Ok(())
 }

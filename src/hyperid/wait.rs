@@ -189,7 +189,7 @@ fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
     let min_interval = wait.min_interval.unwrap_or(DEFAULT_MIN_INTERVAL).min(LONGEST);
     let max_interval = wait.max_interval.unwrap_or(DEFAULT_MAX_INTERVAL.max(min_interval)).min(LONGEST);
     if max_interval < min_interval {
-        return Err(Error::argument("max_interval is below min_interval"));
+        return Err(Error::argument("`max_interval_ms` is below `min_interval_ms`"));
     }
     Ok(Settings {
         first_poll: wait.first_poll.unwrap_or_default().min(LONGEST),

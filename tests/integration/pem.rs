@@ -86,14 +86,14 @@ fn no_certificate_is_lost_whatever_the_spelling() {
     roots(&format!("\u{feff}{P256}\u{feff}{RSA}")).unwrap();
     roots(&P256.replace("CERTIFICATE", "X509 CERTIFICATE")).unwrap();
     for (how, pem) in spellings(&format!("{damaged}{P256}{RSA}")) {
-        refused(roots(&pem), Code::InvalidCa, "block 1 of ca_pem", "damaged");
+        refused(roots(&pem), Code::InvalidCa, "block 1 of `ca_pem`", "damaged");
         assert!(roots(&pem).is_err(), "{how}");
     }
     for (how, pem) in spellings(&format!("{P256}{damaged}{RSA}")) {
-        assert!(roots(&pem).unwrap_err().message.starts_with("block 2 of ca_pem"), "{how}");
+        assert!(roots(&pem).unwrap_err().message.starts_with("block 2 of `ca_pem`"), "{how}");
     }
-    root_refused(&glued(P256, damaged), "block 2 of ca_pem (line 11)", "damaged");
-    root_refused(&format!("{}{}", glued(P256, RSA), damaged), "block 3 of ca_pem", "damaged");
+    root_refused(&glued(P256, damaged), "block 2 of `ca_pem` (line 11)", "damaged");
+    root_refused(&format!("{}{}", glued(P256, RSA), damaged), "block 3 of `ca_pem`", "damaged");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_key_is_found_wherever_it_stands() {
     for (how, key) in spellings(parameters) {
         // Another key than the certificate's: it was found, and it is sound.
         let error = identity(P256, &key).unwrap_err();
-        assert!(error.message.starts_with("client_key_pem is not the key of block 1"), "{how}: {error}");
+        assert!(error.message.starts_with("`client_key_pem` is not the key of block 1"), "{how}: {error}");
     }
     let sets = [
         ("alone", P256, P256_KEY.to_owned()),
@@ -128,31 +128,35 @@ fn a_key_is_found_wherever_it_stands() {
 
 #[test]
 fn each_refusal_of_a_root_says_what_to_do() {
-    root_refused("", "ca_pem is empty", "");
-    root_refused(" \r\n\u{feff}", "ca_pem is empty", "");
-    root_refused("ca.pem", "ca_pem is a path", "not its name");
-    root_refused("/etc/ssl/certs/ca-certificates.crt", "ca_pem is a path", "");
-    root_refused("C:\\certificates\\ca.PEM\n", "ca_pem is a path", "");
-    root_refused("some text", "ca_pem holds no PEM block", "BEGIN");
+    root_refused("", "`ca_pem` is empty", "");
+    root_refused(" \r\n\u{feff}", "`ca_pem` is empty", "");
+    root_refused("ca.pem", "`ca_pem` is a path", "not its name");
+    root_refused("/etc/ssl/certs/ca-certificates.crt", "`ca_pem` is a path", "");
+    root_refused("C:\\certificates\\ca.PEM\n", "`ca_pem` is a path", "");
+    root_refused("some text", "`ca_pem` holds no PEM block", "BEGIN");
     let der = String::from_utf8_lossy(include_bytes!("../pem/p256-certificate.der"));
-    root_refused(&der, "ca_pem is DER", "-inform DER");
-    root_refused("\u{fffd}\u{fffd}-", "ca_pem is UTF-16", "UTF-8");
+    root_refused(&der, "`ca_pem` is DER", "-inform DER");
+    root_refused("\u{fffd}\u{fffd}-", "`ca_pem` is UTF-16", "UTF-8");
     let body: String = P256.lines().filter(|line| !line.starts_with('-')).collect();
-    root_refused(&body, "ca_pem has no BEGIN and END line", "");
-    root_refused(&P256.replace('\n', "\\n"), "line 1 of ca_pem has a backslash", "line ends");
+    root_refused(&body, "`ca_pem` has no BEGIN and END line", "");
+    root_refused(&P256.replace('\n', "\\n"), "line 1 of `ca_pem` has a backslash", "line ends");
     root_refused(
         &format!("{P256}{}", file!("p256-trusted.crt")),
-        "block 2 of ca_pem (line 12)",
+        "block 2 of `ca_pem` (line 12)",
         "openssl x509",
     );
-    root_refused(file!("p256.p7"), "block 1 of ca_pem", "openssl pkcs7 -print_certs");
+    root_refused(file!("p256.p7"), "block 1 of `ca_pem`", "openssl pkcs7 -print_certs");
     root_refused(&format!("{P256}{}", P256.replace("CERTIFICATE", "X509 CRL")), "block 2", "revocation list");
     root_refused(&format!("{P256}{}", P256.replace("CERTIFICATE", "CERTIFCATE")), "block 2", "label");
-    root_refused(P256_KEY, "ca_pem holds no certificate", "block 1 is a private key");
-    root_refused(file!("p256.csr"), "ca_pem holds no certificate", "block 1 is a certificate request");
-    root_refused(&format!("{P256}{}{RSA}", file!("p521.crt")), "block 2 of ca_pem", "P-521");
-    root_refused(&format!("{P256}{RSA}{}", file!("rsa1024.crt")), "block 3 of ca_pem", "RSA with 1024 bits");
-    root_refused(file!("ed25519.crt"), "block 1 of ca_pem", "Ed25519");
+    root_refused(P256_KEY, "`ca_pem` holds no certificate", "block 1 is a private key");
+    root_refused(file!("p256.csr"), "`ca_pem` holds no certificate", "block 1 is a certificate request");
+    root_refused(&format!("{P256}{}{RSA}", file!("p521.crt")), "block 2 of `ca_pem`", "P-521");
+    root_refused(
+        &format!("{P256}{RSA}{}", file!("rsa1024.crt")),
+        "block 3 of `ca_pem`",
+        "RSA with 1024 bits",
+    );
+    root_refused(file!("ed25519.crt"), "block 1 of `ca_pem`", "Ed25519");
     // Version 1 says nothing that a root needs.
     roots(file!("p256-v1.crt")).unwrap();
 }
@@ -160,30 +164,30 @@ fn each_refusal_of_a_root_says_what_to_do() {
 #[test]
 fn a_begin_or_end_line_that_went_wrong_loses_no_block() {
     let four = P256.replace("-----BEGIN", "----BEGIN");
-    root_refused(&four, "line 1 of ca_pem", "five dashes");
-    root_refused(&format!("{RSA}{four}"), "line 20 of ca_pem", "five dashes");
-    root_refused(&format!("{RSA}{}", P256.replace("-----", "—")), "line 20 of ca_pem", "five dashes");
-    root_refused(&format!("{RSA}{}", P256.to_ascii_lowercase()), "line 20 of ca_pem", "capitals");
+    root_refused(&four, "line 1 of `ca_pem`", "five dashes");
+    root_refused(&format!("{RSA}{four}"), "line 20 of `ca_pem`", "five dashes");
+    root_refused(&format!("{RSA}{}", P256.replace("-----", "—")), "line 20 of `ca_pem`", "five dashes");
+    root_refused(&format!("{RSA}{}", P256.to_ascii_lowercase()), "line 20 of `ca_pem`", "capitals");
     root_refused(
         &format!("{RSA}{}", P256.replace("E-----\nM", "E---\nM")),
-        "line 20 of ca_pem",
+        "line 20 of `ca_pem`",
         "five dashes",
     );
     let no_begin = P256.split_once('\n').unwrap().1;
-    root_refused(&format!("{RSA}{no_begin}"), "line 29 of ca_pem", "no BEGIN line");
+    root_refused(&format!("{RSA}{no_begin}"), "line 29 of `ca_pem`", "no BEGIN line");
     let no_end = P256.trim_end().rsplit_once('\n').unwrap().0;
-    root_refused(&format!("{RSA}{no_end}"), "block 2 of ca_pem (line 20)", "no END line");
-    root_refused(&format!("{no_end}\n{RSA}"), "block 1 of ca_pem (line 1)", "no END line");
+    root_refused(&format!("{RSA}{no_end}"), "block 2 of `ca_pem` (line 20)", "no END line");
+    root_refused(&format!("{no_end}\n{RSA}"), "block 1 of `ca_pem` (line 1)", "no END line");
     root_refused(
         &P256.replace("END CERTIFICATE", "END X509 CERTIFICATE"),
-        "block 1 of ca_pem",
+        "block 1 of `ca_pem`",
         "another label",
     );
-    root_refused("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "block 1 of ca_pem", "empty");
+    root_refused("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", "block 1 of `ca_pem`", "empty");
     // What is commented out is text.
     let commented: String = P256.lines().map(|line| format!("# {line}\n")).collect();
     roots(&format!("{commented}{RSA}")).unwrap();
-    root_refused(&commented, "ca_pem holds no PEM block", "");
+    root_refused(&commented, "`ca_pem` holds no PEM block", "");
 }
 
 #[test]
@@ -192,29 +196,29 @@ fn each_refusal_of_a_key_says_what_to_do() {
         [file!("p256-encrypted.key"), file!("p256-encrypted-sec1.key"), file!("rsa2048-encrypted-pkcs1.key")]
     {
         for (_, key) in spellings(encrypted) {
-            key_refused(&key, "block 1 of client_key_pem", "is encrypted; decrypt it with: openssl pkey");
+            key_refused(&key, "block 1 of `client_key_pem`", "is encrypted; decrypt it with: openssl pkey");
         }
-        key_refused(&format!("{P256}{encrypted}"), "block 2 of client_key_pem (line 12)", "is encrypted");
+        key_refused(&format!("{P256}{encrypted}"), "block 2 of `client_key_pem` (line 12)", "is encrypted");
     }
-    key_refused("", "client_key_pem is empty", "");
-    key_refused("client.key", "client_key_pem is a path", "");
+    key_refused("", "`client_key_pem` is empty", "");
+    key_refused("client.key", "`client_key_pem` is a path", "");
     let der = String::from_utf8_lossy(include_bytes!("../pem/p256-key.der"));
-    key_refused(&der, "client_key_pem is DER", "openssl pkey");
-    key_refused(&P256_KEY.replace('\n', "\\n"), "line 1 of client_key_pem has a backslash", "line ends");
-    key_refused(P256, "client_key_pem holds no private key", "block 1 is a certificate");
-    key_refused(file!("p521.key"), "block 1 of client_key_pem", "P-521");
-    key_refused(file!("k256.key"), "block 1 of client_key_pem", "a curve other than");
-    key_refused(file!("rsa1024.key"), "block 1 of client_key_pem", "RSA with 1024 bits");
-    key_refused(&format!("{P256}{}", file!("rsa1024.key")), "block 2 of client_key_pem", "1024");
+    key_refused(&der, "`client_key_pem` is DER", "openssl pkey");
+    key_refused(&P256_KEY.replace('\n', "\\n"), "line 1 of `client_key_pem` has a backslash", "line ends");
+    key_refused(P256, "`client_key_pem` holds no private key", "block 1 is a certificate");
+    key_refused(file!("p521.key"), "block 1 of `client_key_pem`", "P-521");
+    key_refused(file!("k256.key"), "block 1 of `client_key_pem`", "a curve other than");
+    key_refused(file!("rsa1024.key"), "block 1 of `client_key_pem`", "RSA with 1024 bits");
+    key_refused(&format!("{P256}{}", file!("rsa1024.key")), "block 2 of `client_key_pem`", "1024");
     key_refused(
         &format!("{P256_KEY}{RSA_KEY}"),
-        "client_key_pem holds two private keys (blocks 1 and 2)",
+        "`client_key_pem` holds two private keys (blocks 1 and 2)",
         "",
     );
     key_refused(&P256_KEY.replace("PRIVATE", "OPENSSH PRIVATE"), "block 1", "ssh-keygen");
     key_refused(&P256_KEY.replace("PRIVATE", "DSA PRIVATE"), "block 1", "DSA");
-    key_refused(&P256_KEY.replace("PRIVATE", "EC PRIVATE"), "block 1 of client_key_pem", "label");
-    key_refused(RSA_KEY, "client_key_pem is not the key of block 1 of client_cert_pem", "");
+    key_refused(&P256_KEY.replace("PRIVATE", "EC PRIVATE"), "block 1 of `client_key_pem`", "label");
+    key_refused(RSA_KEY, "`client_key_pem` is not the key of block 1 of `client_cert_pem`", "");
 }
 
 #[test]
@@ -222,19 +226,19 @@ fn each_refusal_of_a_client_certificate_says_what_to_do() {
     let chain_refused = |chain: &str, begins: &str, holds: &str| {
         refused(identity(chain, P256_KEY), Code::InvalidArgument, begins, holds);
     };
-    chain_refused("", "client_cert_pem is empty", "");
-    chain_refused("client.crt", "client_cert_pem is a path", "");
-    chain_refused(P256_KEY, "client_cert_pem holds no certificate", "a private key");
-    chain_refused(file!("p256-trusted.crt"), "block 1 of client_cert_pem", "openssl x509");
-    chain_refused(&P256.replace('\n', "\\n"), "line 1 of client_cert_pem", "backslash");
+    chain_refused("", "`client_cert_pem` is empty", "");
+    chain_refused("client.crt", "`client_cert_pem` is a path", "");
+    chain_refused(P256_KEY, "`client_cert_pem` holds no certificate", "a private key");
+    chain_refused(file!("p256-trusted.crt"), "block 1 of `client_cert_pem`", "openssl x509");
+    chain_refused(&P256.replace('\n', "\\n"), "line 1 of `client_cert_pem`", "backslash");
     chain_refused(
         &format!("{RSA}{P256}"),
-        "client_key_pem is the key of block 2 of client_cert_pem",
+        "`client_key_pem` is the key of block 2 of `client_cert_pem`",
         "first",
     );
-    chain_refused(file!("p256-v1.crt"), "block 1 of client_cert_pem", "version");
+    chain_refused(file!("p256-v1.crt"), "block 1 of `client_cert_pem`", "version");
     let not_x509 = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
-    chain_refused(&format!("{P256}{not_x509}"), "block 2 of client_cert_pem", "not a sound X.509");
+    chain_refused(&format!("{P256}{not_x509}"), "block 2 of `client_cert_pem`", "not a sound X.509");
     for (how, chain) in spellings(&format!("{P256}{RSA}")) {
         identity(&chain, P256_KEY).unwrap_or_else(|e| panic!("{how}: {e}"));
     }

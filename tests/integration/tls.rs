@@ -515,7 +515,7 @@ fn a_client_shows_its_certificate_when_asked() {
     });
     let error = with(&url, None, None).unwrap().start("t", &question(), &call()).unwrap_err();
     assert_eq!(error.code, Code::Tls, "{error}");
-    assert_told_in_words(&error, "requires a client certificate: set client_cert_pem");
+    assert_told_in_words(&error, "requires a client certificate: set `client_cert_pem`");
     server.join().unwrap();
 
     // As a program finds them: one file for both, the key first.
@@ -604,12 +604,12 @@ fn what_a_server_says_against_a_handshake_is_told_in_words() {
         (46, "does not accept the client certificate, or misses one"),
         (48, "does not know who issued the client certificate"),
         (49, "denies it access"),
-        (51, "does client_key_pem belong to client_cert_pem?"),
+        (51, "does `client_key_pem` belong to `client_cert_pem`?"),
         (70, "speaks neither TLS 1.2 nor TLS 1.3"),
         (71, "stronger ciphers"),
         (80, "a fault of its own"),
-        (112, "serves no host of this name: see base_url"),
-        (116, "requires a client certificate: set client_cert_pem and client_key_pem"),
+        (112, "serves no host of this name: see `base_url`"),
+        (116, "requires a client certificate: set `client_cert_pem` and `client_key_pem`"),
         (120, "does not offer HTTP/1.1"),
         (200, "found fault with what it received"),
     ];

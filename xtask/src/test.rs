@@ -11,6 +11,8 @@ mod abi;
 mod bindings;
 mod c_programs;
 mod cpp_programs;
+mod csharp;
+mod csharp_packages;
 mod examples;
 mod headers;
 mod packaging;
@@ -43,6 +45,8 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     readme::steps,
     packaging::steps,
     bindings::steps,
+    csharp::steps,
+    csharp_packages::steps,
     rules::steps,
 ];
 

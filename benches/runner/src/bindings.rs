@@ -18,9 +18,9 @@ pub fn measure(_: &Programs, _: &Plan, report: &mut Report) -> Result {
         command
     };
     let python = script("bindings/python/bench.py");
-    // The compiler and the runtime are where `cargo xtask test --setup` has put them.
-    let mut csharp = script("bindings/csharp/run_tests.py");
-    csharp.arg("--bench").arg("--cache").arg(workspace::target()?.join("csharp"));
+    let mut csharp = Command::new("dotnet");
+    csharp.current_dir(workspace::root().join("bindings/csharp"));
+    csharp.args(["run", "--project", "bench", "--configuration", "Release", "--"]).arg(&library);
 
     let mut table = Table::new("The bindings", "As each binding's own benchmark prints it.");
     table.head(["language", "what it says"].map(str::to_owned));

@@ -33,7 +33,7 @@ namespace MfaClient.Testing
             {
                 struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_options),
                 flags = (tls ? SandboxNative.MFA_SANDBOX_TLS : 0) | (strict ? SandboxNative.MFA_SANDBOX_STRICT : 0),
-                life_ms = Call.Milliseconds(life, nameof(life)),
+                life_ms = Time.Milliseconds(life, nameof(life)),
                 first_id = firstId ?? 0,
             };
             handle = new SandboxHandle(SandboxNative.mfa_sandbox_new(&options));
@@ -61,10 +61,10 @@ namespace MfaClient.Testing
         public string? CaPem { get; }
 
         /// <summary>How many pushes went to phones.</summary>
-        public long PushCount => (long)SandboxNative.mfa_sandbox_push_count(Open);
+        public int PushCount => (int)SandboxNative.mfa_sandbox_push_count(Open);
 
         /// <summary>How many connections were ever accepted.</summary>
-        public long ConnectionCount => (long)SandboxNative.mfa_sandbox_connection_count(Open);
+        public int ConnectionCount => (int)SandboxNative.mfa_sandbox_connection_count(Open);
 
         /// <summary>Options for a client that speaks to this sandbox.</summary>
         public MfaClientOptions ClientOptions() =>
@@ -92,7 +92,7 @@ namespace MfaClient.Testing
         /// <exception cref="TimeoutException">None came in time.</exception>
         public long WaitForTransaction(TimeSpan timeout)
         {
-            long id = SandboxNative.mfa_sandbox_wait_for_transaction(Open, Call.Milliseconds(timeout, nameof(timeout)));
+            long id = SandboxNative.mfa_sandbox_wait_for_transaction(Open, Time.Milliseconds(timeout, nameof(timeout)));
             return id != 0 ? id : throw new TimeoutException("No transaction was started in time.");
         }
 
@@ -108,15 +108,15 @@ namespace MfaClient.Testing
         }
 
         /// <summary>How many provider requests have arrived on a path as in "/mfa-client/availability-check"; null: on any.</summary>
-        public long RequestCount(string? path = null) =>
-            (long)SandboxNative.mfa_sandbox_request_count(Open, Utf8.Encode(path, nameof(path)));
+        public int RequestCount(string? path = null) =>
+            (int)SandboxNative.mfa_sandbox_request_count(Open, Utf8.Encode(path, nameof(path)));
 
         /// <summary>Waits until so many provider requests have arrived on a path; null: on any.</summary>
         /// <exception cref="TimeoutException">They did not come in time.</exception>
-        public void WaitForRequests(string? path, long count, TimeSpan timeout)
+        public void WaitForRequests(string? path, int count, TimeSpan timeout)
         {
             byte[]? text = Utf8.Encode(path, nameof(path));
-            uint milliseconds = Call.Milliseconds(timeout, nameof(timeout));
+            uint milliseconds = Time.Milliseconds(timeout, nameof(timeout));
             if (SandboxNative.mfa_sandbox_wait_for_requests(Open, text, (ulong)count, milliseconds) != 1)
             {
                 throw new TimeoutException("The requests did not arrive in time.");
@@ -132,8 +132,16 @@ namespace MfaClient.Testing
             {
                 return null;
             }
-            byte[] text = new byte[length + 1];
-            SandboxNative.mfa_sandbox_last_request(Open, wanted, text, (uint)text.Length);
+            byte[] text;
+            int room;
+            do
+            {
+                // A longer one may have come meanwhile.
+                room = length;
+                text = new byte[room + 1];
+                length = SandboxNative.mfa_sandbox_last_request(Open, wanted, text, (uint)text.Length);
+            }
+            while (length > room);
             fixed (byte* start = text)
             {
                 return Utf8.Read(start, length);
@@ -198,7 +206,7 @@ namespace MfaClient.Testing
             Id = info->id;
             Status = info->status;
             TemplateId = info->template_id;
-            Polls = info->polls;
+            Polls = (int)info->polls;
             User = Utf8.Read(info->user, 128);
             Question = Utf8.Read(info->question, 1024);
             Values = Utf8.Read(info->values, 2048);
@@ -218,7 +226,7 @@ namespace MfaClient.Testing
         public int TemplateId { get; }
 
         /// <summary>How many status answers were asked for.</summary>
-        public long Polls { get; }
+        public int Polls { get; }
 
         /// <summary>The person asked.</summary>
         public string User { get; }

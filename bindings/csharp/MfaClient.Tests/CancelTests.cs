@@ -2,6 +2,7 @@ using System;
 using System.Threading;
 using System.Threading.Tasks;
 using MfaClient.Testing;
+using Xunit;
 
 namespace MfaClient.Tests
 {
@@ -10,21 +11,21 @@ namespace MfaClient.Tests
         private static readonly MfaRequest Question = new MfaRequest("Sign in?");
         private static readonly TimeSpan Prompt = TimeSpan.FromSeconds(2);
 
-        [Case]
+        [Fact]
         public static void BeforeTheCall()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             var token = new CancellationToken(canceled: true);
-            var failure = Expect.Throws<OperationCanceledException>(
+            var failure = Assert.ThrowsAny<OperationCanceledException>(
                 () => client.IsAvailable("sandbox-approve", cancellationToken: token));
-            Expect.Equal(token, failure.CancellationToken);
-            Expect.True(client.IsAvailableAsync("sandbox-approve", cancellationToken: token).IsCanceled, "the task");
-            Expect.Equal(0L, sandbox.RequestCount(), "requests");
+            Assert.Equal(token, failure.CancellationToken);
+            Assert.True(client.IsAvailableAsync("sandbox-approve", cancellationToken: token).IsCanceled, "the task");
+            Assert.Equal(0, sandbox.RequestCount());
         }
 
-        [Case]
-        public static void FromAnotherThread()
+        [Fact]
+        public static async Task FromAnotherThread()
         {
             foreach (var call in new Action<HyperIdClient, CancellationToken>[]
             {
@@ -41,69 +42,155 @@ namespace MfaClient.Tests
                 using var client = new HyperIdClient(sandbox.ClientOptions());
                 using var cancel = new CancellationTokenSource();
                 var running = Task.Factory.StartNew(() => call(client, cancel.Token), TaskCreationOptions.LongRunning);
-                sandbox.WaitForRequests(null, 1, Expect.Soon);
+                sandbox.WaitForRequests(null, 1, Eventually.Soon);
                 cancel.Cancel();
-                var failure = Expect.Throws<OperationCanceledException>(() => Expect.True(running.Wait(Prompt), "prompt"));
-                Expect.Equal(cancel.Token, failure.CancellationToken);
-                Expect.Equal(MfaCode.Cancelled, ((MfaException)failure.InnerException!).Code);
+                var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Within.Time(Prompt, running));
+                Assert.Equal(cancel.Token, failure.CancellationToken);
+                Assert.Equal(MfaErrorCode.Cancelled, ((MfaException)failure.InnerException!).Code);
             }
         }
 
-        [Case]
-        public static void AnAsynchronousCall()
+        [Fact]
+        public static async Task AnAsynchronousCall()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var asking = client.ConfirmAsync("sandbox-never", Question, CallTests.Quick, cancellationToken: cancel.Token);
-            long id = sandbox.WaitForTransaction(Expect.Soon);
-            sandbox.WaitForRequests("/mfa-client/transaction/status-get", 2, Expect.Soon);
+            long id = sandbox.WaitForTransaction(Eventually.Soon);
+            sandbox.WaitForRequests("/mfa-client/transaction/status-get", 2, Eventually.Soon);
             cancel.Cancel();
-            var failure = Expect.Throws<OperationCanceledException>(() => Expect.True(asking.Wait(Prompt), "prompt"));
-            Expect.True(asking.IsCanceled, "the task is cancelled, not faulted");
-            Expect.Equal(cancel.Token, failure.CancellationToken);
-            failure = Expect.Throws<OperationCanceledException>(() => asking.GetAwaiter().GetResult());
-            Expect.Equal(id, ((MfaException)failure.InnerException!).Transaction!.Id, "the transaction's id");
-            Expect.Equal(0, sandbox.GetTransaction(id).Status, "it goes on: status");
+            var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Within.Time(Prompt, asking));
+            Assert.True(asking.IsCanceled, "the task is cancelled, not faulted");
+            Assert.Equal(cancel.Token, failure.CancellationToken);
+            failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
+            Assert.Equal(id, ((MfaException)failure.InnerException!).Transaction!.Id);
+            Assert.Equal(0, sandbox.GetTransaction(id).Status);
         }
 
-        [Case]
-        public static void AStartThatWasSentMayHaveHappened()
+        [Fact]
+        public static async Task AStartThatWasSentMayHaveHappened()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var starting = client.StartAsync("sandbox-silent", Question, cancellationToken: cancel.Token);
-            sandbox.WaitForRequests(null, 1, Expect.Soon);
+            sandbox.WaitForRequests(null, 1, Eventually.Soon);
             cancel.Cancel();
-            var failure = Expect.Throws<OperationCanceledException>(() => starting.GetAwaiter().GetResult());
-            Expect.True(((MfaException)failure.InnerException!).OutcomeUnknown, "the outcome is unknown");
+            var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => starting);
+            Assert.True(((MfaException)failure.InnerException!).OutcomeUnknown, "the outcome is unknown");
         }
 
-        [Case]
+        [Fact]
         public static void FromAProgressReport()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
             var progress = new Reports(_ => cancel.Cancel());
-            Expect.Throws<OperationCanceledException>(() => client.Confirm(
+            Assert.ThrowsAny<OperationCanceledException>(() => client.Confirm(
                 "sandbox-never", Question, CallTests.Quick, progress, cancellationToken: cancel.Token));
-            Expect.Equal(1, progress.Seen.Count, "reports");
+            Assert.Single(progress.Seen);
         }
 
-        [Case]
+        [Fact]
         public static void ByTime()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
-            Expect.Within(TimeSpan.FromMilliseconds(200) + Prompt, () => Expect.Throws<OperationCanceledException>(
+            Eventually.Within(TimeSpan.FromMilliseconds(200) + Prompt, () => Assert.ThrowsAny<OperationCanceledException>(
                 () => client.ConfirmAsync("sandbox-never", Question, cancellationToken: cancel.Token).GetAwaiter().GetResult()));
         }
 
+        [Fact]
+        public static async Task AProviderThatThrowsOnTheCallersOwnTokenEndsAsThatCancel()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            using var client = new HyperIdClient(sandbox.ClientOptions());
+            using var cancel = new CancellationTokenSource();
+            var asking = client.ConfirmAsync(
+                "sandbox-token-expires-after-1+phone",
+                Question,
+                CallTests.Quick,
+                refreshAccessToken: async token =>
+                {
+                    cancel.Cancel();
+                    await Task.Delay(Timeout.Infinite, token);
+                    return null;
+                },
+                cancellationToken: cancel.Token);
+            var failure = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => asking);
+            Assert.True(asking.IsCanceled, "the task is cancelled");
+            Assert.Equal(cancel.Token, failure.CancellationToken);
+            var facts = Assert.IsType<MfaException>(failure.InnerException);
+            Assert.Equal(MfaErrorCode.Cancelled, facts.Code);
+            Assert.True(facts.Transaction!.Id > 0, "the id is told");
+        }
+
+        [Fact]
+        public static async Task AProviderThatHangsAtTheDeadlineIsATimeout()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            using var client = new HyperIdClient(sandbox.ClientOptions());
+            var failure = await Failure.OfAsync(MfaErrorCode.Timeout, () => client.ConfirmAsync(
+                "sandbox-token-expires-after-1+phone",
+                Question,
+                CallTests.Quick,
+                refreshAccessToken: _ => new TaskCompletionSource<string?>().Task,
+                timeout: TimeSpan.FromSeconds(1)));
+            Assert.True(failure.Transaction!.Id > 0, "the id is told");
+        }
+
+        /// <summary>An interrupt that comes at any time costs no answer of a request that was sent.</summary>
+        [Fact]
+        public static void AnInterruptThatIsPendingWhenTheCallEndsDoesNotCostItsAnswer()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            using var client = new HyperIdClient(sandbox.ClientOptions());
+            using var cancel = new CancellationTokenSource();
+            int interrupts = 0;
+            var progress = new Reports(soFar =>
+            {
+                if (soFar.Decision == MfaDecision.Approved)
+                {
+                    Thread.CurrentThread.Interrupt();
+                }
+            });
+            Assert.True(client.Confirm(
+                "sandbox-approve", Question, CallTests.Quick, progress, cancellationToken: cancel.Token).IsApproved);
+            try
+            {
+                Thread.Sleep(1);
+            }
+            catch (ThreadInterruptedException)
+            {
+                interrupts++;
+            }
+            Assert.Equal(1, interrupts);
+        }
+
+        [Fact]
+        public static void AnInterruptInALogIsNotSwallowed()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            var options = sandbox.ClientOptions();
+            options.LogLevel = MfaLogLevel.Debug;
+            options.Log = (level, _) =>
+            {
+                if (level == MfaLogLevel.Debug)
+                {
+                    Thread.CurrentThread.Interrupt();
+                    Thread.Sleep(1);
+                }
+            };
+            using var client = new HyperIdClient(options);
+            Assert.True(client.IsAvailable("sandbox-approve"));
+            Assert.Throws<ThreadInterruptedException>(() => Thread.Sleep(1));
+        }
+
         /// <summary>Cancels that meet the end of a call: either it was cancelled, or it has its answer.</summary>
-        [Case]
+        [Fact]
         public static void RacingWithTheEnd()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -127,7 +214,7 @@ namespace MfaClient.Tests
                 ready.SignalAndWait();
                 try
                 {
-                    Expect.True(client.IsAvailable("sandbox-approve", cancellationToken: token), "available");
+                    Assert.True(client.IsAvailable("sandbox-approve", cancellationToken: token), "available");
                     answered++;
                 }
                 catch (OperationCanceledException)
@@ -141,7 +228,7 @@ namespace MfaClient.Tests
                 }
                 thread.Join();
             }
-            Expect.True(cancelled > 0, "some were cancelled");
+            Assert.True(cancelled > 0, "some were cancelled");
             Console.WriteLine($"# {answered} answered, {cancelled} cancelled");
         }
     }

@@ -7,6 +7,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using System.Threading;
+using Xunit;
 
 namespace MfaClient.Tests
 {
@@ -29,18 +30,18 @@ namespace MfaClient.Tests
         private static readonly Dictionary<Type, Action> Checks = new Dictionary<Type, Action>
         {
             [typeof(Native.mfa_error)] = () => Seen<Native.mfa_error>(
-                native => new MfaException(native.code, &native, null), ("flags", "MFA_ERROR_")),
+                native => MfaException.From((MfaErrorCode)native.code, Utf8.Read(native.message, 256), &native, null), ("flags", "MFA_ERROR_")),
             // Not what a call returned: IsApproved would hide that the decision is missing.
-            [typeof(Native.mfa_transaction)] = () => Seen<Native.mfa_transaction>(native => Transaction.SoFar(&native)),
+            [typeof(Native.mfa_transaction)] = () => Seen<Native.mfa_transaction>(native => MfaTransaction.SoFar(&native)),
             [typeof(Native.mfa_two_factor_types)] = () => Seen<Native.mfa_two_factor_types>(
-                native => new TwoFactorTypes(native), ("methods", "MFA_METHOD_")),
-            [typeof(Native.mfa_registration)] = () => Seen<Native.mfa_registration>(native => new Registration(native)),
+                native => TwoFactorTypes.From(&native), ("methods", "MFA_METHOD_")),
+            [typeof(Native.mfa_registration)] = () => Seen<Native.mfa_registration>(native => CapillaryRegistration.From(&native)),
             // IsAvailable returns it as a bool: there is room for no other.
-            [typeof(Native.mfa_availability)] = () => Expect.Equal(
-                "available", string.Join(", ", FieldsOf(typeof(Native.mfa_availability))), "fields of mfa_availability"),
+            [typeof(Native.mfa_availability)] = () => Assert.Equal(
+                "available", string.Join(", ", FieldsOf(typeof(Native.mfa_availability)))),
             [typeof(Native.mfa_request)] = () => Settable<MfaRequest, Native.mfa_request>(Given, "MFA_REQUEST_"),
-            [typeof(Native.mfa_wait_options)] = () => Settable<WaitOptions, Native.mfa_wait_options>(
-                wait => Given(wait, null), "MFA_WAIT_", Given(new WaitOptions(), new Nobody())),
+            [typeof(Native.mfa_wait_options)] = () => Settable<MfaWaitOptions, Native.mfa_wait_options>(
+                wait => Given(wait, null, null), "MFA_WAIT_", Given(new MfaWaitOptions(), new Nobody(), () => null)),
             [typeof(Native.mfa_client_options)] = () => Settable<MfaClientOptions, Native.mfa_client_options>(
                 Given, "MFA_CLIENT_"),
             [typeof(Native.mfa_call_options)] = () => Settable<object, Native.mfa_call_options>(
@@ -50,7 +51,7 @@ namespace MfaClient.Tests
                 Bounds(null, new CancellationTokenSource().Token)),
         };
 
-        [Case]
+        [Fact]
         public static void EachFieldAndFlagOfEachStruct()
         {
             var wrong = new List<string>();
@@ -58,41 +59,41 @@ namespace MfaClient.Tests
             {
                 try
                 {
-                    Expect.True(Checks.ContainsKey(type), type.Name + " is looked at");
+                    Assert.True(Checks.ContainsKey(type), type.Name + " is looked at");
                     Checks[type]();
                 }
-                catch (InvalidOperationException e)
+                catch (Xunit.Sdk.XunitException e)
                 {
                     wrong.Add(e.Message);
                 }
             }
-            Expect.Equal("", string.Join("; ", wrong), "structs");
+            Assert.Empty(string.Join("; ", wrong));
         }
 
-        [Case]
+        [Fact]
         public static void EachEnumerator()
         {
-            Same(typeof(Decision), "MFA_DECISION_");
-            Same(typeof(RegistrationState), "MFA_REGISTRATION_");
+            Same(typeof(MfaDecision), "MFA_DECISION_");
+            Same(typeof(CapillaryRegistrationState), "MFA_REGISTRATION_");
             Same(typeof(MfaProvider), "MFA_PROVIDER_");
             Same(typeof(MfaLogLevel), "MFA_LOG_");
             Same(typeof(TwoFactorMethods), "MFA_METHOD_", nameof(TwoFactorMethods.None));
         }
 
-        [Case]
+        [Fact]
         public static void EachFunctionIsUsed()
         {
             string folder = Path.Combine(Path.GetDirectoryName(Here())!, "..", "MfaClient");
             if (!Directory.Exists(folder))
             {
-                throw new SkippedException("there are no sources of the binding beside the tests'");
+                Assert.Skip("there are no sources of the binding beside the tests'");
             }
             var sources = Directory.GetFiles(folder, "*.cs").Where(file => !file.EndsWith(".g.cs", StringComparison.Ordinal));
             string text = string.Join("\n", sources.Select(File.ReadAllText));
             var imports = typeof(Native).GetMethods(AbiTests.All)
                 .Where(method => method.GetCustomAttribute<DllImportAttribute>() != null).Select(method => method.Name).ToList();
-            Expect.True(imports.Count > 10, "there are imports");
-            Expect.Equal("", string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b"))), "not used");
+            Assert.True(imports.Count > 10, "there are imports");
+            Assert.Empty(string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b"))));
         }
 
         private static string Here([CallerFilePath] string file = "") => file;
@@ -106,10 +107,10 @@ namespace MfaClient.Tests
             void Differs(string field, long number)
             {
                 var (with, without) = (Ones<T>(), Ones<T>());
-                Expect.Equal(Text(read(with)), Text(read(without)), typeof(T).Name);
+                Assert.Equal(Text(read(with)), Text(read(without)));
                 Put(ref with, field, (int)number);
                 Put(ref without, field, 0);
-                Expect.True(Text(read(with)) != Text(read(without)), $"{typeof(T).Name}.{field}, {number}, is seen");
+                Assert.True(Text(read(with)) != Text(read(without)), $"{typeof(T).Name}.{field}, {number}, is seen");
             }
 
             foreach (string field in FieldsOf(typeof(T)))
@@ -170,7 +171,7 @@ namespace MfaClient.Tests
             void Look(TNative native, string how)
             {
                 var differing = FieldsOf(typeof(TNative)).Where(field => Get(native, field) != Get(plain, field)).ToList();
-                Expect.True(differing.Count > 0, how + " changes something");
+                Assert.True(differing.Count > 0, how + " changes something");
                 changed.UnionWith(differing);
                 bits |= prefix == null ? 0 : Get(native, "flags");
             }
@@ -185,9 +186,8 @@ namespace MfaClient.Tests
             {
                 Look(native, typeof(TNative).Name);
             }
-            Expect.Equal(
-                "", string.Join(", ", FieldsOf(typeof(TNative)).Except(changed)), $"fields of {typeof(TNative).Name} without a property");
-            Expect.Equal(prefix == null ? 0 : Constants(prefix).Values.Sum(), bits, "flags " + prefix);
+            Assert.Empty(string.Join(", ", FieldsOf(typeof(TNative)).Except(changed)));
+            Assert.Equal(prefix == null ? 0 : Constants(prefix).Values.Sum(), bits);
         }
 
         private static void Set(object options, PropertyInfo property)
@@ -222,42 +222,64 @@ namespace MfaClient.Tests
         private static Native.mfa_request Given(MfaRequest request)
         {
             using var texts = new Texts();
-            return request.ToNative(texts);
+            return request.Encode(texts, "request");
         }
 
-        private static Native.mfa_wait_options Given(WaitOptions wait, IProgress<Transaction>? progress)
+        private static Native.mfa_wait_options Given(
+            MfaWaitOptions wait, IProgress<MfaTransaction>? progress, Func<string?>? refreshAccessToken)
         {
-            using var waiting = new Waiting(wait, progress);
-            return waiting.ToNative();
+            using var waiting = new Waiting(progress, FreshToken.From(refreshAccessToken));
+            return waiting.ToNative(wait);
         }
 
         private static Native.mfa_client_options Given(MfaClientOptions options)
         {
-            Native.mfa_client_options given = default;
-            int Take(Native.mfa_client_options* native, out IntPtr client, Native.mfa_error* error)
+            if (options.LogLevel != new MfaClientOptions().LogLevel)
             {
-                given = *native;
-                client = IntPtr.Zero;
-                return Native.MFA_ERR_INTERNAL;
+                options.Log = (_, _) => { }; // without one, no level is set
             }
-            Expect.Throws<MfaException>(() => MfaClientOptions.Open(options, new HyperIdHandle(), Take));
-            return given;
+            using var taking = new TakingHandle();
+            Assert.Throws<MfaException>(() => MfaClientOptions.Open(options, taking));
+            return taking.Given;
         }
 
         private static Native.mfa_call_options Bounds(TimeSpan? timeout, CancellationToken cancellationToken)
         {
+            using var client = new TakingHandle();
             Native.mfa_call_options given = default;
-            Call.Run(0, timeout, cancellationToken, (options, _, _) =>
-            {
-                given = *options;
-                return Native.MFA_OK;
-            });
+            new Call<int>(
+                client,
+                timeout,
+                cancellationToken,
+                null,
+                _ => (Native.mfa_call_options* options, Native.mfa_error* _, out int answer) =>
+                {
+                    given = *options;
+                    answer = 0;
+                    return Native.MFA_OK;
+                }).Run();
             return given;
         }
 
-        private sealed class Nobody : IProgress<Transaction>
+        private sealed class TakingHandle : ClientHandle
         {
-            public void Report(Transaction soFar)
+            internal Native.mfa_client_options Given { get; private set; }
+
+            protected override int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error)
+            {
+                Given = *options;
+                client = IntPtr.Zero;
+                return Native.MFA_ERR_INTERNAL;
+            }
+
+            protected override void Free(IntPtr client)
+            {
+            }
+        }
+
+        private sealed class Nobody : IProgress<MfaTransaction>
+        {
+            public void Report(MfaTransaction soFar)
             {
             }
         }
@@ -282,10 +304,9 @@ namespace MfaClient.Tests
             string Line(string name, long value) => $"{name.Replace("_", "").ToUpperInvariant()} {value}";
             var header = Constants(prefix).Select(constant => Line(constant.Key, constant.Value));
             var here = Enum.GetNames(type).Except(ours).Select(name => Line(name, Convert.ToInt64(Enum.Parse(type, name))));
-            Expect.Equal(
+            Assert.Equal(
                 string.Join(", ", header.OrderBy(line => line, StringComparer.Ordinal)),
-                string.Join(", ", here.OrderBy(line => line, StringComparer.Ordinal)),
-                type.Name);
+                string.Join(", ", here.OrderBy(line => line, StringComparer.Ordinal)));
         }
     }
 }

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Threading;
 using MfaClient.Testing;
+using Xunit;
 
 namespace MfaClient.Tests
 {
@@ -14,28 +15,28 @@ namespace MfaClient.Tests
         private const string Person = "sandbox-phone";
 
         /// <summary>Codes that nothing done through this binding brings about, and why.</summary>
-        private static readonly Dictionary<MfaCode, string> OutOfReach = new Dictionary<MfaCode, string>
+        private static readonly Dictionary<MfaErrorCode, string> OutOfReach = new Dictionary<MfaErrorCode, string>
         {
-            [MfaCode.StructSize] = "the binding sets the sizes",
-            [MfaCode.InvalidUtf8] = "the binding encodes, and refuses what it cannot encode",
-            [MfaCode.Internal] = "a defect of the library",
+            [MfaErrorCode.StructSize] = "the binding sets the sizes",
+            [MfaErrorCode.NullPointer] = "the binding refuses null",
+            [MfaErrorCode.InvalidUtf8] = "the binding encodes, and refuses what it cannot encode",
+            [MfaErrorCode.Internal] = "a defect of the library",
         };
 
-        private static readonly Dictionary<MfaCode, Func<Sandbox, MfaException>> Ways =
-            new Dictionary<MfaCode, Func<Sandbox, MfaException>>
+        private static readonly Dictionary<MfaErrorCode, Func<Sandbox, MfaException>> Ways =
+            new Dictionary<MfaErrorCode, Func<Sandbox, MfaException>>
             {
                 // The caller.
-                [MfaCode.InvalidArgument] = With(client => client.IsAvailable("a token with blanks")),
-                [MfaCode.NullPointer] = With(client => client.IsAvailable(null!)),
-                [MfaCode.InvalidUrl] = Opening(options => options.BaseUrl = "nonsense"),
-                [MfaCode.InsecureUrl] = Opening(options => options.AllowLoopbackHttp = false),
-                [MfaCode.InvalidCa] = Opening(options => options.CaPem = "not a certificate"),
+                [MfaErrorCode.InvalidArgument] = With(client => client.Start(Person, new MfaRequest("?") { ControlCode = "x" })),
+                [MfaErrorCode.InvalidUrl] = Opening(options => options.BaseUrl = "nonsense"),
+                [MfaErrorCode.InsecureUrl] = Opening(options => options.AllowLoopbackHttp = false),
+                [MfaErrorCode.InvalidCa] = Opening(options => options.CaPem = "not a certificate"),
 
                 // The network.
-                [MfaCode.Timeout] = With(client => client.IsAvailable("sandbox-silent", TimeSpan.FromMilliseconds(200))),
-                [MfaCode.Dns] = Towards("https://name.invalid"),
-                [MfaCode.Connect] = _ => Towards("http://127.0.0.1:" + ClosedPort())(_),
-                [MfaCode.ConnectTimeout] = _ =>
+                [MfaErrorCode.Timeout] = With(client => client.IsAvailable("sandbox-silent", TimeSpan.FromMilliseconds(200))),
+                [MfaErrorCode.Dns] = Towards("https://name.invalid"),
+                [MfaErrorCode.Connect] = _ => Towards("http://127.0.0.1:" + ClosedPort())(_),
+                [MfaErrorCode.ConnectTimeout] = _ =>
                 {
                     using var listener = new Listener();
                     return With(
@@ -46,16 +47,16 @@ namespace MfaClient.Tests
                             options.ConnectTimeout = TimeSpan.FromMilliseconds(200);
                         })(_);
                 },
-                [MfaCode.Tls] = _ =>
+                [MfaErrorCode.Tls] = _ =>
                 {
                     using var secure = new Sandbox(tls: true, strict: true);
                     return With(client => client.IsAvailable(Person), options => options.CaPem = null)(secure);
                 },
-                [MfaCode.ConnectionLost] = With(client => client.Start("sandbox-lose-start", Question)),
-                [MfaCode.RequestTimeout] = With(
+                [MfaErrorCode.ConnectionLost] = With(client => client.Start("sandbox-lose-start", Question)),
+                [MfaErrorCode.RequestTimeout] = With(
                     client => client.Start("sandbox-silent", Question, TimeSpan.FromSeconds(20)),
                     options => options.RequestTimeout = TimeSpan.FromMilliseconds(200)),
-                [MfaCode.Proxy] = sandbox => With(
+                [MfaErrorCode.Proxy] = sandbox => With(
                     client => client.Start(Person, Question),
                     options =>
                     {
@@ -64,73 +65,74 @@ namespace MfaClient.Tests
                     })(sandbox),
 
                 // The answer.
-                [MfaCode.MalformedAnswer] = With(client => client.IsAvailable("sandbox-not-json")),
-                [MfaCode.AnswerTooLarge] = With(client => client.IsAvailable("sandbox-oversize")),
-                [MfaCode.ContradictoryAnswer] = With(client => Status(client, "sandbox-wrong-id")),
-                [MfaCode.HttpStatus] = With(client => client.IsAvailable("sandbox-html-404")),
+                [MfaErrorCode.MalformedAnswer] = With(client => client.IsAvailable("sandbox-not-json")),
+                [MfaErrorCode.AnswerTooLarge] = With(client => client.IsAvailable("sandbox-oversize")),
+                [MfaErrorCode.ContradictoryAnswer] = With(client => Status(client, "sandbox-wrong-id")),
+                [MfaErrorCode.HttpStatus] = With(client => client.IsAvailable("sandbox-html-404")),
 
                 // The credentials.
-                [MfaCode.TokenExpired] = With(client => client.IsAvailable("sandbox-token-expired")),
-                [MfaCode.TokenInvalid] = With(client => client.IsAvailable("sandbox-token-invalid")),
-                [MfaCode.AccessDenied] = With(client => client.IsAvailable("sandbox-no-scope")),
+                [MfaErrorCode.TokenExpired] = With(client => client.IsAvailable("sandbox-token-expired")),
+                [MfaErrorCode.TokenInvalid] = With(client => client.IsAvailable("sandbox-token-invalid")),
+                [MfaErrorCode.AccessDenied] = With(client => client.IsAvailable("sandbox-no-scope")),
 
                 // The provider.
-                [MfaCode.Unavailable] = With(client => client.Start("sandbox-unavailable", Question)),
-                [MfaCode.RateLimited] = With(client => client.Start("sandbox-rate-limited-7", Question)),
-                [MfaCode.ProviderInvalidParameters] = With(client => client.IsAvailable("sandbox-refuse--2")),
-                [MfaCode.TransactionNotFound] = With(client => client.GetStatus(Person, 12345)),
-                [MfaCode.DeviceNotFound] = With(client => client.Start(
+                [MfaErrorCode.Unavailable] = With(client => client.Start("sandbox-unavailable", Question)),
+                [MfaErrorCode.RateLimited] = With(client => client.Start("sandbox-rate-limited-7", Question)),
+                [MfaErrorCode.ProviderInvalidParameters] = With(client => client.IsAvailable("sandbox-refuse--2")),
+                [MfaErrorCode.TransactionNotFound] = With(client => client.GetStatus(Person, 12345)),
+                [MfaErrorCode.DeviceNotFound] = With(client => client.Start(
                     "sandbox-device-one", new MfaRequest("?") { DeviceId = "another" })),
-                [MfaCode.TemplateNotFound] = With(client => client.Start("sandbox-refuse--8", Question)),
-                [MfaCode.AlreadyExpired] = CancelAfter(SandboxDecision.Expire),
-                [MfaCode.AlreadyCompleted] = CancelAfter(SandboxDecision.Deny),
-                [MfaCode.AlreadyCancelled] = CancelAfter(SandboxDecision.Decline),
-                [MfaCode.AuthenticatorNotLinked] = With(client => client.Confirm("sandbox-no-app", Question)),
-                [MfaCode.ProviderRefused] = With(client => client.IsAvailable("sandbox-refuse--99")),
+                [MfaErrorCode.TemplateNotFound] = With(client => client.Start("sandbox-refuse--8", Question)),
+                [MfaErrorCode.AlreadyExpired] = CancelAfter(SandboxDecision.Expire),
+                [MfaErrorCode.AlreadyCompleted] = CancelAfter(SandboxDecision.Deny),
+                [MfaErrorCode.AlreadyCancelled] = CancelAfter(SandboxDecision.Decline),
+                [MfaErrorCode.AuthenticatorNotLinked] = With(client => client.Confirm("sandbox-no-app", Question)),
+                [MfaErrorCode.ProviderRefused] = With(client => client.IsAvailable("sandbox-refuse--99")),
             };
 
-        [Case]
+        [Fact]
         public static void EveryCode()
         {
-            var reached = Ways.Keys.Concat(OutOfReach.Keys).Append(MfaCode.Ok).Append(MfaCode.Cancelled).ToHashSet();
-            var missing = Enum.GetValues(typeof(MfaCode)).Cast<MfaCode>().Where(code => !reached.Contains(code));
-            Expect.Equal("", string.Join(", ", missing), "codes without a way");
+            var reached = Ways.Keys.Concat(OutOfReach.Keys).Append(MfaErrorCode.None).Append(MfaErrorCode.Cancelled).ToHashSet();
+            var missing = Enum.GetValues(typeof(MfaErrorCode)).Cast<MfaErrorCode>().Where(code => !reached.Contains(code));
+            Assert.Empty(string.Join(", ", missing));
             using var sandbox = new Sandbox(strict: true);
-            foreach (var (code, way) in Ways)
+            foreach (var pair in Ways)
             {
-                var failure = way(sandbox);
-                Expect.Equal(code, failure.Code, "code of \"" + failure.Message + "\"");
-                Expect.True(failure.Message.Length > 0, code + " has a message");
-                Expect.True(failure.Transaction?.IsApproved != true, code + " approves nothing");
-                Expect.True(failure.ToString().Contains(MfaLibrary.NameOf(code)), "its text has the code's name");
-                Expect.True(!failure.ToString().Contains(Person), "and no token");
+                var code = pair.Key;
+                var failure = pair.Value(sandbox);
+                Assert.Equal(code, failure.Code);
+                Assert.True(failure.Message.Length > 0, code + " has a message");
+                Assert.True(failure.Transaction?.IsApproved != true, code + " approves nothing");
+                Assert.True(failure.ToString().Contains(MfaLibrary.NameOf(code)), "its text has the code's name");
+                Assert.False(failure.ToString().Contains(Person), "and no token");
             }
         }
 
-        [Case]
+        [Fact]
         public static void TheFacts()
         {
             using var sandbox = new Sandbox(strict: true);
-            var limited = Ways[MfaCode.RateLimited](sandbox);
-            Expect.Equal(TimeSpan.FromSeconds(7), limited.RetryAfter, "retry after");
-            Expect.Equal(429, limited.HttpStatus, "HTTP status");
-            Expect.Equal(1L, limited.Attempts, "attempts");
-            var unavailable = Ways[MfaCode.Unavailable](sandbox);
-            Expect.True(unavailable.IsRetryable && !unavailable.OutcomeUnknown, "a refused start may be repeated");
-            var lost = Ways[MfaCode.ConnectionLost](sandbox);
-            Expect.True(lost.OutcomeUnknown && !lost.IsRetryable, "a lost start may not");
-            var refused = Ways[MfaCode.ProviderRefused](sandbox);
-            Expect.Equal(-99, refused.ProviderCode, "the provider's number");
-            Expect.Equal(MfaProvider.HyperId, refused.Provider);
-            var unreachable = Ways[MfaCode.Connect](sandbox);
-            Expect.True(unreachable.OsError > 0, "the system's number");
-            Expect.Equal(null, unreachable.HttpStatus, "no answer arrived");
-            Expect.Equal(null, unreachable.ProviderCode, "nor a number");
-            Expect.Equal(null, unreachable.RetryAfter, "nor a time");
-            Expect.Equal(0L, Ways[MfaCode.InvalidArgument](sandbox).Attempts, "nothing was sent");
+            var limited = Ways[MfaErrorCode.RateLimited](sandbox);
+            Assert.Equal(TimeSpan.FromSeconds(7), limited.RetryAfter);
+            Assert.Equal(429, limited.HttpStatus);
+            Assert.Equal(1, limited.Attempts);
+            var unavailable = Ways[MfaErrorCode.Unavailable](sandbox);
+            Assert.True(unavailable.IsRetryable && !unavailable.OutcomeUnknown, "a refused start may be repeated");
+            var lost = Ways[MfaErrorCode.ConnectionLost](sandbox);
+            Assert.True(lost.OutcomeUnknown && !lost.IsRetryable, "a lost start may not");
+            var refused = Ways[MfaErrorCode.ProviderRefused](sandbox);
+            Assert.Equal(-99, refused.ProviderCode);
+            Assert.Equal(MfaProvider.HyperId, refused.Provider);
+            var unreachable = Ways[MfaErrorCode.Connect](sandbox);
+            Assert.True(unreachable.OsError > 0, "the system's number");
+            Assert.Null(unreachable.HttpStatus);
+            Assert.Null(unreachable.ProviderCode);
+            Assert.Null(unreachable.RetryAfter);
+            Assert.Equal(0, Ways[MfaErrorCode.InvalidArgument](sandbox).Attempts);
         }
 
-        [Case]
+        [Fact]
         public static void DeadlinesHold()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -140,29 +142,29 @@ namespace MfaClient.Tests
             {
                 () => client.IsAvailable("sandbox-silent", time),
                 () => client.IsAvailable("sandbox-drip-50", time),
-                () => client.IsAvailableAsync("sandbox-silent", time).Wait(),
+                () => client.IsAvailableAsync("sandbox-silent", time).GetAwaiter().GetResult(),
                 () => client.GetTwoFactorTypes("sandbox-stall-mid-answer", time),
                 () => client.Start("sandbox-slow-5000", Question, time),
                 () => client.Confirm("sandbox-never", Question, CallTests.Quick, timeout: time),
-                () => client.ConfirmAsync("sandbox-never", Question, CallTests.Quick, timeout: time).Wait(),
+                () => client.ConfirmAsync("sandbox-never", Question, CallTests.Quick, timeout: time).GetAwaiter().GetResult(),
             })
             {
-                Expect.Within(time + TimeSpan.FromSeconds(2), () => Expect.Fails(MfaCode.Timeout, call));
+                Eventually.Within(time + TimeSpan.FromSeconds(2), () => Failure.Of(MfaErrorCode.Timeout, call));
             }
         }
 
-        [Case]
+        [Fact]
         public static void CancelOnTimeoutCancels()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
-            var wait = new WaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), CancelOnTimeout = true };
-            var failure = Expect.Fails(MfaCode.Timeout, () => client.Confirm(
+            var wait = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), CancelOnTimeout = true };
+            var failure = Failure.Of(MfaErrorCode.Timeout, () => client.Confirm(
                 "sandbox-never", Question, wait, timeout: TimeSpan.FromMilliseconds(800)));
-            Expect.Equal(4, sandbox.GetTransaction(failure.Transaction!.Id).Status, "the transaction's status");
+            Assert.Equal(4, sandbox.GetTransaction(failure.Transaction!.Id).Status);
         }
 
-        [Case]
+        [Fact]
         public static void WithdrawOnCancelCancels()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -170,36 +172,36 @@ namespace MfaClient.Tests
             foreach (var withdraw in new[] { false, true })
             {
                 using var cancel = new CancellationTokenSource();
-                var wait = new WaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), WithdrawOnCancel = withdraw };
+                var wait = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(50), WithdrawOnCancel = withdraw };
                 long id = 0;
                 var progress = new Reports(soFar =>
                 {
                     id = soFar.Id;
                     cancel.Cancel();
                 });
-                Expect.Throws<OperationCanceledException>(() => client.Confirm(
+                Assert.ThrowsAny<OperationCanceledException>(() => client.Confirm(
                     "sandbox-never", Question, wait, progress, cancellationToken: cancel.Token));
-                Expect.Equal(withdraw ? 4 : 0, sandbox.GetTransaction(id).Status, "the transaction's status");
+                Assert.Equal(withdraw ? 4 : 0, sandbox.GetTransaction(id).Status);
             }
         }
 
-        [Case]
+        [Fact]
         public static void WhatCannotBeSaidIsRefused()
         {
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
-            Expect.Throws<ArgumentException>(() => client.IsAvailable("sandbox-approve\0sandbox"));
-            Expect.Throws<ArgumentException>(() => client.Start(Person, new MfaRequest("half a pair: \uD83D")));
-            Expect.Throws<ArgumentNullException>(() => client.Start(Person, null!));
+            Assert.ThrowsAny<ArgumentException>(() => client.IsAvailable("sandbox-approve\0sandbox"));
+            Assert.ThrowsAny<ArgumentException>(() => client.Start(Person, new MfaRequest("half a pair: \uD83D")));
+            Assert.ThrowsAny<ArgumentNullException>(() => client.Start(Person, null!));
             foreach (var time in new[]
             {
                 TimeSpan.Zero, System.Threading.Timeout.InfiniteTimeSpan, TimeSpan.FromDays(50), TimeSpan.MaxValue,
             })
             {
-                Expect.Throws<ArgumentOutOfRangeException>(() => client.IsAvailable(Person, time));
+                Assert.ThrowsAny<ArgumentOutOfRangeException>(() => client.IsAvailable(Person, time));
             }
-            Expect.Equal(1u, Call.Milliseconds(TimeSpan.FromTicks(1), "time"), "a moment is not the default");
-            Expect.Equal(0L, sandbox.RequestCount(), "requests");
+            Assert.Equal(1u, Time.Milliseconds(TimeSpan.FromTicks(1), "time"));
+            Assert.Equal(0, sandbox.RequestCount());
         }
 
         private static Func<Sandbox, MfaException> With(
@@ -209,15 +211,22 @@ namespace MfaClient.Tests
                 var options = sandbox.ClientOptions();
                 change?.Invoke(options);
                 using var client = new HyperIdClient(options);
-                return Expect.Throws<MfaException>(() => call(client));
+                return Thrown(() => call(client));
             };
 
         private static Func<Sandbox, MfaException> Opening(Action<MfaClientOptions> change) => sandbox =>
         {
             var options = sandbox.ClientOptions();
             change(options);
-            return Expect.Throws<MfaException>(() => new HyperIdClient(options).Dispose());
+            return Thrown(() => new HyperIdClient(options).Dispose());
         };
+
+        /// <summary>The facts, also of what is an ArgumentException to .NET programs.</summary>
+        private static MfaException Thrown(Action action)
+        {
+            var thrown = Record.Exception(action);
+            return Assert.IsType<MfaException>(thrown is ArgumentException usage ? usage.InnerException : thrown);
+        }
 
         private static Func<Sandbox, MfaException> Towards(string url) =>
             With(client => client.IsAvailable(Person, TimeSpan.FromSeconds(5)), options => options.BaseUrl = url);

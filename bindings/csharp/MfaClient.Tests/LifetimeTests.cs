@@ -6,14 +6,22 @@ using System.Runtime.CompilerServices;
 using System.Threading;
 using System.Threading.Tasks;
 using MfaClient.Testing;
+using Xunit;
 
 namespace MfaClient.Tests
 {
+    /// <summary>Memory is measured and collected: nothing else runs meanwhile.</summary>
+    [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+    public sealed class Alone
+    {
+    }
+
+    [Collection(nameof(Alone))]
     public static class LifetimeTests
     {
         private static readonly MfaRequest Question = new MfaRequest("Sign in?");
 
-        [Case]
+        [Fact]
         public static void UseAfterDispose()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -29,45 +37,45 @@ namespace MfaClient.Tests
                 () => client.Cancel("sandbox-approve", 1),
                 () => client.Wait("sandbox-approve", 1),
                 () => client.Confirm("sandbox-approve", Question),
-                () => client.ConfirmAsync("sandbox-approve", Question).Wait(),
+                () => client.ConfirmAsync("sandbox-approve", Question).GetAwaiter().GetResult(),
             })
             {
-                Expect.Throws<ObjectDisposedException>(call);
+                Assert.ThrowsAny<ObjectDisposedException>(call);
             }
             var capillary = new CapillaryClient(sandbox.ClientOptions());
             capillary.Dispose();
-            Expect.Throws<ObjectDisposedException>(() => capillary.GetMfaRegistration("b", "d", "t"));
-            Expect.Equal(0L, sandbox.RequestCount(), "requests");
+            Assert.ThrowsAny<ObjectDisposedException>(() => capillary.GetMfaRegistration("b", "d", "t"));
+            Assert.Equal(0, sandbox.RequestCount());
         }
 
-        [Case]
-        public static void DisposeDuringACall()
+        [Fact]
+        public static async Task DisposeDuringACall()
         {
             using var sandbox = new Sandbox(strict: true);
             var client = new HyperIdClient(sandbox.ClientOptions());
             var asking = client.ConfirmAsync("sandbox-phone", Question, CallTests.Quick);
-            long id = sandbox.WaitForTransaction(Expect.Soon);
+            long id = sandbox.WaitForTransaction(Eventually.Soon);
             client.Dispose();
-            Expect.Throws<ObjectDisposedException>(() => client.IsAvailable("sandbox-phone"));
+            Assert.ThrowsAny<ObjectDisposedException>(() => client.IsAvailable("sandbox-phone"));
             sandbox.Decide(id, SandboxDecision.Approve);
-            Expect.True(asking.Result.IsApproved, "the call that runs ends well");
+            Assert.True((await asking).IsApproved, "the call that runs ends well");
         }
 
-        [Case]
+        [Fact]
         public static void DisposeInACallback()
         {
             using var sandbox = new Sandbox(strict: true);
             var client = new HyperIdClient(sandbox.ClientOptions());
             var progress = new Reports(_ => client.Dispose());
-            Expect.True(client.Confirm("sandbox-approve", Question, CallTests.Quick, progress).IsApproved, "it ends well");
-            Expect.Throws<ObjectDisposedException>(() => client.IsAvailable("sandbox-approve"));
+            Assert.True(client.Confirm("sandbox-approve", Question, CallTests.Quick, progress).IsApproved, "it ends well");
+            Assert.ThrowsAny<ObjectDisposedException>(() => client.IsAvailable("sandbox-approve"));
         }
 
-        [Case]
+        [Fact]
         public static void ASandboxAfterDispose()
         {
             int pause = 0;
-            Expect.Becomes(() => WasHeldOpenByACall(pause++), "a call holds the sandbox open");
+            Eventually.True(() => WasHeldOpenByACall(pause++), "a call holds the sandbox open");
         }
 
         /// <summary>A call that runs holds it open: for itself, not for new calls.</summary>
@@ -76,7 +84,7 @@ namespace MfaClient.Tests
             var sandbox = new Sandbox();
             string url = sandbox.HyperIdUrl;
             var waiting = Task.Factory.StartNew(
-                () => sandbox.WaitForRequests(null, 1, Expect.Soon), TaskCreationOptions.LongRunning);
+                () => sandbox.WaitForRequests(null, 1, Eventually.Soon), TaskCreationOptions.LongRunning);
             Thread.Sleep(pause);
             sandbox.Dispose();
             sandbox.Dispose();
@@ -96,7 +104,7 @@ namespace MfaClient.Tests
                 () => sandbox.LastRequest(),
             })
             {
-                Expect.Throws<ObjectDisposedException>(use);
+                Assert.ThrowsAny<ObjectDisposedException>(use);
             }
             using var client = new HyperIdClient(new MfaClientOptions { BaseUrl = url, AllowLoopbackHttp = true });
             try
@@ -143,7 +151,7 @@ namespace MfaClient.Tests
                 var token = cancel.Token;
                 running = Task.Factory.StartNew(
                     () => client.IsAvailable("sandbox-slow-1000", cancellationToken: token), TaskCreationOptions.LongRunning);
-                server.WaitForRequests(null, 1, Expect.Soon);
+                server.WaitForRequests(null, 1, Eventually.Soon);
                 Risen = me;
             }
 
@@ -154,7 +162,7 @@ namespace MfaClient.Tests
                 cancel.Cancel();
                 foreach (var use in new Action[] { () => client.IsAvailable("t"), () => sandbox.RequestCount() })
                 {
-                    Expect.Throws<ObjectDisposedException>(use);
+                    Assert.ThrowsAny<ObjectDisposedException>(use);
                     Ends.Enqueue("disposed");
                 }
                 client.Dispose();
@@ -162,12 +170,12 @@ namespace MfaClient.Tests
             }
         }
 
-        [Case]
+        [Fact]
         public static void UseInAFinalizerAndAfterIt()
         {
             using var sandbox = new Sandbox();
             Make(sandbox);
-            Expect.Becomes(
+            Eventually.True(
                 () =>
                 {
                     GC.Collect();
@@ -178,14 +186,14 @@ namespace MfaClient.Tests
             GC.WaitForPendingFinalizers();
             Late.Risen!.End();
             Late.Risen = null;
-            Expect.Equal("the call ended, disposed, disposed", string.Join(", ", Late.Ends));
+            Assert.Equal("the call ended, disposed, disposed", string.Join(", ", Late.Ends));
         }
 
         [MethodImpl(MethodImplOptions.NoInlining)]
         private static void Make(Sandbox server) => GC.KeepAlive(new Late(server));
 
-        [Case]
-        public static void CollectionsDuringACall()
+        [Fact]
+        public static async Task CollectionsDuringACall()
         {
             using var sandbox = new Sandbox(strict: true);
             var stop = new ManualResetEventSlim();
@@ -202,7 +210,7 @@ namespace MfaClient.Tests
             {
                 for (int round = 0; round < 5; round++)
                 {
-                    Expect.True(AskWithWhatNobodyElseHolds(sandbox, round).Result.IsApproved, "approved");
+                    Assert.True((await AskWithWhatNobodyElseHolds(sandbox, round)).IsApproved, "approved");
                 }
             }
             finally
@@ -214,17 +222,13 @@ namespace MfaClient.Tests
 
         /// <summary>Client, log, progress and token provider are held by the call alone.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
-        private static Task<Transaction> AskWithWhatNobodyElseHolds(Sandbox sandbox, int round)
+        private static Task<MfaTransaction> AskWithWhatNobodyElseHolds(Sandbox sandbox, int round)
         {
             var options = sandbox.ClientOptions();
             options.LogLevel = MfaLogLevel.Debug;
             int lines = 0;
             options.Log = (_, text) => lines += text.Length;
-            var wait = new WaitOptions
-            {
-                MinInterval = TimeSpan.FromMilliseconds(20),
-                AccessTokenProvider = () => "sandbox-phone#gc" + round,
-            };
+            var wait = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(20) };
             var progress = new Reports(seen =>
             {
                 GC.Collect();
@@ -234,14 +238,14 @@ namespace MfaClient.Tests
                 }
             });
             return new HyperIdClient(options).ConfirmAsync(
-                "sandbox-token-expires-after-2+phone#gc" + round, Question, wait, progress);
+                "sandbox-token-expires-after-2+phone#gc" + round, Question, wait, progress, _ => Task.FromResult<string?>("sandbox-phone#gc" + round));
         }
 
-        [Case]
+        [Fact]
         public static void AForgottenClientIsFreed()
         {
             var log = Forget();
-            Expect.Becomes(
+            Eventually.True(
                 () =>
                 {
                     GC.Collect();
@@ -260,7 +264,35 @@ namespace MfaClient.Tests
             return new WeakReference(lines);
         }
 
-        [Case]
+        [Fact]
+        public static void AClientWhoseLogReachesItIsFreed()
+        {
+            var owners = ForgetOwners();
+            Eventually.True(
+                () =>
+                {
+                    GC.Collect();
+                    GC.WaitForPendingFinalizers();
+                    return owners.All(owner => !owner.IsAlive);
+                },
+                "the owners are let go");
+        }
+
+        private sealed class Owner
+        {
+            private readonly HyperIdClient client;
+            private int lines;
+
+            internal Owner() => client = new HyperIdClient(new MfaClientOptions { Log = (_, _) => lines++ });
+
+            public override string ToString() => client + " " + lines;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private static WeakReference[] ForgetOwners() =>
+            Enumerable.Range(0, 100).Select(_ => new WeakReference(new Owner())).ToArray();
+
+        [Fact]
         public static void ThousandsOfRounds()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -275,9 +307,9 @@ namespace MfaClient.Tests
                     {
                         using var cancel = new CancellationTokenSource();
                         client.IsAvailable("sandbox-approve", cancellationToken: cancel.Token);
-                        Expect.Throws<MfaException>(() => client.IsAvailable("sandbox-token-expired"));
+                        Assert.ThrowsAny<MfaException>(() => client.IsAvailable("sandbox-token-expired"));
                     }
-                    Expect.Throws<MfaException>(() => new HyperIdClient(new MfaClientOptions { BaseUrl = "?", Log = options.Log }));
+                    Assert.ThrowsAny<ArgumentException>(() => new HyperIdClient(new MfaClientOptions { BaseUrl = "?", Log = options.Log }));
                 }
             }
             Rounds(2000, 100);
@@ -291,8 +323,8 @@ namespace MfaClient.Tests
                 least = Math.Min(least, ResidentBytes() - before);
             }
             Console.WriteLine($"# 1500 rounds grow by {least / 1024} KiB at least");
-            Expect.True(least < 512 << 10, "memory does not grow");
-            Expect.Becomes(() => OpenFiles() <= files + 4, "no file stays open");
+            Assert.True(least < 512 << 10, "memory does not grow");
+            Eventually.True(() => OpenFiles() <= files + 4, "no file stays open");
         }
 
         private static long ResidentBytes()
@@ -302,7 +334,7 @@ namespace MfaClient.Tests
             GC.Collect();
             if (!File.Exists("/proc/self/statm"))
             {
-                throw new SkippedException("there is no /proc");
+                Assert.Skip("there is no /proc");
             }
             return long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]) * Environment.SystemPageSize;
         }

@@ -1,4 +1,4 @@
-using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
-[assembly: InternalsVisibleTo("MfaClient.Testing")]
-[assembly: InternalsVisibleTo("MfaClient.Tests")]
+// The library that approves is never looked for in the working directory.
+[assembly: DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]

@@ -1,7 +1,7 @@
 using System;
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using System.Threading;
 
 namespace MfaClient
 {
@@ -14,18 +14,18 @@ namespace MfaClient
 #if NET5_0_OR_GREATER
         internal static IntPtr Update => (IntPtr)(delegate* unmanaged[Cdecl]<IntPtr, Native.mfa_transaction*, int>)&OnUpdate;
 
-        internal static IntPtr FreshToken => (IntPtr)(delegate* unmanaged[Cdecl]<IntPtr, IntPtr>)&OnTokenRefused;
+        internal static IntPtr Token => (IntPtr)(delegate* unmanaged[Cdecl]<IntPtr, IntPtr>)&OnTokenRefused;
 
         internal static IntPtr Log => (IntPtr)(delegate* unmanaged[Cdecl]<IntPtr, int, IntPtr, void>)&OnLog;
 #else
         // Static fields: native code may hold the pointers for ever.
         private static readonly UpdateFn KeptUpdate = OnUpdate;
-        private static readonly TokenFn KeptFreshToken = OnTokenRefused;
+        private static readonly TokenFn KeptToken = OnTokenRefused;
         private static readonly LogFn KeptLog = OnLog;
 
         internal static readonly IntPtr Update = Marshal.GetFunctionPointerForDelegate(KeptUpdate);
 
-        internal static readonly IntPtr FreshToken = Marshal.GetFunctionPointerForDelegate(KeptFreshToken);
+        internal static readonly IntPtr Token = Marshal.GetFunctionPointerForDelegate(KeptToken);
 
         internal static readonly IntPtr Log = Marshal.GetFunctionPointerForDelegate(KeptLog);
 
@@ -51,7 +51,7 @@ namespace MfaClient
 #else
         [MonoPInvokeCallback(typeof(TokenFn))]
 #endif
-        private static IntPtr OnTokenRefused(IntPtr waiting) => Target<Waiting>(waiting).FreshToken();
+        private static IntPtr OnTokenRefused(IntPtr waiting) => Target<Waiting>(waiting).Token();
 
 #if NET5_0_OR_GREATER
         [UnmanagedCallersOnly(CallConvs = new[] { typeof(CallConvCdecl) })]
@@ -62,7 +62,13 @@ namespace MfaClient
         {
             try
             {
-                Target<Action<MfaLogLevel, string>>(log)((MfaLogLevel)level, Utf8.Read(message));
+                // Weak: gone, when the client is.
+                (GCHandle.FromIntPtr(log).Target as Action<MfaLogLevel, string>)?.Invoke(
+                    (MfaLogLevel)level, Names.InCSharp(Utf8.Read(message), Native.MFA_PROVIDER_NONE));
+            }
+            catch (ThreadInterruptedException)
+            {
+                Thread.CurrentThread.Interrupt();
             }
             catch (Exception)
             {
@@ -71,81 +77,6 @@ namespace MfaClient
         }
 
         private static T Target<T>(IntPtr userData) => (T)GCHandle.FromIntPtr(userData).Target!;
-    }
-
-    /// <summary>The caller's side of a wait: what its callbacks need, and what went wrong in them.</summary>
-    internal sealed unsafe class Waiting : IDisposable
-    {
-        private readonly WaitOptions options;
-        private readonly IProgress<Transaction>? progress;
-        private readonly Texts freshTokens = new Texts();
-        private GCHandle self;
-        private ExceptionDispatchInfo? failure;
-
-        internal Waiting(WaitOptions? options, IProgress<Transaction>? progress)
-        {
-            this.options = options ?? new WaitOptions();
-            this.progress = progress;
-            self = GCHandle.Alloc(this);
-        }
-
-        internal Native.mfa_wait_options ToNative() => new Native.mfa_wait_options
-        {
-            struct_size = (uint)sizeof(Native.mfa_wait_options),
-            // Zero is "at once" here, and the default there.
-            first_poll_ms = options.FirstPoll == TimeSpan.Zero
-                ? 1 : Call.Milliseconds(options.FirstPoll, nameof(WaitOptions.FirstPoll)),
-            min_interval_ms = Call.Milliseconds(options.MinInterval, nameof(WaitOptions.MinInterval)),
-            max_interval_ms = Call.Milliseconds(options.MaxInterval, nameof(WaitOptions.MaxInterval)),
-            cancel_on_timeout = options.CancelOnTimeout ? 1 : 0,
-            flags = options.WithdrawOnCancel ? (uint)Native.MFA_WAIT_WITHDRAW_ON_CANCEL : 0,
-            on_update = progress == null ? IntPtr.Zero : Callbacks.Update,
-            on_update_user_data = GCHandle.ToIntPtr(self),
-            access_token_provider = options.AccessTokenProvider == null ? IntPtr.Zero : Callbacks.FreshToken,
-            access_token_provider_user_data = GCHandle.ToIntPtr(self),
-        };
-
-        /// <summary>Non-zero ends the wait.</summary>
-        internal int Update(Native.mfa_transaction* soFar)
-        {
-            try
-            {
-                progress!.Report(Transaction.SoFar(soFar));
-                return 0;
-            }
-            catch (Exception e)
-            {
-                failure = ExceptionDispatchInfo.Capture(e);
-                return 1;
-            }
-        }
-
-        /// <summary>Null gives up. The text must outlast the return: libmfa copies it only then.</summary>
-        internal IntPtr FreshToken()
-        {
-            try
-            {
-                return freshTokens.Pointer(options.AccessTokenProvider!(), nameof(WaitOptions.AccessTokenProvider));
-            }
-            catch (Exception e)
-            {
-                failure = ExceptionDispatchInfo.Capture(e);
-                return IntPtr.Zero;
-            }
-        }
-
-        /// <summary>Back on the caller's side: throws what a callback threw, whatever the call came to.</summary>
-        internal int Ended(int code)
-        {
-            failure?.Throw();
-            return code;
-        }
-
-        public void Dispose()
-        {
-            self.Free();
-            freshTokens.Dispose();
-        }
     }
 
 #if !NET5_0_OR_GREATER

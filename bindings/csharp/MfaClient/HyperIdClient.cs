@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using System.Threading;
 using System.Threading.Tasks;
 
@@ -8,260 +7,188 @@ namespace MfaClient
     /// <summary>
     /// A client for HyperID. Make one and keep it: it is safe to use from any number of threads at once, and holds
     /// open connections. Every call blocks until its deadline at most; the asynchronous ones block a thread of their
-    /// own. A call throws <see cref="MfaException"/> when something went wrong, <see cref="OperationCanceledException"/>
-    /// when its token was cancelled, and <see cref="ObjectDisposedException"/> after <see cref="Dispose"/>.
+    /// own. A call throws <see cref="MfaException"/> when something went wrong, <see cref="ArgumentException"/> when it was
+    /// told something that it cannot use, <see cref="OperationCanceledException"/> when its token was cancelled, and
+    /// <see cref="ObjectDisposedException"/> after <see cref="Dispose"/>.
     /// </summary>
     /// <remarks>
-    /// Each call takes: an access token of 1 to 16,384 characters; a timeout, the deadline of the whole call, null for
+    /// <para>Each call takes: an access token of 1 to 16,384 characters; a timeout, the deadline of the whole call, null for
     /// the client's <see cref="MfaClientOptions.RequestTimeout"/> or, to wait and to confirm, 120 seconds; and a
     /// cancellation token, which ends the call within 50 milliseconds, or 2 seconds where
-    /// <see cref="WaitOptions.WithdrawOnCancel"/> asks to withdraw the request first.
+    /// <see cref="MfaWaitOptions.WithdrawOnCancel"/> asks to withdraw the request first.</para>
+    /// <para>A call takes what it is given before its method returns: a request, options or a list may be used and changed
+    /// again at once, also while an asynchronous call runs, and the client may be disposed. What a call cannot use is
+    /// thrown by the method itself, but for what only the library knows (that a control code is two digits, that a text is
+    /// JSON): that comes out of the task, as the same exception.</para>
+    /// <para>A call that was cancelled throws an <see cref="OperationCanceledException"/> with your token, whose inner
+    /// exception is an <see cref="MfaException"/> with the facts (the transaction's id, whether the outcome is unknown); if
+    /// the token was cancelled before the call, there are none, and nothing was sent. Await the task to see it:
+    /// Task.Result and Task.Wait lose a cancelled task's exception. A call whose answer had been read already, or that
+    /// withdrew and found a decision, returns it, although it was cancelled.</para>
+    /// <para>For your tests, derive from this class and override what they need; what is not overridden throws
+    /// <see cref="InvalidOperationException"/>.</para>
     /// </remarks>
-    public sealed unsafe class HyperIdClient : IDisposable
+    public class HyperIdClient : IDisposable
     {
-        private readonly HyperIdHandle handle;
+        private readonly HyperIdHandle? handle;
         private volatile bool disposed;
 
         /// <summary>Makes a client. Nothing is sent.</summary>
         /// <param name="options">Null: the defaults, HyperID's production among them.</param>
-        /// <exception cref="MfaException">An option is not allowed.</exception>
+        /// <exception cref="ArgumentException">An option is not allowed.</exception>
+        /// <exception cref="MfaException">The system refused what a client needs.</exception>
         /// <exception cref="DllNotFoundException">The native library was not found, or does not fit this binding.</exception>
         public HyperIdClient(MfaClientOptions? options = null)
         {
-            handle = MfaClientOptions.Open(options, new HyperIdHandle(), Native.mfa_hyperid_new);
+            handle = MfaClientOptions.Open(options ?? new MfaClientOptions(), new HyperIdHandle());
+        }
+
+        /// <summary>For a double of it in your tests: without the native library, and only as good as what it overrides.</summary>
+        protected HyperIdClient()
+        {
         }
 
         /// <summary>Closes the connections, as soon as no call uses the client any more.</summary>
-        public void Dispose()
+        public virtual void Dispose()
         {
             disposed = true;
-            handle.Dispose();
+            handle?.Dispose();
+            GC.SuppressFinalize(this);
         }
 
         /// <summary>The bare handle would still serve new calls as long as an old one holds it open.</summary>
-        private HyperIdHandle Open => disposed ? throw new ObjectDisposedException(nameof(HyperIdClient)) : handle;
+        private HyperIdHandle Open =>
+            handle == null ? throw Double.NotOverridden(GetType())
+            : disposed ? throw new ObjectDisposedException(nameof(HyperIdClient))
+            : handle;
 
         /// <summary>Whether the person has linked the authenticator app and so may be asked. It approves nothing.</summary>
-        public bool IsAvailable(
-            string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            var empty = new Native.mfa_availability { struct_size = (uint)sizeof(Native.mfa_availability) };
-            return Call.Run(empty, timeout, cancellationToken, (options, answer, error) =>
-                Native.mfa_hyperid_availability(Open, token!, options, answer, error)).available == 1;
-        }
+        public virtual bool IsAvailable(
+            string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+            HyperIdCalls.IsAvailable(Open, accessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="IsAvailable"/>
-        public Task<bool> IsAvailableAsync(
+        public virtual Task<bool> IsAvailableAsync(
             string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(() => IsAvailable(accessToken, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.IsAvailable(Open, accessToken, timeout, cancellationToken).RunAsync();
 
         /// <summary>Which second factors the person has set up.</summary>
-        public TwoFactorTypes GetTwoFactorTypes(
-            string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            var empty = new Native.mfa_two_factor_types { struct_size = (uint)sizeof(Native.mfa_two_factor_types) };
-            return new TwoFactorTypes(Call.Run(empty, timeout, cancellationToken, (options, answer, error) =>
-                Native.mfa_hyperid_two_factor_types(Open, token!, options, answer, error)));
-        }
+        public virtual TwoFactorTypes GetTwoFactorTypes(
+            string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+            HyperIdCalls.GetTwoFactorTypes(Open, accessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="GetTwoFactorTypes"/>
-        public Task<TwoFactorTypes> GetTwoFactorTypesAsync(
+        public virtual Task<TwoFactorTypes> GetTwoFactorTypesAsync(
             string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(() => GetTwoFactorTypes(accessToken, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.GetTwoFactorTypes(Open, accessToken, timeout, cancellationToken).RunAsync();
 
         /// <summary>Asks the person: a push to their phone. Returns the transaction's id.</summary>
         /// <exception cref="MfaException">With <see cref="MfaException.OutcomeUnknown"/> the person may have been asked all the same.</exception>
-        public long Start(
-            string accessToken, MfaRequest request, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            var asked = (request ?? throw new ArgumentNullException(nameof(request))).ToNative(texts);
-            return Call.Run(0L, timeout, cancellationToken, (options, id, error) =>
-            {
-                var native = asked;
-                return Native.mfa_hyperid_start(Open, token!, &native, options, out *id, error);
-            });
-        }
+        public virtual long Start(
+            string accessToken, MfaRequest request, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+            HyperIdCalls.Start(Open, accessToken, request, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Start"/>
-        public Task<long> StartAsync(
+        public virtual Task<long> StartAsync(
             string accessToken, MfaRequest request, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(() => Start(accessToken, request, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.Start(Open, accessToken, request, timeout, cancellationToken).RunAsync();
 
         /// <summary>Reads a transaction's state once, for programs that poll in a loop of their own.</summary>
-        public Transaction GetStatus(
-            string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            return RunForTransaction(timeout, cancellationToken, (options, answer, error) =>
-                Native.mfa_hyperid_status(Open, token!, transactionId, options, answer, error));
-        }
+        public virtual MfaTransaction GetStatus(
+            string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+            HyperIdCalls.GetStatus(Open, accessToken, transactionId, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="GetStatus"/>
-        public Task<Transaction> GetStatusAsync(
+        public virtual Task<MfaTransaction> GetStatusAsync(
             string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(() => GetStatus(accessToken, transactionId, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.GetStatus(Open, accessToken, transactionId, timeout, cancellationToken).RunAsync();
 
         /// <summary>Cancels a transaction.</summary>
-        /// <exception cref="MfaException"><see cref="MfaCode.AlreadyCompleted"/>: the person answered first; read the status, do not drop it.</exception>
-        public void Cancel(
-            string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            Call.Run(0, timeout, cancellationToken, (options, _, error) =>
-                Native.mfa_hyperid_cancel(Open, token!, transactionId, options, error));
-        }
+        /// <exception cref="MfaException"><see cref="MfaErrorCode.AlreadyCompleted"/>: the person answered first; read the status, do not drop it.</exception>
+        public virtual void Cancel(
+            string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
+            HyperIdCalls.Cancel(Open, accessToken, transactionId, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Cancel"/>
-        public Task CancelAsync(
+        public virtual Task CancelAsync(
             string accessToken, long transactionId, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(
-                () =>
-                {
-                    Cancel(accessToken, transactionId, timeout, cancellationToken);
-                    return true;
-                },
-                cancellationToken);
+            HyperIdCalls.Cancel(Open, accessToken, transactionId, timeout, cancellationToken).RunAsync();
 
         /// <summary>Waits until the person has answered, or the request has ended otherwise. The answer may be "no".</summary>
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="transactionId">As <see cref="Start"/> returned it.</param>
         /// <param name="wait">Null: the defaults.</param>
         /// <param name="progress">Called after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
-        /// <param name="timeout">Null: 120 seconds.</param>
-        /// <param name="cancellationToken">Ends the wait. The transaction goes on, unless <see cref="WaitOptions.WithdrawOnCancel"/> is set.</param>
-        public Transaction Wait(
+        /// <param name="refreshAccessToken">
+        /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
+        /// to give up. On the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
+        /// </param>
+        /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
+        /// <param name="cancellationToken">Ends the wait; the transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>
+        public virtual MfaTransaction Wait(
             string accessToken,
             long transactionId,
-            WaitOptions? wait = null,
-            IProgress<Transaction>? progress = null,
-            TimeSpan? timeout = null,
-            CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            using var waiting = new Waiting(wait, progress);
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            return RunForTransaction(timeout, cancellationToken, (options, answer, error) =>
-            {
-                var how = waiting.ToNative();
-                return waiting.Ended(
-                    Native.mfa_hyperid_wait(Open, token!, transactionId, &how, options, answer, error));
-            });
-        }
-
-        /// <inheritdoc cref="Wait"/>
-        public Task<Transaction> WaitAsync(
-            string accessToken,
-            long transactionId,
-            WaitOptions? wait = null,
-            IProgress<Transaction>? progress = null,
+            MfaWaitOptions? wait = null,
+            IProgress<MfaTransaction>? progress = null,
+            Func<string?>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(
-                () => Wait(accessToken, transactionId, wait, progress, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.Wait(
+                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
+
+        /// <inheritdoc cref="Wait"/>
+        public virtual Task<MfaTransaction> WaitAsync(
+            string accessToken,
+            long transactionId,
+            MfaWaitOptions? wait = null,
+            IProgress<MfaTransaction>? progress = null,
+            Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
+            TimeSpan? timeout = null,
+            CancellationToken cancellationToken = default) =>
+            HyperIdCalls.Wait(
+                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
 
         /// <summary>
         /// The whole story in one call: whether the person may be asked, asking, and waiting for the answer, which may
-        /// be "no": grant on <see cref="Transaction.IsApproved"/> and on nothing else.
+        /// be "no": grant on <see cref="MfaTransaction.IsApproved"/> and on nothing else.
         /// </summary>
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="request">What to ask.</param>
         /// <param name="wait">Null: the defaults.</param>
         /// <param name="progress">Called as soon as the id is known and after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
-        /// <param name="timeout">Null: 120 seconds.</param>
-        /// <param name="cancellationToken">Ends the call. A started transaction goes on, unless <see cref="WaitOptions.WithdrawOnCancel"/> is set.</param>
-        public Transaction Confirm(
+        /// <param name="refreshAccessToken">
+        /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
+        /// to give up. On the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
+        /// </param>
+        /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
+        /// <param name="cancellationToken">Ends the call; a started transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>
+        public virtual MfaTransaction Confirm(
             string accessToken,
             MfaRequest request,
-            WaitOptions? wait = null,
-            IProgress<Transaction>? progress = null,
-            TimeSpan? timeout = null,
-            CancellationToken cancellationToken = default)
-        {
-            using var texts = new Texts();
-            using var waiting = new Waiting(wait, progress);
-            byte[]? token = texts.Bytes(accessToken, nameof(accessToken));
-            var asked = (request ?? throw new ArgumentNullException(nameof(request))).ToNative(texts);
-            return RunForTransaction(timeout, cancellationToken, (options, answer, error) =>
-            {
-                var (native, how) = (asked, waiting.ToNative());
-                return waiting.Ended(
-                    Native.mfa_hyperid_confirm(Open, token!, &native, &how, options, answer, error));
-            });
-        }
-
-        /// <inheritdoc cref="Confirm"/>
-        public Task<Transaction> ConfirmAsync(
-            string accessToken,
-            MfaRequest request,
-            WaitOptions? wait = null,
-            IProgress<Transaction>? progress = null,
+            MfaWaitOptions? wait = null,
+            IProgress<MfaTransaction>? progress = null,
+            Func<string?>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            Call.OnItsOwnThread(
-                () => Confirm(accessToken, request, wait, progress, timeout, cancellationToken), cancellationToken);
+            HyperIdCalls.Confirm(
+                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
 
-        private static Transaction RunForTransaction(
-            TimeSpan? timeout, CancellationToken cancellationToken, Call.Invocation<Native.mfa_transaction> invoke)
-        {
-            var empty = new Native.mfa_transaction { struct_size = (uint)sizeof(Native.mfa_transaction) };
-            var answer = Call.Run(empty, timeout, cancellationToken, invoke);
-            return Transaction.OfCall(Native.MFA_OK, &answer);
-        }
+        /// <inheritdoc cref="Confirm"/>
+        public virtual Task<MfaTransaction> ConfirmAsync(
+            string accessToken,
+            MfaRequest request,
+            MfaWaitOptions? wait = null,
+            IProgress<MfaTransaction>? progress = null,
+            Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
+            TimeSpan? timeout = null,
+            CancellationToken cancellationToken = default) =>
+            HyperIdCalls.Confirm(
+                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
     }
 
-    /// <summary>The second factors that a person has set up.</summary>
-    public sealed class TwoFactorTypes
+    internal static class Double
     {
-        internal unsafe TwoFactorTypes(Native.mfa_two_factor_types native)
-        {
-            Methods = (TwoFactorMethods)native.methods;
-            Count = native.count;
-            int[] raw = new int[Math.Min(native.count, 16)];
-            for (int i = 0; i < raw.Length; i++)
-            {
-                raw[i] = native.raw[i];
-            }
-            Raw = raw;
-        }
-
-        /// <summary>Their names, inferred from the provider's tables; <see cref="Raw"/> is what the server said.</summary>
-        public TwoFactorMethods Methods { get; }
-
-        /// <summary>How many the server listed; may exceed 16.</summary>
-        public long Count { get; }
-
-        /// <summary>The server's own numbers, in its order: the first 16.</summary>
-        public IReadOnlyList<int> Raw { get; }
-    }
-
-    /// <summary>Second factors.</summary>
-    [Flags]
-    public enum TwoFactorMethods
-    {
-        /// <summary>None.</summary>
-        None = 0,
-
-        /// <summary>The Authenticator app.</summary>
-        App = Native.MFA_METHOD_APP,
-
-        /// <summary>A one-time password from an app.</summary>
-        Totp = Native.MFA_METHOD_TOTP,
-
-        /// <summary>A code by SMS.</summary>
-        Sms = Native.MFA_METHOD_SMS,
-
-        /// <summary>A code by e-mail.</summary>
-        Email = Native.MFA_METHOD_EMAIL,
-
-        /// <summary>A number that this version has no name for; see <see cref="TwoFactorTypes.Raw"/>.</summary>
-        Other = Native.MFA_METHOD_OTHER,
+        internal static InvalidOperationException NotOverridden(Type type) => new InvalidOperationException(
+            $"{type.Name} was made without a client of its own, for a test, and does not override this member.");
     }
 }

@@ -1,7 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.Linq;
-using System.Runtime.InteropServices;
 
 namespace MfaClient
 {
@@ -41,82 +39,76 @@ namespace MfaClient
         /// <summary>Headers that are sent with every request in addition to libmfa's own, for a provider's installation that asks for them.</summary>
         public IDictionary<string, string> Headers { get; } = new Dictionary<string, string>();
 
-        /// <summary>The most idle connections that are kept. Null: 64.</summary>
+        /// <summary>The most idle connections that are kept, at least one. Null: 64.</summary>
         public int? MaxIdleConnections { get; set; }
 
-        /// <summary>The most that is logged.</summary>
-        public MfaLogLevel LogLevel { get; set; }
+        /// <summary>The most that <see cref="Log"/> is told. Left alone: warnings and worse.</summary>
+        public MfaLogLevel LogLevel { get; set; } = MfaLogLevel.Warn;
 
         /// <summary>
         /// Takes log lines, which hold no secrets. Called on the thread that called libmfa, perhaps on several at
-        /// once, until the client is disposed. What it throws is dropped: a log changes no answer.
+        /// once, until the client is disposed or collected: it does not keep the client alive, whatever it reaches. What it
+        /// throws is dropped: a log changes no answer.
         /// </summary>
         public Action<MfaLogLevel, string>? Log { get; set; }
 
-        internal unsafe delegate int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error);
-
         /// <summary>Makes a client, which <paramref name="handle"/> owns from then on.</summary>
-        internal static unsafe THandle Open<THandle>(MfaClientOptions? options, THandle handle, Create create)
+        internal static unsafe THandle Open<THandle>(MfaClientOptions options, THandle handle)
             where THandle : ClientHandle
         {
-            Native.EnsureItFits();
             using var texts = new Texts();
-            options ??= new MfaClientOptions();
-            var native = options.ToNative(texts);
-            var log = default(GCHandle);
-            if (options.Log != null)
-            {
-                log = GCHandle.Alloc(options.Log);
-                native.log = Callbacks.Log;
-                native.log_user_data = GCHandle.ToIntPtr(log);
-            }
-            var error = new Native.mfa_error { struct_size = (uint)sizeof(Native.mfa_error) };
-            int code = create(&native, out IntPtr client, &error);
-            if (code == Native.MFA_OK)
-            {
-                handle.Take(client, log);
-                return handle;
-            }
-            if (log.IsAllocated)
-            {
-                log.Free();
-            }
-            throw new MfaException(code, &error, null);
+            var native = options.ToNative(texts, nameof(options));
+            Native.EnsureItFits();
+            var error = Native.mfa_error.Initial;
+            int code = handle.Open(&native, options.Log, &error);
+            return code == Native.MFA_OK ? handle : throw MfaException.For(code, &error, null, default);
         }
 
         /// <summary>As the C interface takes them. What would become another header there is refused.</summary>
-        private string? HeaderLines()
+        private string? HeaderLines(string parameter)
         {
-            if (Headers.Any(header => header.Key.IndexOfAny(new[] { ':', '\n' }) >= 0 || header.Value.Contains("\n")))
+            var lines = new List<string>();
+            foreach (var header in Headers)
             {
-                throw new ArgumentException("A header's name has a colon, or a header has a line break.", nameof(Headers));
+                if (header.Value == null)
+                {
+                    throw new ArgumentException($"Headers: {header.Key} has no value.", parameter);
+                }
+                string line = header.Key + ": " + header.Value;
+                if (header.Key.IndexOf(':') >= 0 || line.IndexOf('\n') >= 0)
+                {
+                    throw new ArgumentException("Headers: a name has a colon, or a header has a line break.", parameter);
+                }
+                lines.Add(line);
             }
-            return Headers.Count == 0 ? null : string.Join("\n", Headers.Select(header => header.Key + ": " + header.Value));
+            return lines.Count == 0 ? null : string.Join("\n", lines);
         }
 
-        private unsafe Native.mfa_client_options ToNative(Texts texts)
+        private unsafe Native.mfa_client_options ToNative(Texts texts, string parameter)
         {
-            if (MaxIdleConnections < 0)
+            if (MaxIdleConnections < 1)
             {
-                throw new ArgumentOutOfRangeException(nameof(MaxIdleConnections), MaxIdleConnections, "It is below zero.");
+                throw new ArgumentOutOfRangeException(parameter, MaxIdleConnections, "MaxIdleConnections is below one.");
             }
-            return new Native.mfa_client_options
+            if (LogLevel < MfaLogLevel.Off || LogLevel > MfaLogLevel.Debug)
             {
-                struct_size = (uint)sizeof(Native.mfa_client_options),
-                flags = (AllowLoopbackHttp ? (uint)Native.MFA_CLIENT_ALLOW_LOOPBACK_HTTP : 0)
-                    | (ProxyFromEnvironment ? (uint)Native.MFA_CLIENT_PROXY_FROM_ENV : 0),
-                base_url = texts.Pointer(BaseUrl, nameof(BaseUrl)),
-                request_timeout_ms = Call.Milliseconds(RequestTimeout, nameof(RequestTimeout)),
-                connect_timeout_ms = Call.Milliseconds(ConnectTimeout, nameof(ConnectTimeout)),
-                ca_pem = texts.Pointer(CaPem, nameof(CaPem)),
-                proxy_url = texts.Pointer(ProxyUrl, nameof(ProxyUrl)),
-                user_agent = texts.Pointer(UserAgent, nameof(UserAgent)),
-                max_idle_connections = (uint)(MaxIdleConnections ?? 0),
-                log_level = (int)LogLevel,
-                headers = texts.Pointer(HeaderLines(), nameof(Headers)),
-                client_cert_pem = texts.Pointer(ClientCertificatePem, nameof(ClientCertificatePem)),
-                client_key_pem = texts.Pointer(ClientKeyPem, nameof(ClientKeyPem)),
-            };
+                throw new ArgumentOutOfRangeException(parameter, LogLevel, "LogLevel is none of the levels.");
+            }
+            var native = Native.mfa_client_options.Initial;
+            native.flags = (AllowLoopbackHttp ? (uint)Native.MFA_CLIENT_ALLOW_LOOPBACK_HTTP : 0)
+                | (ProxyFromEnvironment ? (uint)Native.MFA_CLIENT_PROXY_FROM_ENV : 0);
+            native.base_url = texts.Pointer(BaseUrl, parameter, nameof(BaseUrl));
+            native.request_timeout_ms = Time.Milliseconds(RequestTimeout, parameter, nameof(RequestTimeout));
+            native.connect_timeout_ms = Time.Milliseconds(ConnectTimeout, parameter, nameof(ConnectTimeout));
+            native.ca_pem = texts.Pointer(CaPem, parameter, nameof(CaPem));
+            native.proxy_url = texts.Pointer(ProxyUrl, parameter, nameof(ProxyUrl));
+            native.user_agent = texts.Pointer(UserAgent, parameter, nameof(UserAgent));
+            native.max_idle_connections = (uint)(MaxIdleConnections ?? 0);
+            native.log_level = (int)(Log == null ? MfaLogLevel.Off : LogLevel);
+            native.headers = texts.Pointer(HeaderLines(parameter), parameter, nameof(Headers));
+            native.client_cert_pem = texts.Pointer(ClientCertificatePem, parameter, nameof(ClientCertificatePem));
+            native.client_key_pem = texts.Pointer(ClientKeyPem, parameter, nameof(ClientKeyPem));
+            return native;
         }
     }
 

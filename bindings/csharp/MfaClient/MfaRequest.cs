@@ -5,6 +5,8 @@ namespace MfaClient
     /// <summary>What to ask the person. What is not set is not sent.</summary>
     public sealed class MfaRequest
     {
+        private const int PlainQuestion = 4;
+
         /// <summary>A request whose properties are still to be set.</summary>
         public MfaRequest()
         {
@@ -26,10 +28,10 @@ namespace MfaClient
         public string? ValuesJson { get; set; }
 
         /// <summary>The control code that your program shows and the app shows too: see <see cref="MfaLibrary.NewControlCode"/>.</summary>
-        public string? Code { get; set; }
+        public string? ControlCode { get; set; }
 
-        /// <summary><see cref="Code"/> may be any text, not only two digits.</summary>
-        public bool AllowAnyCode { get; set; }
+        /// <summary><see cref="ControlCode"/> may be any text, not only two digits.</summary>
+        public bool AllowAnyControlCode { get; set; }
 
         /// <summary>Identifies the device that the person acts from.</summary>
         public string? DeviceId { get; set; }
@@ -40,22 +42,48 @@ namespace MfaClient
         /// <summary>That device's address.</summary>
         public string? Ip { get; set; }
 
-        internal unsafe Native.mfa_request ToNative(Texts texts) => new Native.mfa_request
+        internal static Native.mfa_request ToNative(MfaRequest request, Texts texts)
         {
-            struct_size = (uint)sizeof(Native.mfa_request),
-            flags = AllowAnyCode ? (uint)Native.MFA_REQUEST_ANY_CODE : 0,
-            template_id = TemplateId,
-            question = texts.Pointer(Question, nameof(Question)),
-            values_json = texts.Pointer(ValuesJson, nameof(ValuesJson)),
-            code = texts.Pointer(Code, nameof(Code)),
-            device_id = texts.Pointer(DeviceId, nameof(DeviceId)),
-            device_desc = texts.Pointer(DeviceDescription, nameof(DeviceDescription)),
-            ip = texts.Pointer(Ip, nameof(Ip)),
-        };
+            if (request == null)
+            {
+                throw new ArgumentNullException(nameof(request));
+            }
+            // Of what was encoded, since the caller may change the request on another thread meanwhile.
+            var native = request.Encode(texts, nameof(request));
+            bool hasQuestion = native.question != IntPtr.Zero;
+            if (!hasQuestion && native.template_id == 0)
+            {
+                throw new ArgumentException("Question is required unless TemplateId names another template.", nameof(request));
+            }
+            bool isPlain = native.template_id == 0 || native.template_id == PlainQuestion;
+            if (hasQuestion && (native.values_json != IntPtr.Zero || !isPlain))
+            {
+                throw new ArgumentException("Question belongs to template 4 and excludes ValuesJson.", nameof(request));
+            }
+            return native;
+        }
+
+        internal Native.mfa_request Encode(Texts texts, string parameter)
+        {
+            var native = Native.mfa_request.Initial;
+            native.flags = AllowAnyControlCode ? (uint)Native.MFA_REQUEST_ANY_CODE : 0;
+            native.template_id = TemplateId;
+            native.question = Pointer(Question, nameof(Question));
+            native.values_json = Pointer(ValuesJson, nameof(ValuesJson));
+            native.code = Pointer(ControlCode, nameof(ControlCode));
+            native.device_id = Pointer(DeviceId, nameof(DeviceId));
+            native.device_desc = Pointer(DeviceDescription, nameof(DeviceDescription));
+            native.ip = Pointer(Ip, nameof(Ip));
+            return native;
+
+            IntPtr Pointer(string? text, string property) => text?.Length == 0
+                ? throw new ArgumentException($"{property} is empty; leave it null instead.", parameter)
+                : texts.Pointer(text, parameter, property);
+        }
     }
 
     /// <summary>How to wait for the answer. What is not set has its default.</summary>
-    public sealed class WaitOptions
+    public sealed class MfaWaitOptions
     {
         /// <summary>The time before the first poll; zero: at once. Null: Wait polls at once, Confirm after MinInterval.</summary>
         public TimeSpan? FirstPoll { get; set; }
@@ -68,7 +96,7 @@ namespace MfaClient
 
         /// <summary>
         /// Before the deadline, withdraw the transaction: cancel it, and read its state once more. A decision read then
-        /// is returned; else the call fails with <see cref="MfaCode.Timeout"/>, and
+        /// is returned; else the call fails with <see cref="MfaErrorCode.Timeout"/>, and
         /// <see cref="MfaException.Withdrawn"/> says whether the provider confirmed it.
         /// </summary>
         public bool CancelOnTimeout { get; set; }
@@ -81,10 +109,22 @@ namespace MfaClient
         /// </summary>
         public bool WithdrawOnCancel { get; set; }
 
-        /// <summary>
-        /// Called when the server refused the token as expired or invalid: returns a fresh one, or null to give up. On
-        /// the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
-        /// </summary>
-        public Func<string?>? AccessTokenProvider { get; set; }
+        internal Native.mfa_wait_options ToNative()
+        {
+            const string Parameter = "wait"; // as the calls name it
+            var (firstPoll, least, most) = (FirstPoll, MinInterval, MaxInterval);
+            if (most < least)
+            {
+                throw new ArgumentOutOfRangeException(Parameter, most, "MaxInterval is below MinInterval.");
+            }
+            var native = Native.mfa_wait_options.Initial;
+            // Zero is "at once" here, and the default there.
+            native.first_poll_ms = firstPoll == TimeSpan.Zero ? 1 : Time.Milliseconds(firstPoll, Parameter, nameof(FirstPoll));
+            native.min_interval_ms = Time.Milliseconds(least, Parameter, nameof(MinInterval));
+            native.max_interval_ms = Time.Milliseconds(most, Parameter, nameof(MaxInterval));
+            native.cancel_on_timeout = CancelOnTimeout ? 1 : 0;
+            native.flags = WithdrawOnCancel ? (uint)Native.MFA_WAIT_WITHDRAW_ON_CANCEL : 0;
+            return native;
+        }
     }
 }

@@ -58,45 +58,84 @@ namespace MfaClient
             {
                 return "it is not libmfa, or too old: " + e.Message;
             }
+            catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
+            {
+                throw new DllNotFoundException(Platform.WhyThereIsNoLibrary(), e);
+            }
         }
     }
 
-    /// <summary>A client's handle. It owns the log's delegate too, which native code holds as long as the client lives.</summary>
-    internal abstract class ClientHandle : SafeHandleZeroOrMinusOneIsInvalid
+    /// <summary>
+    /// A client's handle. It keeps the log's delegate alive. Native code holds that weakly, because a log that reaches its
+    /// own client would keep it for ever.
+    /// </summary>
+    internal abstract unsafe class ClientHandle : SafeHandleZeroOrMinusOneIsInvalid
     {
-        private GCHandle log;
+        private Action<MfaLogLevel, string>? log;
+        private GCHandle weakLog;
 
         protected ClientHandle() : base(ownsHandle: true)
         {
         }
 
-        internal void Take(IntPtr client, GCHandle log)
+        /// <summary>Makes the client. The code that is returned is "ok", or nothing was made.</summary>
+        internal int Open(Native.mfa_client_options* options, Action<MfaLogLevel, string>? log, Native.mfa_error* error)
         {
-            this.log = log;
-            SetHandle(client);
+            if (log != null)
+            {
+                this.log = log;
+                weakLog = GCHandle.Alloc(log, GCHandleType.Weak);
+                options->log = Callbacks.Log;
+                options->log_user_data = GCHandle.ToIntPtr(weakLog);
+            }
+            int code = Create(options, out IntPtr client, error);
+            if (code == Native.MFA_OK)
+            {
+                SetHandle(client);
+            }
+            else
+            {
+                LetTheLogGo();
+            }
+            GC.KeepAlive(log);
+            return code;
         }
 
         /// <summary>Runs once, when the last call that uses the client has ended.</summary>
         protected sealed override bool ReleaseHandle()
         {
             Free(handle);
-            if (log.IsAllocated)
-            {
-                log.Free();
-            }
+            LetTheLogGo();
             return true;
         }
+
+        private void LetTheLogGo()
+        {
+            log = null;
+            if (weakLog.IsAllocated)
+            {
+                weakLog.Free();
+            }
+        }
+
+        protected abstract int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error);
 
         protected abstract void Free(IntPtr client);
     }
 
-    internal sealed class HyperIdHandle : ClientHandle
+    internal sealed unsafe class HyperIdHandle : ClientHandle
     {
+        protected override int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error) =>
+            Native.mfa_hyperid_new(options, out client, error);
+
         protected override void Free(IntPtr client) => Native.mfa_hyperid_free(client);
     }
 
-    internal sealed class CapillaryHandle : ClientHandle
+    internal sealed unsafe class CapillaryHandle : ClientHandle
     {
+        protected override int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error) =>
+            Native.mfa_capillary_new(options, out client, error);
+
         protected override void Free(IntPtr client) => Native.mfa_capillary_free(client);
     }
 
@@ -107,7 +146,7 @@ namespace MfaClient
             SetHandle(Native.mfa_cancel_new());
             if (IsInvalid)
             {
-                throw new InvalidOperationException("A defect in libmfa: it could not make a cancel object.");
+                throw new MfaException(MfaErrorCode.Internal, "The system refused what a cancel needs; nothing was sent.");
             }
         }
 
@@ -123,15 +162,15 @@ namespace MfaClient
         private static readonly UTF8Encoding Strict = new UTF8Encoding(false, throwOnInvalidBytes: true);
 
         /// <summary>NUL-terminated; null stays null. A text that would arrive as another one is refused.</summary>
-        internal static byte[]? Encode(string? text, string parameter)
+        internal static byte[]? Encode(string? text, string parameter, string? property = null)
         {
             if (text == null)
             {
                 return null;
             }
-            if (text.IndexOf('\0') >= 0)
+            if (text.Contains("\0"))
             {
-                throw new ArgumentException("The text has a NUL in it, where native code would end it.", parameter);
+                throw new ArgumentException((property ?? parameter) + " has a NUL in it, where native code would end it.", parameter);
             }
             try
             {
@@ -141,7 +180,7 @@ namespace MfaClient
             }
             catch (EncoderFallbackException)
             {
-                throw new ArgumentException("The text is not valid UTF-16, so it has no UTF-8.", parameter);
+                throw new ArgumentException((property ?? parameter) + " is not valid UTF-16, so it has no UTF-8.", parameter);
             }
         }
 

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
+using System.IO;
 using System.Linq;
 using System.Net;
 using System.Net.Sockets;
@@ -19,6 +20,7 @@ namespace MfaClient.Bench
     {
         private const int WarmUp = 20000;
         private const int Rounds = 40000;
+        private static readonly string[] Functions = { "mfa_hyperid_availability", "mfa_cancel_new", "mfa_cancel_free" };
 
         private static int Main(string[] words)
         {
@@ -32,10 +34,10 @@ namespace MfaClient.Bench
             IntPtr handle = ((SafeHandle)typeof(HyperIdClient)
                 .GetField("handle", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(client)!).DangerousGetHandle();
             IntPtr mfa = NativeLibrary.Load(words[0]);
-            var functions = new[] { "mfa_hyperid_availability", "mfa_cancel_new", "mfa_cancel_free" }
+            var functions = Functions
                 .Select(name => NativeLibrary.GetExport(mfa, name)).ToArray();
             var inC = (delegate* unmanaged[Cdecl]<IntPtr*, IntPtr, byte*, int, long>)NativeLibrary.GetExport(
-                NativeLibrary.Load(words[1]), "bench_availability");
+                NativeLibrary.Load(Path.Combine(AppContext.BaseDirectory, "bench.so")), "bench_availability");
             using var cancel = new CancellationTokenSource();
             var times = new[] { new List<double>(), new List<double>(), new List<double>(), new List<double>() };
             fixed (byte* token = Encoding.ASCII.GetBytes("token\0"))

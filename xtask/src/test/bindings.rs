@@ -1,4 +1,4 @@
-//! The bindings of other languages: each has a runner of its own, which ends with
+//! The bindings that have a runner of their own, which ends with
 //! "N passed, N failed, N skipped".
 
 use std::path::Path;
@@ -15,18 +15,12 @@ const AREA: &str = "bindings";
 const LIMIT: Duration = Duration::from_secs(900);
 
 pub fn steps() -> Vec<Step> {
-    vec![step(AREA, "python", python).with_arguments(), step(AREA, "csharp", csharp).with_arguments()]
+    vec![step(AREA, "python", python).with_arguments()]
 }
 
 fn python(context: &Context, report: &mut Report) -> Result {
     let folder = workspace::scratch("python")?;
     run_tests("bindings/python/run_tests.py", &["--temp".as_ref(), &folder], context, report)
-}
-
-fn csharp(context: &Context, report: &mut Report) -> Result {
-    // Kept from run to run: what it fetches is pinned, and large.
-    let cache = workspace::target()?.join("csharp");
-    run_tests("bindings/csharp/run_tests.py", &["--cache".as_ref(), &cache], context, report)
 }
 
 fn run_tests(script: &str, arguments: &[&Path], context: &Context, report: &mut Report) -> Result {

@@ -26,13 +26,13 @@ const PACKAGES: &[Package] = &[
     Package { name: "cmake", is_there: || has("cmake") },
     Package { name: "make", is_there: || has("make") },
     Package { name: "python3", is_there: || has("python3") },
-    // For C#: the compiler comes from the npm registry, and Mono is the older of two runtimes.
-    Package { name: "npm", is_there: || has("npm") },
-    Package { name: "mono-runtime", is_there: || has("mono") },
+    // For C#: the older of two runtimes, with the facade that a netstandard2.0 assembly wants.
     Package {
-        name: "libmono-system-core4.0-cil",
-        is_there: || Path::new("/usr/lib/mono/4.5/System.Core.dll").exists(),
+        name: "mono-devel",
+        is_there: || has("mono") && Path::new("/usr/lib/mono/4.5/Facades/netstandard.dll").exists(),
     },
+    // And what a program that is compiled ahead of time is linked with.
+    Package { name: "zlib1g-dev", is_there: || Path::new("/usr/include/zlib.h").exists() },
     Package { name: "python3-venv", is_there: python_makes_environments },
 ];
 

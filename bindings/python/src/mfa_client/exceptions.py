@@ -19,7 +19,7 @@ class InvalidArgumentError(CallerError):
 
 
 class NullPointerError(CallerError):
-    """A pointer that must not be NULL is NULL.
+    """An argument that must not be None is None.
 
     Pass the argument that the message names; nothing was sent.
     """
@@ -28,9 +28,9 @@ class NullPointerError(CallerError):
 
 
 class StructSizeError(CallerError):
-    """A struct's struct_size is below the first release's size or above 4096.
+    """A struct's size is below the first release's or above 4096.
 
-    Initialise the struct with its MFA_..._INIT macro; nothing was sent.
+    Initialise the struct as the header says; in a binding this is a defect of it. Nothing was sent.
     """
 
     code = 3
@@ -57,7 +57,7 @@ class InvalidUrlError(CallerError):
 class InsecureUrlError(CallerError):
     """The URL is http, which would send the token in clear.
 
-    Use https; for a server on this machine set MFA_CLIENT_ALLOW_LOOPBACK_HTTP.
+    Use https; for a server on this machine set allow_loopback_http.
     """
 
     code = 6
@@ -79,7 +79,7 @@ class NetworkError(MfaError):
 class CallTimeoutError(NetworkError):
     """The call's own deadline passed.
 
-    Allow more time, or ask again later; the out struct holds what was known last.
+    Allow more time, or ask again later; the exception's transaction holds what was known last.
     """
 
     code = 110
@@ -104,7 +104,7 @@ class ConnectError(NetworkError):
 
 
 class ConnectTimeoutError(NetworkError):
-    """No connection was ready within connect_timeout_ms (name, TCP and TLS together).
+    """No connection was ready within connect_timeout (name, TCP and TLS together).
 
     Check the network, a firewall perhaps, or allow more time to connect.
     """
@@ -124,16 +124,16 @@ class TlsError(NetworkError):
 class ConnectionLostError(NetworkError):
     """The connection ended or was reset before a whole answer had arrived.
 
-    Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set: then the request may have been carried out.
+    Ask again, unless outcome_unknown is set: then the request may have been carried out.
     """
 
     code = 115
 
 
 class RequestTimeoutError(NetworkError):
-    """One exchange took longer than request_timeout_ms while the call's deadline lay further off.
+    """One exchange took longer than request_timeout while the call's deadline lay further off.
 
-    Ask again, unless MFA_ERROR_OUTCOME_UNKNOWN is set, or raise request_timeout_ms.
+    Ask again, unless outcome_unknown is set, or raise request_timeout.
     """
 
     code = 116
@@ -226,7 +226,7 @@ class ProviderError(MfaError):
 class UnavailableError(ProviderError):
     """The service is temporarily unavailable.
 
-    Ask again later; retry_after_ms says when, if the server said so.
+    Ask again later; retry_after says when, if the server said so.
     """
 
     code = 460
@@ -235,7 +235,7 @@ class UnavailableError(ProviderError):
 class RateLimitedError(ProviderError):
     """Too many requests.
 
-    Ask again later; retry_after_ms says when, if the server said so.
+    Ask again later; retry_after says when, if the server said so.
     """
 
     code = 461

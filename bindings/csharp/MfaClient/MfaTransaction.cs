@@ -2,18 +2,22 @@ using System;
 
 namespace MfaClient
 {
-    /// <summary>What is known of a transaction at one moment. It has no truth value: ask <see cref="IsApproved"/>.</summary>
-    public sealed unsafe class Transaction
+    /// <summary>
+    /// What is known of a transaction at one moment. It has no truth value: ask <see cref="IsApproved"/>. Programs cannot
+    /// make one; the package MfaClient.Testing can, for tests.
+    /// </summary>
+    public sealed class MfaTransaction
     {
-        private Transaction(bool isApproved, Native.mfa_transaction* native)
+        internal MfaTransaction(
+            bool isApproved, MfaDecision decision, long id, int? rawStatus, int? rawCompleteResult, int polls, TimeSpan elapsed)
         {
             IsApproved = isApproved;
-            Decision = (Decision)native->decision;
-            Id = native->transaction_id;
-            RawStatus = native->raw_status < 0 ? null : native->raw_status;
-            RawCompleteResult = native->raw_complete_result < 0 ? null : native->raw_complete_result;
-            Polls = native->polls;
-            Elapsed = TimeSpan.FromMilliseconds(native->elapsed_ms);
+            Decision = decision;
+            Id = id;
+            RawStatus = rawStatus;
+            RawCompleteResult = rawCompleteResult;
+            Polls = polls;
+            Elapsed = elapsed;
         }
 
         /// <summary>
@@ -23,7 +27,7 @@ namespace MfaClient
         public bool IsApproved { get; }
 
         /// <summary>What the person decided.</summary>
-        public Decision Decision { get; }
+        public MfaDecision Decision { get; }
 
         /// <summary>The transaction's id; 0: none is known.</summary>
         public long Id { get; }
@@ -35,7 +39,7 @@ namespace MfaClient
         public int? RawCompleteResult { get; }
 
         /// <summary>How often the call asked for the state.</summary>
-        public long Polls { get; }
+        public int Polls { get; }
 
         /// <summary>How long after the call began this was known.</summary>
         public TimeSpan Elapsed { get; }
@@ -43,20 +47,30 @@ namespace MfaClient
         /// <summary>For logs and developers.</summary>
         public override string ToString() => $"transaction {Id}: {Decision}";
 
-        internal static Transaction OfCall(int code, Native.mfa_transaction* native) =>
-            new Transaction(Native.mfa_is_approved(code, native) == 1, native);
+        /// <summary>Approved by the code that the call returned, and by nothing else.</summary>
+        internal static unsafe MfaTransaction OfCall(int code, Native.mfa_transaction* native) =>
+            From(Native.mfa_is_approved(code, native) == 1, native);
 
         /// <summary>As a callback sees it: the call has not returned a code yet, so there is no approval either.</summary>
-        internal static Transaction SoFar(Native.mfa_transaction* native) => new Transaction(false, native);
+        internal static unsafe MfaTransaction SoFar(Native.mfa_transaction* native) => From(false, native);
+
+        private static unsafe MfaTransaction From(bool isApproved, Native.mfa_transaction* native) => new MfaTransaction(
+            isApproved,
+            (MfaDecision)native->decision,
+            native->transaction_id,
+            native->raw_status < 0 ? null : native->raw_status,
+            native->raw_complete_result < 0 ? null : native->raw_complete_result,
+            Numbers.ToInt(native->polls),
+            TimeSpan.FromMilliseconds(native->elapsed_ms));
     }
 
-    /// <summary>What a person decided.</summary>
-    public enum Decision
+    /// <summary>What a person decided. A newer library may return a value that this version has no name for: not an approval.</summary>
+    public enum MfaDecision
     {
         /// <summary>No answer has been read.</summary>
         None = Native.MFA_DECISION_NONE,
 
-        /// <summary>The person approved. Test it with <see cref="Transaction.IsApproved"/>.</summary>
+        /// <summary>The person approved. Test it with <see cref="MfaTransaction.IsApproved"/>.</summary>
         Approved = Native.MFA_DECISION_APPROVED,
 
         /// <summary>The person refused.</summary>
