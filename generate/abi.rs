@@ -250,7 +250,7 @@ mod tests {
         let confirm = abi.functions.iter().find(|f| f.name == "mfa_hyperid_confirm").unwrap();
         assert_eq!(confirm.parameters.len(), 7);
         assert_eq!(confirm.parameters[1], ("const char *".to_owned(), "access_token".to_owned()));
-        assert_eq!((abi.opaque.len(), abi.callbacks.len(), abi.structs.len()), (3, 3, 9));
+        assert_eq!((abi.opaque.len(), abi.callbacks.len(), abi.structs.len()), (4, 3, 11));
         assert_eq!(abi.functions.len(), header.matches(");\n").count() - abi.callbacks.len());
     }
 

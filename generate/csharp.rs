@@ -129,6 +129,7 @@ fn field_of(field: &Field, abi: &Abi) -> Result<String> {
         (Type::Int32, _) => "int",
         (Type::Uint32, 1) => "uint",
         (Type::Int64, 1) => "long",
+        (Type::Uint64, 1) => "ulong",
         (Type::Text | Type::UserData | Type::Handle(_) | Type::Callback(_), 1) => "IntPtr",
         (other, count) => return Err(format!("C# has no field for {count} of {other:?}")),
     };
@@ -138,7 +139,8 @@ fn field_of(field: &Field, abi: &Abi) -> Result<String> {
 fn import_of(function: &Function, abi: &Abi) -> Result<String> {
     let mut parameters = Vec::new();
     for (ty, name) in &function.parameters {
-        let name = if name == "out" { "@out" } else { name };
+        let name =
+            if matches!(name.as_str(), "out" | "event") { format!("@{name}") } else { name.to_owned() };
         parameters.push(format!("{} {name}", parameter_of(ty, function, abi)?));
     }
     let returns = result_of(&function.returns, abi)?;
@@ -151,7 +153,7 @@ fn result_of(ty: &str, abi: &Abi) -> Result<&'static str> {
         Type::Int32 => Ok("int"),
         Type::Uint32 => Ok("uint"),
         Type::Size => Ok("UIntPtr"),
-        Type::Text | Type::Handle(_) => Ok("IntPtr"),
+        Type::Text | Type::Handle(_) | Type::Intptr => Ok("IntPtr"),
         other => Err(format!("C# has no result for {other:?}")),
     }
 }
@@ -164,12 +166,16 @@ fn parameter_of(ty: &str, function: &Function, abi: &Abi) -> Result<String> {
         Type::Handle("mfa_hyperid") => "HyperIdHandle",
         Type::Handle("mfa_capillary") => "CapillaryHandle",
         Type::Handle("mfa_cancel") => "CancelHandle",
+        Type::Handle("mfa_waiter") => "WaiterHandle",
+        Type::UserData => "IntPtr",
         Type::HandleOut(_) => "out IntPtr",
         Type::Text | Type::TextOut => "byte[]",
         Type::Int64Out => "out long",
+        Type::Uint64Out => "out ulong",
         Type::Int32 => "int",
         Type::Uint32 => "uint",
         Type::Int64 => "long",
+        Type::Uint64 => "ulong",
         Type::Struct(name) => return Ok(format!("{name}*")),
         other => return Err(format!("C# has no parameter for {other:?}")),
     };

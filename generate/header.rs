@@ -17,6 +17,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("request.rs", "What to ask"),
     ("wait_options.rs", "How to wait"),
     ("hyperid.rs", "HyperID"),
+    ("event.rs", "Many waits: what happens to each"),
+    ("waiter.rs", "Many waits: driving them"),
     ("capillary.rs", "Capillary"),
 ];
 
@@ -49,6 +51,8 @@ fn section(config: &cbindgen::Config, file: &Path) -> String {
     let mut text = Vec::new();
     builder.generate().expect("cbindgen reads src/ffi").write(&mut text);
     let text = String::from_utf8(text).expect("the header is UTF-8");
+    // `usize` is size_t, and beside it cbindgen has no name for `isize` but this one.
+    let text = text.replace("ptrdiff_t", "intptr_t");
     // One way to name a type, whichever file it comes from.
     text.replace("struct mfa_", "mfa_").replace("typedef mfa_", "typedef struct mfa_")
 }

@@ -68,9 +68,12 @@ fn type_name(ty: &str, abi: &Abi) -> Result<String> {
         Type::Int32 => "c.c_int32",
         Type::Uint32 => "c.c_uint32",
         Type::Int64 => "c.c_int64",
+        Type::Uint64 => "c.c_uint64",
+        Type::Intptr => "c.c_ssize_t",
         Type::Size => "c.c_size_t",
         Type::Text | Type::TextOut => "c.c_char_p",
         Type::Int64Out => "c.POINTER(c.c_int64)",
+        Type::Uint64Out => "c.POINTER(c.c_uint64)",
         // By their addresses.
         Type::UserData | Type::Handle(_) | Type::HandleOut(_) | Type::Struct(_) => "c.c_void_p",
         Type::Callback(name) => name,

@@ -12,12 +12,16 @@ pub enum Type<'a> {
     Int32,
     Uint32,
     Int64,
+    Uint64,
     Size,
+    /// A number that may hold a descriptor.
+    Intptr,
     /// NUL-terminated UTF-8.
     Text,
     /// Characters that the library writes.
     TextOut,
     Int64Out,
+    Uint64Out,
     UserData,
     /// A pointer to an opaque object.
     Handle(&'a str),
@@ -35,10 +39,13 @@ impl<'a> Type<'a> {
             "int32_t" | "mfa_code" => Type::Int32,
             "uint32_t" => Type::Uint32,
             "int64_t" => Type::Int64,
+            "uint64_t" => Type::Uint64,
+            "intptr_t" => Type::Intptr,
             "size_t" => Type::Size,
             "const char *" => Type::Text,
             "char *" => Type::TextOut,
             "int64_t *" => Type::Int64Out,
+            "uint64_t *" => Type::Uint64Out,
             "void *" => Type::UserData,
             named => return Self::of_named(named, abi),
         };
@@ -110,7 +117,7 @@ mod tests {
             assert_eq!(Type::of(text, &abi), Ok(expected), "{text}");
         }
         let unknown =
-            ["uint64_t", "int", "uint32_t *", "mfa_later *", "mfa_later_fn", "mfa_request", "mfa_request **"];
+            ["uint16_t", "int", "uint32_t *", "mfa_later *", "mfa_later_fn", "mfa_request", "mfa_request **"];
         for text in unknown {
             assert!(Type::of(text, &abi).is_err(), "{text}");
         }

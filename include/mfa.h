@@ -13,6 +13,7 @@
  *
  *         if (mfa_is_approved(mfa_hyperid_confirm(..., &t, NULL), &t)) grant();     // right
  *         if (mfa_hyperid_confirm(..., &t, NULL) == MFA_OK) grant();                // WRONG
+ *         if (mfa_event_is_approved(&event, &t)) grant();        // right, of mfa_waiter_next's event
  *
  *  2. Fail closed. Every `out` struct is reset at entry to "no decision". A code other than
  *     `MFA_OK` never stands beside an approval. Unknown, missing or contradictory input from a
@@ -35,7 +36,8 @@
  *     repeated requests and waiting; it ends within 50 ms of its cancel object being triggered,
  *     wherever it is (2 s where the caller asked to withdraw the request). `MFA_ERR_TIMEOUT` means the
  *     call's own deadline and nothing else; `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for
- *     ever". Clocks are monotonic.
+ *     ever". Clocks are monotonic. A waiter's functions never wait, but for `mfa_waiter_next`, whose
+ *     `timeout_ms` bounds it; what its waits promise holds while somebody calls that.
  *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
  *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; the library
  *     stays loaded once loaded. The environment is read only inside `_new`, and only when a flag asks
@@ -43,7 +45,7 @@
  *     Descriptors: none of libmfa's is ever 0, 1 or 2. A forked child never uses its parent's; it may
  *     have closed them and opened others under their numbers, so it neither writes to nor closes them
  *     either: those that it has not closed stay open in it until it ends or calls exec. Handles made
- *     before the fork work in the child.
+ *     before the fork work in the child, but for waiters (`MFA_ERR_FORKED`), which it can only free.
  *     Names are looked up by the system's resolver, on a thread of libmfa's that blocks all signals:
  *     one for each name, sixteen at the most in a process, the only threads that libmfa starts. Each
  *     may outlive its call by as long as the resolver takes. What that does is the system's: it may
@@ -162,6 +164,15 @@ enum {
   /** `ca_pem` holds no certificate, or one that cannot be used as a root.
    *  Pass one or more PEM blocks "BEGIN CERTIFICATE", each a CA's certificate. */
   MFA_ERR_INVALID_CA = 7,
+  /** Another thread is driving the waiter.
+   *  Let one thread at a time drive a waiter. */
+  MFA_ERR_BUSY = 8,
+  /** The handle belongs to the process that forked this one.
+   *  Make a new one in this process. */
+  MFA_ERR_FORKED = 9,
+  /** The event does not end its wait, so that there is no outcome yet.
+   *  Go on until the event that ends it. */
+  MFA_ERR_NOT_ENDED = 10,
   /** The call's own deadline passed.
    *  Allow more time, or ask again later; `out` holds what was known last. */
   MFA_ERR_TIMEOUT = 110,
@@ -703,6 +714,19 @@ typedef struct mfa_request {
 #define MFA_WAIT_WITHDRAW_ON_CANCEL 1
 
 /**
+ * In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
+ * `MFA_EVENT_UPDATE` after each poll that brought no final answer.
+ */
+#define MFA_WAIT_REPORT_UPDATES 2
+
+/**
+ * In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
+ * `MFA_EVENT_TOKEN_REFUSED` when the server refuses the token as expired or invalid, and time until the
+ * deadline for `mfa_waiter_give_token`. Without it a refused token ends the wait.
+ */
+#define MFA_WAIT_ASK_FOR_TOKEN 4
+
+/**
  * Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
  * the id is known (`polls` is 0), so that a program can save the id and show the control code.
  * `so_far` is valid during the call only. Non-zero ends the wait with `MFA_ERR_CANCELLED`, unless
@@ -755,11 +779,12 @@ typedef struct mfa_wait_options {
    */
   int32_t cancel_on_timeout;
   /**
-   * `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0; unknown bits are refused.
+   * `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0, and in a waiter `MFA_WAIT_REPORT_UPDATES` and
+   * `MFA_WAIT_ASK_FOR_TOKEN`; unknown bits are refused.
    */
   uint32_t flags;
   /**
-   * Sees each update. NULL: none.
+   * Sees each update. NULL: none. In a waiter: NULL.
    */
   mfa_update_fn on_update;
   /**
@@ -767,7 +792,7 @@ typedef struct mfa_wait_options {
    */
   void *on_update_user_data;
   /**
-   * Gives a fresh token. NULL: a refused token ends the wait.
+   * Gives a fresh token. NULL: a refused token ends the wait. In a waiter: NULL.
    */
   mfa_token_fn access_token_provider;
   /**
@@ -985,6 +1010,259 @@ mfa_code mfa_hyperid_confirm(const mfa_hyperid *client,
  */
 mfa_code mfa_control_code(char *out, uint32_t out_size, mfa_error *err);
 
+/* Many waits: what happens to each ------------------------------------------------------------ */
+
+/**
+ * Nothing happened: the time has passed, or somebody called `mfa_waiter_wake`.
+ */
+#define MFA_EVENT_NONE 0
+
+/**
+ * The person is being asked: the transaction's id is known, and should be saved now. Once for each
+ * `mfa_waiter_confirm` that comes so far.
+ */
+#define MFA_EVENT_STARTED 1
+
+/**
+ * The state was asked for, without a final answer. Only with `MFA_WAIT_REPORT_UPDATES`.
+ */
+#define MFA_EVENT_UPDATE 2
+
+/**
+ * The server refused the token, as `why` says. Only with `MFA_WAIT_ASK_FOR_TOKEN`. Nothing more is sent
+ * for this ticket until `mfa_waiter_give_token`.
+ */
+#define MFA_EVENT_TOKEN_REFUSED 3
+
+/**
+ * The wait has ended: `code` and the transaction are what the blocking call would have returned.
+ * Exactly once for each ticket, and last.
+ */
+#define MFA_EVENT_ENDED 4
+
+/**
+ * What happened to one of many waits; `mfa_waiter_next` fills it, and resets it at entry.
+ *
+ * `MFA_EVENT_ENDED` alone says nothing of an answer: test it with `mfa_event_is_approved`.
+ */
+typedef struct mfa_event {
+  /**
+   * `sizeof(mfa_event)`; set by `MFA_EVENT_INIT`.
+   */
+  uint32_t struct_size;
+  /**
+   * What happened: `MFA_EVENT_...`.
+   */
+  int32_t kind;
+  /**
+   * Which wait, as `mfa_waiter_confirm` or `mfa_waiter_wait` told it; 0 beside `MFA_EVENT_NONE`.
+   */
+  uint64_t ticket;
+  /**
+   * As given with the wait; NULL beside `MFA_EVENT_NONE`.
+   */
+  void *user_data;
+  /**
+   * Beside `MFA_EVENT_ENDED`: what `mfa_hyperid_confirm` or `mfa_hyperid_wait` would have returned.
+   * Beside all else: `MFA_ERR_NOT_ENDED`.
+   */
+  int32_t code;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} mfa_event;
+
+/**
+ * Whether the person approved: 1 only for `MFA_EVENT_ENDED` with `MFA_OK` and `MFA_DECISION_APPROVED`,
+ * as one `mfa_waiter_next` filled both; else 0, also for NULL or a `struct_size` that is not allowed.
+ * The only test of an event that should open a door. Any thread.
+ */
+int32_t mfa_event_is_approved(const mfa_event *event, const mfa_transaction *transaction);
+
+/* Many waits: driving them -------------------------------------------------------------------- */
+
+/**
+ * In the `flags` of `mfa_waiter_cancel` and `mfa_waiter_cancel_all`: withdraw the transaction first, as
+ * `MFA_WAIT_WITHDRAW_ON_CANCEL` would have it.
+ */
+#define MFA_CANCEL_WITHDRAW 1
+
+/**
+ * Carries any number of waits and confirms of one client, and needs no thread of its own: whoever calls
+ * `mfa_waiter_next` drives them all. Opaque.
+ *
+ * In short: make one for a client; add people with `mfa_waiter_confirm` as they come, from any thread;
+ * let one thread call `mfa_waiter_next` again and again, or call it with 0 ms whenever the descriptor of
+ * `mfa_waiter_fd` is readable. Save the id when an event says `MFA_EVENT_STARTED`; when one says
+ * `MFA_EVENT_ENDED`, let the person in if `mfa_event_is_approved` says so.
+ *
+ * All functions but `mfa_waiter_next` and `mfa_waiter_free` may be called from any thread, also while
+ * another one is in `mfa_waiter_next`, and never wait. Log lines come on the thread that called. In a
+ * forked child all but `mfa_waiter_free` are refused with `MFA_ERR_FORKED`.
+ */
+typedef struct mfa_waiter mfa_waiter;
+
+/**
+ * How a waiter works. NULL wherever it is taken: the defaults.
+ */
+typedef struct mfa_waiter_options {
+  /**
+   * `sizeof(mfa_waiter_options)`; set by `MFA_WAITER_OPTIONS_INIT`.
+   */
+  uint32_t struct_size;
+  /**
+   * 0; unknown bits are refused.
+   */
+  uint32_t flags;
+  /**
+   * The most connections that its waits have open at once; requests beyond wait their turn, starts
+   * before polls. 0: 256.
+   */
+  uint32_t max_connections;
+  /**
+   * The most requests of all its waits together in a second. 0: no limit.
+   */
+  uint32_t max_requests_per_second;
+} mfa_waiter_options;
+
+/**
+ * Makes a waiter for waits of `client`, which outlives it. Nothing is sent. Free it with
+ * `mfa_waiter_free`.
+ *
+ * `options`: NULL for the defaults. `out`: set to the waiter, or to NULL on failure. Takes three
+ * descriptors on Linux. Errors: the caller's, and `MFA_ERR_INTERNAL` with `os_error` when the system has
+ * no descriptor left. Any thread.
+ */
+mfa_code mfa_waiter_new(const mfa_hyperid *client,
+                        const mfa_waiter_options *options,
+                        mfa_waiter **out,
+                        mfa_error *err);
+
+/**
+ * Frees a waiter and drops its waits, without an event; their transactions go on at the provider. No
+ * other thread may be in one of its functions. To get each `user_data` back, call
+ * `mfa_waiter_cancel_all` first, and `mfa_waiter_next` until `mfa_waiter_count` is 0. In a forked child
+ * it frees what the child has and touches nothing of the parent's. NULL does nothing.
+ */
+void mfa_waiter_free(mfa_waiter *waiter);
+
+/**
+ * Adds a confirm, as `mfa_hyperid_confirm` would do it. Everything is copied; nothing is sent before
+ * somebody calls `mfa_waiter_next`.
+ *
+ * `wait`: `on_update` and `access_token_provider` must be NULL; `MFA_WAIT_REPORT_UPDATES` and
+ * `MFA_WAIT_ASK_FOR_TOKEN` ask for events in their place. `options`: its `cancel` must be NULL, since
+ * `mfa_waiter_cancel` is there; the deadline counts from this call. `user_data` comes back with each
+ * event, and is not looked at. `out_ticket`: set to the wait's ticket, above 0 and never used again by
+ * this waiter, before another thread's `mfa_waiter_next` can return its first event; to 0 on failure.
+ *
+ * A code other than `MFA_OK` means that nothing was added and no event will come; whatever goes wrong
+ * later is told by `MFA_EVENT_ENDED`. Errors: the caller's only. Any thread; does not wait.
+ */
+mfa_code mfa_waiter_confirm(mfa_waiter *waiter,
+                            const char *access_token,
+                            const mfa_request *request,
+                            const mfa_wait_options *wait,
+                            const mfa_call_options *options,
+                            void *user_data,
+                            uint64_t *out_ticket,
+                            mfa_error *err);
+
+/**
+ * Adds a wait for a transaction that was started before (by `mfa_hyperid_start`, or by a confirm of an
+ * earlier run of the program), as `mfa_hyperid_wait` would do it. `transaction_id`: above 0. Many that
+ * are added together are spread over up to `min_interval_ms` rather than polled in one instant.
+ * Otherwise as `mfa_waiter_confirm`.
+ */
+mfa_code mfa_waiter_wait(mfa_waiter *waiter,
+                         const char *access_token,
+                         int64_t transaction_id,
+                         const mfa_wait_options *wait,
+                         const mfa_call_options *options,
+                         void *user_data,
+                         uint64_t *out_ticket,
+                         mfa_error *err);
+
+/**
+ * Ends one wait: its `MFA_EVENT_ENDED` says `MFA_ERR_CANCELLED`, unless a final answer had been read, or
+ * withdrawing found one. While a start is under way and is not to be withdrawn, it says
+ * `MFA_ERROR_OUTCOME_UNKNOWN` too, and there is no id.
+ *
+ * `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
+ * which is `MFA_OK`; a number that was never given out is refused. Errors: the caller's only. Any
+ * thread; does not wait.
+ */
+mfa_code mfa_waiter_cancel(mfa_waiter *waiter, uint64_t ticket, uint32_t flags, mfa_error *err);
+
+/**
+ * Ends all waits that the waiter has now, as `mfa_waiter_cancel` would each of them.
+ */
+mfa_code mfa_waiter_cancel_all(mfa_waiter *waiter, uint32_t flags, mfa_error *err);
+
+/**
+ * Gives a wait another token, which is copied, in answer to `MFA_EVENT_TOKEN_REFUSED`; before one it is
+ * kept for the next exchange. `access_token`: as in `mfa_waiter_confirm`; NULL: there is none, and the
+ * wait ends with the refusal.
+ *
+ * A ticket that has ended is left alone, which is `MFA_OK`; a number that was never given out is
+ * refused. Errors: the caller's only. Any thread; does not wait.
+ */
+mfa_code mfa_waiter_give_token(mfa_waiter *waiter,
+                               uint64_t ticket,
+                               const char *access_token,
+                               mfa_error *err);
+
+/**
+ * Drives all waits until something has happened to one of them, `timeout_ms` milliseconds have passed,
+ * or somebody has called `mfa_waiter_wake`. 0 ms: one turn, without waiting. Nothing happens unless
+ * somebody calls it, and the deadlines and cancels of the waits are kept while somebody does.
+ *
+ * `MFA_OK`: `out` says what happened, to which wait; `MFA_EVENT_NONE` when the time has passed or it was
+ * woken. `transaction`: what is known of the wait's transaction; an approval stands there only beside
+ * `MFA_EVENT_ENDED` with `MFA_OK`, so test both with `mfa_event_is_approved`. `why`: what ended the wait
+ * (beside a `code` other than `MFA_OK`), or refused its token; its `code` is 0 otherwise. `why` and `err`
+ * may be NULL, and must not be the same. All are reset, and checked before an event is taken, so that no
+ * refused call loses one.
+ *
+ * For each ticket: at most one `MFA_EVENT_STARTED`, which goes ahead of other tickets' events; at most
+ * one `MFA_EVENT_UPDATE` waiting, which a newer one replaces; at most one `MFA_EVENT_TOKEN_REFUSED`; and
+ * exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
+ *
+ * One thread at a time: while one is inside, another, or the log callback of the same, gets
+ * `MFA_ERR_BUSY`. In a forked child: `MFA_ERR_FORKED`. The code tells only of this call; what a wait met
+ * is in `out` and `why`.
+ */
+mfa_code mfa_waiter_next(mfa_waiter *waiter,
+                         uint32_t timeout_ms,
+                         mfa_event *out,
+                         mfa_transaction *transaction,
+                         mfa_error *why,
+                         mfa_error *err);
+
+/**
+ * How many waits have been added whose `MFA_EVENT_ENDED` was not yet taken. 0 for NULL, and in a forked
+ * child. Any thread.
+ */
+uint32_t mfa_waiter_count(const mfa_waiter *waiter);
+
+/**
+ * Ends the `mfa_waiter_next` under way, else the next one to begin, with `MFA_EVENT_NONE`; an event goes
+ * first, and uses it up. Several count as one, and none is lost. Any thread; never blocks, and may be
+ * called from a signal handler (it stores a flag and calls write(2)). In a forked child it does nothing.
+ * NULL does nothing.
+ */
+void mfa_waiter_wake(mfa_waiter *waiter);
+
+/**
+ * A descriptor for a loop of the program's own (poll, epoll, libuv, asyncio...): readable as long as
+ * `mfa_waiter_next` with 0 ms would have something to do, and sometimes without. It keeps its number
+ * until the waiter is freed. Best registered level-triggered; edge-triggered, call `mfa_waiter_next`
+ * with 0 ms until `MFA_EVENT_NONE`. Never read, write or close it. -1: this system has none (then let a
+ * thread call `mfa_waiter_next`), a forked child, or NULL. Any thread.
+ */
+intptr_t mfa_waiter_fd(const mfa_waiter *waiter);
+
 /* Capillary ----------------------------------------------------------------------------------- */
 
 /**
@@ -1085,5 +1363,7 @@ mfa_code mfa_capillary_is_mfa_registered(const mfa_capillary *client,
 #define MFA_REGISTRATION_INIT { sizeof(mfa_registration), 0, 0, 0 }
 #define MFA_REQUEST_INIT { sizeof(mfa_request), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 #define MFA_WAIT_OPTIONS_INIT { sizeof(mfa_wait_options), 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+#define MFA_WAITER_OPTIONS_INIT { sizeof(mfa_waiter_options), 0, 0, 0 }
+#define MFA_EVENT_INIT { sizeof(mfa_event), 0, 0, NULL, 0, 0 }
 
 #endif /* MFA_H */

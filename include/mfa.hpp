@@ -24,9 +24,11 @@
  *    above 2^32-1, is refused; so is 0, which C would take for "the default", where it is no time.
  *  - Callables run on the thread that made the call, with no lock held. They may use libmfa, but not
  *    destroy what the call uses. An exception in one never crosses C.
- *  - Threads. A client may be used by any number of threads at once; to move or to destroy it, or to
- *    change an options struct, is a matter for one. A client that was moved from refuses its calls
- *    (`MFA_ERR_NULL_POINTER`).
+ *  - Many at once. `hyperid::confirm` takes a thread for each person who looks at their phone; a
+ *    `waiter` needs one for all of them, or a place in the loop that a program has already.
+ *  - Threads. A client may be used by any number of threads at once, a waiter too but for `next`; to
+ *    move or to destroy one, or to change an options struct, is a matter for one. What was moved from
+ *    refuses its calls (`MFA_ERR_NULL_POINTER`).
  *  - Memory. Copies that this layer makes of access tokens are wiped; yours are yours. Without
  *    memory, this layer throws `std::bad_alloc` as anywhere else in C++; libmfa under it aborts the
  *    process (rule 8).
@@ -37,6 +39,7 @@
 #ifndef MFA_HPP
 #define MFA_HPP
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -45,10 +48,12 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 #if __has_include(<version>)
@@ -310,6 +315,43 @@ struct done {};
     return answer.ok() && answer.value().approved();
 }
 
+/// How one of a waiter's waits ended. The answer in it may be "no"; it has no truth value.
+class ended {
+public:
+    /// From C: an event, and what the same `mfa_waiter_next` filled beside it.
+    ended(const mfa_event& event, const mfa_transaction& transaction, const mfa_error& why)
+        : ticket_(event.ticket), is_approved_(mfa_event_is_approved(&event, &transaction) == 1),
+          answer_(read(event, transaction, why))
+    {
+    }
+
+    /// Which wait: what `waiter::confirm` or `waiter::wait` returned.
+    [[nodiscard]] std::uint64_t ticket() const noexcept { return ticket_; }
+    /// Whether the person approved: `mfa_event_is_approved`. The only test that should open a door.
+    [[nodiscard]] bool approved() const noexcept { return is_approved_; }
+    /// What `hyperid::confirm` or `hyperid::wait` would have returned.
+    [[nodiscard]] const result<transaction>& answer() const& noexcept { return answer_; }
+    [[nodiscard]] result<transaction> answer() && noexcept { return answer_; }
+
+private:
+    static result<transaction> read(const mfa_event& event, const mfa_transaction& native, mfa_error why)
+    {
+        why.code = event.kind == MFA_EVENT_ENDED ? event.code : MFA_ERR_NOT_ENDED;
+        if (why.code == MFA_OK) {
+            return transaction(MFA_OK, native);
+        }
+        const bool known = native.transaction_id > 0;
+        return error(why, known ? std::optional(snapshot(native)) : std::nullopt);
+    }
+
+    std::uint64_t ticket_;
+    bool is_approved_;
+    result<transaction> answer_;
+};
+
+/// Whether the wait ended with the person's approval. The only test that should open a door.
+[[nodiscard]] inline bool is_approved(const ended& end) noexcept { return end.approved(); }
+
 /// A control code: two random digits. Show it beside the question and pass it as `request::code`.
 [[nodiscard]] inline result<std::string> control_code()
 {
@@ -478,6 +520,39 @@ struct wait_options {
     token_callback access_token_provider = nullptr;
 };
 
+/// What a waiter calls for one wait, all of it from within `waiter::next`. Each is told the ticket, which
+/// the call that added the wait may not have returned yet. What one throws is thrown by `next`; the
+/// other waits are none the worse for it, and this one goes on unless it has ended.
+struct wait_callbacks {
+    /// The person is being asked: the id is known, and should be saved now. Once for each
+    /// `waiter::confirm` that comes so far.
+    std::function<void(std::uint64_t ticket, const snapshot& so_far)> on_started = nullptr;
+    /// The state was asked for, without a final answer.
+    std::function<void(std::uint64_t ticket, const snapshot& so_far)> on_update = nullptr;
+    /// The server refused the access token. Nothing more is sent for this wait until `give_token` or
+    /// `give_up`, here or later. Without this callable a refused token ends the wait.
+    std::function<void(std::uint64_t ticket, const snapshot& so_far, const error& refusal)> on_token_refused =
+        nullptr;
+    /// The wait has ended; none of its callables is called again. Required. Grant on
+    /// `mfa::is_approved(end)` and on nothing else.
+    std::function<void(const ended& end)> on_ended = nullptr;
+};
+
+/// How a waiter works.
+struct waiter_options {
+    /// The most connections that its waits have open at once; above 0. Requests beyond wait their
+    /// turn. Default: 256.
+    std::optional<std::uint32_t> max_connections = std::nullopt;
+    /// The most requests of all its waits together in a second; above 0. Default: no limit.
+    std::optional<std::uint32_t> max_requests_per_second = std::nullopt;
+};
+
+/// What `waiter::cancel` does with the transaction.
+enum class cancelling : std::uint32_t {
+    leave = 0,                     ///< It stays on the person's phone; `wait` goes on with it later.
+    withdraw = MFA_CANCEL_WITHDRAW ///< It is cancelled first, within 2 s. A decision read then counts.
+};
+
 /* From C++ to C: what the clients share -------------------------------------------------------- */
 
 namespace detail {
@@ -524,6 +599,8 @@ inline std::optional<mfa::error> find_misfit()
         {"mfa_registration", sizeof(mfa_registration)},
         {"mfa_request", sizeof(mfa_request)},
         {"mfa_wait_options", sizeof(mfa_wait_options)},
+        {"mfa_waiter_options", sizeof(mfa_waiter_options)},
+        {"mfa_event", sizeof(mfa_event)},
     };
     for (const auto& it : used) {
         if (mfa_struct_size(it.name) < it.size) {
@@ -638,6 +715,9 @@ public:
         }
     }
 
+    /// Why an argument was refused, if one was.
+    [[nodiscard]] const std::optional<mfa::error>& refused() const noexcept { return refused_; }
+
     /// Makes the call, unless an argument was refused; returns what went wrong.
     template <class Call>
     std::optional<mfa::error> run(Call call) const
@@ -688,10 +768,7 @@ public:
         native.ca_pem = text(options.ca_pem, "ca_pem");
         native.proxy_url = text(options.proxy_url, "proxy_url");
         native.user_agent = text(options.user_agent, "user_agent");
-        native.max_idle_connections = options.max_idle_connections.value_or(0);
-        if (options.max_idle_connections == 0U) {
-            refuse(MFA_ERR_INVALID_ARGUMENT, "max_idle_connections is 0");
-        }
+        native.max_idle_connections = count(options.max_idle_connections, "max_idle_connections");
         native.client_cert_pem = text(options.client_cert_pem, "client_cert_pem");
         native.client_key_pem = text(options.client_key_pem, "client_key_pem");
         native.headers = text(options.headers, "headers");
@@ -715,7 +792,39 @@ public:
 
     mfa_wait_options wait(wait_calls& calls)
     {
-        const wait_options& options = calls.options;
+        auto native = schedule(calls.options);
+        native.on_update = calls.options.on_update ? &call_update : nullptr;
+        native.on_update_user_data = &calls;
+        native.access_token_provider = calls.options.access_token_provider ? &call_token_provider : nullptr;
+        native.access_token_provider_user_data = &calls;
+        return native;
+    }
+
+    mfa_wait_options wait(const wait_options& options, const wait_callbacks& callbacks)
+    {
+        if (options.on_update || options.access_token_provider) {
+            refuse(MFA_ERR_INVALID_ARGUMENT, "a waiter calls what is in wait_callbacks, not wait_options");
+        }
+        if (!callbacks.on_ended) {
+            refuse(MFA_ERR_INVALID_ARGUMENT, "on_ended is empty");
+        }
+        auto native = schedule(options);
+        native.flags |= callbacks.on_update ? MFA_WAIT_REPORT_UPDATES : 0U;
+        native.flags |= callbacks.on_token_refused ? MFA_WAIT_ASK_FOR_TOKEN : 0U;
+        return native;
+    }
+
+    mfa_waiter_options waiter(const waiter_options& options)
+    {
+        auto native = defaults<mfa_waiter_options>();
+        native.max_connections = count(options.max_connections, "max_connections");
+        native.max_requests_per_second = count(options.max_requests_per_second, "max_requests_per_second");
+        return native;
+    }
+
+private:
+    mfa_wait_options schedule(const wait_options& options)
+    {
         auto native = defaults<mfa_wait_options>();
         native.first_poll_ms = time(options.first_poll, "first_poll", 0);
         // 0 is "at once" here, and the default there.
@@ -724,14 +833,18 @@ public:
         native.max_interval_ms = time(options.max_interval, "max_interval");
         native.cancel_on_timeout = options.cancel_on_timeout ? 1 : 0;
         native.flags = options.withdraw_on_cancel ? MFA_WAIT_WITHDRAW_ON_CANCEL : 0U;
-        native.on_update = options.on_update ? &call_update : nullptr;
-        native.on_update_user_data = &calls;
-        native.access_token_provider = options.access_token_provider ? &call_token_provider : nullptr;
-        native.access_token_provider_user_data = &calls;
         return native;
     }
 
-private:
+    // 0 is "the default" in C, and no number of anything here.
+    std::uint32_t count(const std::optional<std::uint32_t>& count, const char* name)
+    {
+        if (count == 0U) {
+            refuse(MFA_ERR_INVALID_ARGUMENT, std::string(name) + " is 0");
+        }
+        return count.value_or(0);
+    }
+
     provider whose_;
     std::optional<mfa::error> refused_;
 };
@@ -739,11 +852,11 @@ private:
 /// The arguments of one call of a client, with what every call has.
 class call : public arguments {
 public:
-    call(provider whose, const void* client, const call_options& options)
+    call(provider whose, const void* client, const call_options& options, const char* what = "client")
         : arguments(whose), cancel_(options.cancel)
     {
         if (client == nullptr) {
-            refuse(MFA_ERR_NULL_POINTER, "this client was moved from");
+            refuse(MFA_ERR_NULL_POINTER, std::string("this ") + what + " was moved from");
         }
         bounds.timeout_ms = time(options.timeout, "timeout");
         bounds.cancel = cancel_ ? cancel_->native() : nullptr;
@@ -1001,6 +1114,297 @@ private:
     explicit hyperid(handle made) noexcept : handle_(std::move(made)) {}
 
     handle handle_;
+};
+
+/* Many waits ----------------------------------------------------------------------------------- */
+
+/// What happened in a turn of `waiter::next`.
+enum class event_kind : std::int32_t {
+    none = MFA_EVENT_NONE,                   ///< The time has passed, or somebody called `wake`.
+    started = MFA_EVENT_STARTED,             ///< `on_started` was called.
+    update = MFA_EVENT_UPDATE,               ///< `on_update` was called.
+    token_refused = MFA_EVENT_TOKEN_REFUSED, ///< `on_token_refused` was called.
+    ended = MFA_EVENT_ENDED                  ///< `on_ended` was called.
+};
+
+/// Carries any number of waits and confirms of one client, without a thread of its own: whoever calls
+/// `next` drives them all. Can be moved and not copied. Its client outlives it.
+///
+///     auto waiter = mfa::waiter::create(client).value();
+///     mfa::wait_callbacks calls;
+///     calls.on_started = [&](std::uint64_t, const mfa::snapshot& so_far) { save(so_far.id()); };
+///     calls.on_ended = [&](const mfa::ended& end) { if (mfa::is_approved(end)) grant(); };
+///     const auto ticket = waiter.confirm(token, request, calls);
+///     while (waiter.count() > 0 && waiter.next(1s).ok()) {}
+///
+/// All but `next` may be called from any thread, also while `next` runs in another and from within a
+/// callable, and never wait. Destroying it drops its waits without a call, and their transactions go
+/// on; `cancel_all`, and `next` until `count()` is 0, ends them first. In a forked child it refuses all
+/// calls (`MFA_ERR_FORKED`) and may be destroyed.
+class waiter {
+public:
+    /// Makes a waiter. Nothing is sent.
+    [[nodiscard]] static result<waiter> create(const hyperid& client, const waiter_options& options = {})
+    {
+        detail::call in(provider::hyperid, client.native(), {});
+        const auto how = in.waiter(options);
+        mfa_waiter* native = nullptr;
+        if (const auto failed =
+                in.run([&](auto* err) { return mfa_waiter_new(client.native(), &how, &native, err); })) {
+            return *failed;
+        }
+        return waiter(std::make_unique<state>(native));
+    }
+
+    /// Adds a confirm, as `hyperid::confirm` would do it, and returns its ticket. Everything is copied;
+    /// nothing is sent before somebody calls `next`. The deadline counts from here. The callables are
+    /// in `calls`: those of `wait` must be empty, and so must the cancel of `options`, for which
+    /// `cancel` is there. An error says that nothing was added and nothing will be called; whatever
+    /// goes wrong later is told by `on_ended`.
+    [[nodiscard]] result<std::uint64_t> confirm(std::string_view access_token, const request& request,
+                                                wait_callbacks calls, const wait_options& wait = {},
+                                                const call_options& options = {})
+    {
+        detail::call in(provider::hyperid, native(), options, "waiter");
+        const auto token = in.copy(access_token, "access_token");
+        const auto asked = in.request(request);
+        const auto how = in.wait(wait, calls);
+        return add(in, std::move(calls), [&](void* user_data, std::uint64_t* ticket, mfa_error* err) {
+            return mfa_waiter_confirm(native(), token.get(), &asked, &how, &in.bounds, user_data, ticket, err);
+        });
+    }
+
+    /// Adds a wait for a transaction that was started before, maybe by an earlier run of the program;
+    /// otherwise as `confirm`. `on_started` is not called.
+    [[nodiscard]] result<std::uint64_t> wait(std::string_view access_token, std::int64_t transaction_id,
+                                             wait_callbacks calls, const wait_options& wait = {},
+                                             const call_options& options = {})
+    {
+        detail::call in(provider::hyperid, native(), options, "waiter");
+        const auto token = in.copy(access_token, "access_token");
+        const auto how = in.wait(wait, calls);
+        return add(in, std::move(calls), [&](void* user_data, std::uint64_t* ticket, mfa_error* err) {
+            return mfa_waiter_wait(native(), token.get(), transaction_id, &how, &in.bounds, user_data, ticket,
+                                   err);
+        });
+    }
+
+    /// Ends a wait: `on_ended` comes from `next`, with `MFA_ERR_CANCELLED` unless there was or is a
+    /// final answer. One that has ended is left alone.
+    result<done> cancel(std::uint64_t ticket, cancelling what = cancelling::leave)
+    {
+        const detail::call in(provider::hyperid, native(), {}, "waiter");
+        return tell(in, [&](auto* err) {
+            return mfa_waiter_cancel(native(), ticket, static_cast<std::uint32_t>(what), err);
+        });
+    }
+
+    /// Ends all waits that there are now.
+    result<done> cancel_all(cancelling what = cancelling::leave)
+    {
+        const detail::call in(provider::hyperid, native(), {}, "waiter");
+        return tell(in, [&](auto* err) {
+            return mfa_waiter_cancel_all(native(), static_cast<std::uint32_t>(what), err);
+        });
+    }
+
+    /// Gives a wait another access token, in answer to `on_token_refused`; before, it is kept for the
+    /// next exchange. A wait that has ended is left alone.
+    result<done> give_token(std::uint64_t ticket, std::string_view access_token)
+    {
+        detail::call in(provider::hyperid, native(), {}, "waiter");
+        const auto token = in.copy(access_token, "access_token");
+        return tell(in, [&](auto* err) { return mfa_waiter_give_token(native(), ticket, token.get(), err); });
+    }
+
+    /// There is no other token: the wait ends with the refusal.
+    result<done> give_up(std::uint64_t ticket)
+    {
+        const detail::call in(provider::hyperid, native(), {}, "waiter");
+        return tell(in, [&](auto* err) { return mfa_waiter_give_token(native(), ticket, nullptr, err); });
+    }
+
+    /// Drives all waits until something has happened to one of them, calls the callable that is for it,
+    /// and says what it was; or until the time has passed (0: one turn, without waiting) or somebody
+    /// called `wake`: then `event_kind::none`. One thread at a time; another one, and a callable, get
+    /// `MFA_ERR_BUSY`. An error is this call's; what befell a wait is told to its callables.
+    [[nodiscard]] result<event_kind> next(std::chrono::milliseconds timeout)
+    {
+        detail::call in(provider::hyperid, native(), {}, "waiter");
+        const auto wait_ms = in.time(timeout, "timeout", 0);
+        if (in.refused()) {
+            return *in.refused();
+        }
+        const turn mine(state_->is_driven);
+        if (!mine.is_ours) {
+            return is_forked() ? forked() : busy();
+        }
+        auto event = detail::defaults<mfa_event>();
+        auto so_far = detail::defaults<mfa_transaction>();
+        auto why = detail::defaults<mfa_error>();
+        const auto failed = in.run(
+            [&](auto* err) { return mfa_waiter_next(native(), wait_ms, &event, &so_far, &why, err); });
+        if (failed) {
+            return *failed;
+        }
+        hand_out(event, so_far, why);
+        return event_kind(event.kind);
+    }
+
+    /// How many waits have been added whose `on_ended` was not yet called.
+    [[nodiscard]] std::uint32_t count() const noexcept { return mfa_waiter_count(native()); }
+
+    /// Ends the `next` under way, else the next one to begin. Any thread; may be called from a signal
+    /// handler.
+    void wake() const noexcept { mfa_waiter_wake(native()); }
+
+    /// A descriptor for a loop of the program's own: readable as long as `next(0ms)` would have
+    /// something to do, and sometimes without. Never read, write or close it. Nothing: this system has
+    /// none, or this is a forked child.
+    [[nodiscard]] std::optional<int> fd() const noexcept
+    {
+        const auto native_fd = mfa_waiter_fd(native());
+        return native_fd >= 0 ? std::optional(static_cast<int>(native_fd)) : std::nullopt;
+    }
+
+    /// C's handle, for as long as this lives; NULL after it was moved from. Do not take its events with
+    /// `mfa_waiter_next`: their callables would not be called.
+    [[nodiscard]] mfa_waiter* native() const noexcept { return state_ ? state_->native.get() : nullptr; }
+
+private:
+    struct free_waiter {
+        void operator()(mfa_waiter* native) const noexcept { mfa_waiter_free(native); }
+    };
+
+    /// Stays where it is when the waiter is moved.
+    struct state {
+        explicit state(mfa_waiter* made) noexcept : native(made) {}
+
+        std::mutex lock;
+        /// By the `user_data` of each wait.
+        std::unordered_map<void*, std::shared_ptr<const wait_callbacks>> callbacks;
+        /// Somebody is in `next`, or in a callable that it called.
+        std::atomic<bool> is_driven{false};
+        /// Freed before the callables are.
+        std::unique_ptr<mfa_waiter, free_waiter> native;
+    };
+
+    /// One thread's turn in `next`.
+    class turn {
+    public:
+        explicit turn(std::atomic<bool>& is_driven) : is_ours(!is_driven.exchange(true)), is_driven_(is_driven) {}
+        turn(const turn&) = delete;
+        turn& operator=(const turn&) = delete;
+        ~turn()
+        {
+            if (is_ours) {
+                is_driven_ = false;
+            }
+        }
+
+        const bool is_ours;
+
+    private:
+        std::atomic<bool>& is_driven_;
+    };
+
+    explicit waiter(std::unique_ptr<state> made) noexcept : state_(std::move(made)) {}
+
+    static mfa::error busy()
+    {
+        return detail::refusal(provider::hyperid, MFA_ERR_BUSY,
+                               "another thread, or a callable that called this, is in waiter::next");
+    }
+
+    static mfa::error forked()
+    {
+        return detail::refusal(provider::hyperid, MFA_ERR_FORKED,
+                               "the waiter belongs to the process that forked this one");
+    }
+
+    // Ticket 0 was never given out, so this is refused in any process, and does nothing.
+    [[nodiscard]] bool is_forked() const { return mfa_waiter_cancel(native(), 0, 0, nullptr) == MFA_ERR_FORKED; }
+
+    // Without ownership in a forked child, where the lock of a thread that was not forked would never open.
+    [[nodiscard]] std::unique_lock<std::mutex> lock() const
+    {
+        std::unique_lock<std::mutex> lock(state_->lock, std::try_to_lock);
+        if (!lock.owns_lock() && !is_forked()) {
+            lock.lock();
+        }
+        return lock;
+    }
+
+    template <class Add>
+    result<std::uint64_t> add(const detail::arguments& in, wait_callbacks&& calls, Add add)
+    {
+        if (in.refused()) {
+            return *in.refused();
+        }
+        const auto kept = std::make_shared<const wait_callbacks>(std::move(calls));
+        void* user_data = const_cast<wait_callbacks*>(kept.get());
+        {
+            // Before the wait is there: another thread's `next` may be told of it at once.
+            const auto locked = lock();
+            if (!locked.owns_lock()) {
+                return forked();
+            }
+            state_->callbacks.emplace(user_data, kept);
+        }
+        std::uint64_t ticket = 0;
+        const auto failed = in.run([&](auto* err) { return add(user_data, &ticket, err); });
+        if (failed) {
+            static_cast<void>(take(user_data, true));
+            return *failed;
+        }
+        return ticket;
+    }
+
+    template <class Call>
+    static result<done> tell(const detail::arguments& in, Call call)
+    {
+        if (const auto failed = in.run(call)) {
+            return *failed;
+        }
+        return done{};
+    }
+
+    // The callables of a wait; nothing for one that was added by C's own functions.
+    std::shared_ptr<const wait_callbacks> take(void* user_data, bool is_over)
+    {
+        const auto locked = lock();
+        const auto found = state_->callbacks.find(user_data);
+        if (!locked.owns_lock() || found == state_->callbacks.end()) {
+            return nullptr;
+        }
+        auto calls = found->second;
+        if (is_over) {
+            state_->callbacks.erase(found);
+        }
+        return calls;
+    }
+
+    void hand_out(const mfa_event& event, const mfa_transaction& so_far, const mfa_error& why)
+    {
+        if (event.kind == MFA_EVENT_NONE) {
+            return;
+        }
+        const auto calls = take(event.user_data, event.kind == MFA_EVENT_ENDED);
+        if (!calls) {
+            return;
+        }
+        if (event.kind == MFA_EVENT_STARTED && calls->on_started) {
+            calls->on_started(event.ticket, snapshot(so_far));
+        } else if (event.kind == MFA_EVENT_UPDATE && calls->on_update) {
+            calls->on_update(event.ticket, snapshot(so_far));
+        } else if (event.kind == MFA_EVENT_TOKEN_REFUSED && calls->on_token_refused) {
+            calls->on_token_refused(event.ticket, snapshot(so_far), error(why));
+        } else if (event.kind == MFA_EVENT_ENDED) {
+            calls->on_ended(ended(event, so_far, why));
+        }
+    }
+
+    std::unique_ptr<state> state_;
 };
 
 /* Capillary ------------------------------------------------------------------------------------ */

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::driver::{Driver, apart};
 use crate::error::{Code, Error, Provider};
-use crate::http::{Answer, ExchangeContext, Exchanged, Http, HttpRequest, Reuse};
+use crate::http::{Answer, ExchangeContext, Exchanged, Grace, Http, HttpRequest, Reader, Reuse, not_kept};
 use crate::options::{CallOptions, LogLevel};
 use crate::retry;
 use crate::sys;
@@ -18,6 +19,7 @@ pub(crate) struct Call<'a> {
     pub(crate) until: Instant,
     pub(crate) cancel: Option<&'a Cancel>,
     pub(crate) attempts: u32,
+    pub(crate) driver: Driver<'a>,
 }
 
 /// How one request of a call is sent.
@@ -27,13 +29,28 @@ pub(crate) struct Sending {
     pub(crate) until: Instant,
     pub(crate) reuse: Reuse,
     /// How long the answer is still read when the cancel comes after the request was sent.
-    pub(crate) grace: Option<Duration>,
+    pub(crate) grace: Option<Grace>,
 }
 
 impl Sending {
     pub(crate) fn by(until: Instant) -> Self {
         Sending { until, reuse: Reuse::Allowed, grace: None }
     }
+}
+
+/// Whether passing trouble is waited out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    None,
+    UntilDeadline,
+}
+
+/// An attempt that failed.
+struct Failed {
+    error: Error,
+    /// Its connection had served before.
+    was_reused: bool,
+    has_begun: bool,
 }
 
 impl<'a> Call<'a> {
@@ -46,7 +63,19 @@ impl<'a> Call<'a> {
     ) -> Self {
         let start = Instant::now();
         let until = sys::instant_after(start, options.timeout.unwrap_or(default_timeout));
-        Call { http, provider, start, until, cancel: options.cancel, attempts: 0 }
+        Call { http, provider, start, until, cancel: options.cancel, attempts: 0, driver: Driver::Blocking }
+    }
+
+    /// A call that a waiter drives.
+    pub(crate) fn queued(
+        http: &'a Http,
+        provider: Provider,
+        (start, timeout): (Instant, Duration),
+        cancel: &'a Cancel,
+        driver: Driver<'a>,
+    ) -> Self {
+        let until = sys::instant_after(start, timeout);
+        Call { http, provider, start, until, cancel: Some(cancel), attempts: 0, driver }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -57,88 +86,166 @@ impl<'a> Call<'a> {
         self.cancel.is_some_and(Cancel::is_triggered)
     }
 
+    /// Whether the cancel came with the wish to take back what was begun.
+    pub(crate) fn withdraws(&self) -> bool {
+        self.driver.withdraws()
+    }
+
     fn deadline(&self) -> Deadline<'a> {
-        Deadline { until: self.until, cancel: self.cancel }
+        Deadline { until: self.until, cancel: self.cancel, driver: self.driver }
     }
 
     /// Sends once, within the request timeout.
-    pub(crate) fn ask_once<T>(
+    pub(crate) async fn ask_once<T: Send>(
         &mut self,
         request: &HttpRequest<'_>,
         sending: Sending,
-        read: impl FnOnce(&Answer) -> Result<T, Error>,
+        read: impl Fn(&Answer) -> Result<T, Error> + Send,
     ) -> Exchanged<T> {
+        let mut kept = None;
+        let exchanged = self.send_once(request, &sending, &mut keep(&mut kept, read)).await;
+        exchanged.with(kept)
+    }
+
+    /// Sends what does no harm when it is sent again. A wrong answer on a connection that has served
+    /// before may have been meant for an earlier request: the answer on a fresh one counts.
+    pub(crate) async fn ask<T: Send>(
+        &mut self,
+        request: &HttpRequest<'_>,
+        sending: Sending,
+        read: impl Fn(&Answer) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let mut kept = None;
+        self.send(request, &sending, Patience::None, &mut keep(&mut kept, read)).await?;
+        kept.ok_or_else(not_kept)
+    }
+
+    /// As `ask`, and sends again after passing trouble, as long as the deadline leaves room.
+    pub(crate) async fn ask_patiently<T: Send>(
+        &mut self,
+        request: &HttpRequest<'_>,
+        reuse: Reuse,
+        read: impl Fn(&Answer) -> Result<T, Error> + Send,
+    ) -> Result<T, Error> {
+        let mut kept = None;
+        let sending = Sending { reuse, ..Sending::by(self.until) };
+        self.send(request, &sending, Patience::UntilDeadline, &mut keep(&mut kept, read)).await?;
+        kept.ok_or_else(not_kept)
+    }
+
+    async fn send_once(
+        &mut self,
+        request: &HttpRequest<'_>,
+        sending: &Sending,
+        read: Reader<'_>,
+    ) -> Exchanged<()> {
+        let call_until = sending.until.min(self.until);
+        let _turn = match self.driver {
+            Driver::Blocking => None,
+            Driver::Queued(work) => {
+                let has_idle = || sending.reuse == Reuse::Allowed && self.http.has_idle();
+                work.turn(!request.is_repeatable, call_until, self.cancel, has_idle).await
+            }
+        };
         let now = Instant::now();
         if let Err(why) = self.deadline().no_later_than(sending.until).check_at(now) {
             return Exchanged::not_begun(self.wait_failed(why, "beginning a request"));
         }
         self.attempts += 1;
         let until = sys::instant_after(now, self.http.request_timeout).min(sending.until);
-        let exchange = Deadline { until, cancel: self.cancel };
-        let context = ExchangeContext::new(now, exchange, sending.until.min(self.until))
-            .with_attempt(self.attempts)
-            .with_grace(sending.grace);
-        self.http.send(request, sending.reuse, context, read)
+        let exchange = Deadline { until, ..self.deadline() };
+        let mut context = ExchangeContext::new((now, self.attempts), exchange, call_until, sending.grace);
+        self.http.send(request, sending.reuse, &mut context, read).await
     }
 
-    /// Sends what does no harm when it is sent again. A wrong answer on a connection that has served
-    /// before may have been meant for an earlier request: the answer on a fresh one counts.
-    pub(crate) fn ask<T>(
+    async fn send(
         &mut self,
         request: &HttpRequest<'_>,
-        sending: Sending,
-        read: impl Fn(&Answer) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let first = self.ask_once(request, sending, &read);
-        let error = match first.result {
-            Err(error) if first.reused && is_wrong(&error) => error,
-            result => return result,
-        };
-        self.log(LogLevel::Warn, format_args!("again on a fresh connection after {error}"));
+        sending: &Sending,
+        patience: Patience,
+        read: Reader<'_>,
+    ) -> Result<(), Error> {
         let begun = self.attempts;
-        match self.ask_once(request, Sending { reuse: Reuse::Forbidden, ..sending }, &read).result {
-            // The deadline came before it began.
-            Err(timeout) if timeout.code == Code::Timeout && self.attempts == begun => Err(error),
-            result => result,
-        }
+        let sent = self.send_once(request, sending, read).await;
+        let Some(failed) = self.failed(sent, begun) else { return Ok(()) };
+        // Apart: it is seldom, and large.
+        apart!(self.driver, self.send_again(request, sending, patience, failed, read))
     }
 
-    /// As `ask`, and sends again after transient failures, as long as the deadline leaves room.
-    pub(crate) fn ask_patiently<T>(
+    async fn send_again(
         &mut self,
         request: &HttpRequest<'_>,
-        reuse: Reuse,
-        read: impl Fn(&Answer) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let sending = Sending { reuse, ..Sending::by(self.until) };
+        sending: &Sending,
+        patience: Patience,
+        mut failed: Failed,
+        read: Reader<'_>,
+    ) -> Result<(), Error> {
         let mut last: Option<Error> = None;
         let mut tries = 0;
         loop {
             tries += 1;
-            let begun = self.attempts;
-            let error = match self.ask(request, sending, &read) {
-                Ok(value) => return Ok(value),
+            let result = if failed.was_reused && is_wrong(&failed.error) {
+                self.send_afresh(request, sending, failed.error, read).await
+            } else {
+                Err(failed.error)
+            };
+            let error = match result {
+                Ok(()) => return Ok(()),
+                Err(error) if patience == Patience::None => return Err(error),
                 // The deadline came before it began: what the last attempt met tells more.
-                Err(error) if error.code == Code::Timeout && self.attempts == begun => {
+                Err(error) if error.code == Code::Timeout && !failed.has_begun => {
                     return Err(repeatable(last.unwrap_or(error)));
                 }
                 Err(error) => error,
             };
-            let Some(delay) = retry::delay(&error, tries, retry::jitter()) else {
-                return Err(repeatable(error));
-            };
-            let next = sys::instant_after(Instant::now(), delay);
-            if next >= self.until {
-                return Err(repeatable(error));
-            }
-            self.log(LogLevel::Warn, format_args!("again in {} ms after {error}", delay.as_millis()));
-            self.sleep_until(next)?;
+            let Some(next) = self.next_try(&error, tries) else { return Err(repeatable(error)) };
             last = Some(error);
+            self.sleep_until(next).await?;
+            let begun = self.attempts;
+            let sent = self.send_once(request, sending, read).await;
+            failed = match self.failed(sent, begun) {
+                Some(failed) => failed,
+                None => return Ok(()),
+            };
         }
     }
 
-    pub(crate) fn sleep_until(&self, until: Instant) -> Result<(), Error> {
-        self.deadline().sleep_until(until).map_err(|why| self.wait_failed(why, "waiting to ask again"))
+    /// How an attempt failed, if it did; `begun`: how many requests had been begun before it.
+    fn failed(&self, sent: Exchanged<()>, begun: u32) -> Option<Failed> {
+        let error = sent.result.err()?;
+        Some(Failed { error, was_reused: sent.reused, has_begun: self.attempts != begun })
+    }
+
+    /// When to send again after passing trouble; `None`: give up.
+    fn next_try(&self, error: &Error, tries: u32) -> Option<Instant> {
+        let delay = retry::delay(error, tries, retry::jitter())?;
+        let next = sys::instant_after(Instant::now(), delay);
+        if next >= self.until {
+            return None;
+        }
+        self.log(LogLevel::Warn, format_args!("again in {} ms after {error}", delay.as_millis()));
+        Some(next)
+    }
+
+    /// Sends once more, on a connection that no earlier answer can come on.
+    async fn send_afresh(
+        &mut self,
+        request: &HttpRequest<'_>,
+        sending: &Sending,
+        wrong: Error,
+        read: Reader<'_>,
+    ) -> Result<(), Error> {
+        self.log(LogLevel::Warn, format_args!("again on a fresh connection after {wrong}"));
+        let begun = self.attempts;
+        match self.send_once(request, &Sending { reuse: Reuse::Forbidden, ..*sending }, read).await.result {
+            // The deadline came before it began.
+            Err(timeout) if timeout.code == Code::Timeout && self.attempts == begun => Err(wrong),
+            result => result,
+        }
+    }
+
+    pub(crate) async fn sleep_until(&self, until: Instant) -> Result<(), Error> {
+        self.deadline().sleep_until(until).await.map_err(|why| self.wait_failed(why, "waiting to ask again"))
     }
 
     /// Whoever finds both the cancel and the deadline past says "cancelled".
@@ -164,6 +271,18 @@ impl<'a> Call<'a> {
 
     pub(crate) fn log(&self, level: LogLevel, line: std::fmt::Arguments<'_>) {
         self.http.log.line(level, line);
+    }
+}
+
+/// Keeps what `read` makes of the last answer.
+fn keep<T>(
+    kept: &mut Option<T>,
+    read: impl Fn(&Answer) -> Result<T, Error>,
+) -> impl FnMut(&Answer) -> Result<(), Error> {
+    move |answer| {
+        *kept = None;
+        *kept = Some(read(answer)?);
+        Ok(())
     }
 }
 

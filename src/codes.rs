@@ -96,6 +96,24 @@ pub const CODES: &[Entry] = &[
         meaning: "`ca_pem` holds no certificate, or one that cannot be used as a root.",
         remedy: "Pass one or more PEM blocks \"BEGIN CERTIFICATE\", each a CA's certificate.",
     },
+    Entry {
+        number: 8,
+        name: "MFA_ERR_BUSY",
+        meaning: "Another thread is driving the waiter.",
+        remedy: "Let one thread at a time drive a waiter.",
+    },
+    Entry {
+        number: 9,
+        name: "MFA_ERR_FORKED",
+        meaning: "The handle belongs to the process that forked this one.",
+        remedy: "Make a new one in this process.",
+    },
+    Entry {
+        number: 10,
+        name: "MFA_ERR_NOT_ENDED",
+        meaning: "The event does not end its wait, so that there is no outcome yet.",
+        remedy: "Go on until the event that ends it.",
+    },
     // 100–199: the network, the deadline among them.
     Entry {
         number: 110,

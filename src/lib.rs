@@ -64,8 +64,10 @@ mod capillary;
 #[cfg(test)]
 #[allow(dead_code)] // build.rs is its reader; the tests check it.
 mod codes;
+mod driver;
 mod error;
 mod ffi;
+mod gate;
 mod http;
 mod hyperid;
 mod json;
@@ -80,8 +82,8 @@ mod time;
 pub use capillary::{Capillary, Registration, RegistrationState};
 pub use error::{Code, Error, Provider};
 pub use hyperid::{
-    Approval, Decision, HyperId, OnUpdate, Request, TokenProvider, Transaction, WaitEnd, WaitOptions,
-    control_code,
+    Approval, Decision, Event, EventKind, HyperId, OnUpdate, Request, TicketOptions, TokenProvider,
+    Transaction, WaitEnd, WaitOptions, Waiter, WaiterOptions, control_code,
 };
 pub use options::{CallOptions, ClientOptions, LogLevel, LogSink};
 pub use time::Cancel;

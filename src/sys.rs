@@ -9,13 +9,20 @@
 #[cfg(not(unix))]
 compile_error!("libmfa's transport needs poll(2); a port to this system is welcome in src/sys.rs");
 
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// A descriptor by its number.
+pub(crate) type RawDescriptor = RawFd;
 
 /// What a descriptor is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,6 +342,186 @@ impl Waker {
     }
 }
 
+/// The system's queue of what has become ready, for any number of descriptors.
+///
+/// What is watched is told once, and then has to be watched again. It also holds a signal, which any
+/// thread and a signal handler may raise, and a timer, so that its own descriptor tells everything.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[derive(Debug)]
+pub(crate) struct Queue {
+    epoll: Owned<OwnedFd>,
+    timer: Owned<OwnedFd>,
+    signal: Waker,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+impl Queue {
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: neither takes a pointer, and what they open nobody else knows.
+        let (epoll, timer) = unsafe {
+            (
+                adopt(libc::epoll_create1(libc::EPOLL_CLOEXEC))?,
+                adopt(libc::timerfd_create(libc::CLOCK_MONOTONIC, flags))?,
+            )
+        };
+        let queue = Queue { epoll: Owned::new(epoll), timer: Owned::new(timer), signal: Waker::new()? };
+        for fd in [queue.timer.as_raw_fd(), queue.signal.fd()] {
+            queue.control(libc::EPOLL_CTL_ADD, fd, libc::EPOLLIN as u32)?;
+        }
+        Ok(queue)
+    }
+
+    /// Tells once when the descriptor is ready.
+    pub(crate) fn watch(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        let events = match interest {
+            Interest::Read => libc::EPOLLIN,
+            Interest::Write => libc::EPOLLOUT,
+        };
+        let events = (events | libc::EPOLLONESHOT) as u32;
+        // A connection is watched again and again; the system forgets it when it is closed.
+        match self.control(libc::EPOLL_CTL_MOD, fd, events) {
+            Err(e) if e.raw_os_error() == Some(libc::ENOENT) => self.control(libc::EPOLL_CTL_ADD, fd, events),
+            watched => watched,
+        }
+    }
+
+    fn control(&self, operation: libc::c_int, fd: RawFd, events: u32) -> io::Result<()> {
+        let mut event = libc::epoll_event { events, u64: fd as u64 };
+        // SAFETY: the epoll descriptor is open, and `event` outlives the call.
+        match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`.
+    pub(crate) fn wait(&self, ready: &mut Vec<RawFd>, until: Instant) -> io::Result<()> {
+        const MOST: usize = 256;
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST];
+        let timeout = millis_until(until);
+        // SAFETY: `events` has room for `MOST`, and outlives the call.
+        let count = unsafe {
+            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), MOST as libc::c_int, timeout)
+        };
+        let Ok(count) = usize::try_from(count) else {
+            let error = io::Error::last_os_error();
+            // The caller looks at its time and comes again.
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+        };
+        let own = [self.timer.as_raw_fd(), self.signal.fd()];
+        let fds = events[..count].iter().map(|event| event.u64 as RawFd);
+        ready.extend(fds.filter(|fd| !own.contains(fd)));
+        Ok(())
+    }
+
+    /// Makes the queue's own descriptor readable at that time; `None`: not by the timer.
+    pub(crate) fn set_timer(&self, until: Option<Instant>) {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+        // Zero would switch it off.
+        let left = left.map_or(Duration::ZERO, |left| left.max(Duration::from_nanos(1)));
+        let value = libc::timespec {
+            tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        // SAFETY: zero bytes are a valid interval; the timer is open, and `spec` outlives the call.
+        unsafe {
+            let mut spec: libc::itimerspec = std::mem::zeroed();
+            spec.it_value = value;
+            libc::timerfd_settime(self.timer.as_raw_fd(), 0, &raw const spec, std::ptr::null_mut());
+        }
+    }
+
+    /// Raises the signal. Safe in a signal handler.
+    pub(crate) fn signal(&self) {
+        self.signal.wake();
+    }
+
+    pub(crate) fn clear_signal(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: the descriptor is open, and eight bytes are writable.
+        unsafe { libc::read(self.signal.fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+
+    /// Readable when something is ready, the signal is raised, or the timer has come.
+    pub(crate) fn fd(&self) -> Option<RawFd> {
+        Some(self.epoll.as_raw_fd())
+    }
+}
+
+/// The same where the system's queue is not used yet: poll(2) over what is watched, which is no more
+/// than the waiter's connections. It has no descriptor of its own, and so no timer.
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+#[derive(Debug)]
+pub(crate) struct PollQueue {
+    watched: Mutex<BTreeMap<RawFd, Interest>>,
+    signal: Waker,
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) type Queue = PollQueue;
+
+#[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
+impl PollQueue {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(PollQueue { watched: Mutex::default(), signal: Waker::new()? })
+    }
+
+    /// Tells once when the descriptor is ready.
+    pub(crate) fn watch(&self, fd: RawFd, interest: Interest) -> io::Result<()> {
+        self.watched().insert(fd, interest);
+        Ok(())
+    }
+
+    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`.
+    pub(crate) fn wait(&self, ready: &mut Vec<RawFd>, until: Instant) -> io::Result<()> {
+        let mut list = vec![libc::pollfd { fd: self.signal.fd(), events: libc::POLLIN, revents: 0 }];
+        list.extend(self.watched().iter().map(|(fd, interest)| {
+            let events = if *interest == Interest::Read { libc::POLLIN } else { libc::POLLOUT };
+            libc::pollfd { fd: *fd, events, revents: 0 }
+        }));
+        // SAFETY: `list` holds as many initialised entries as it says, and outlives the call.
+        let n = unsafe { libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, millis_until(until)) };
+        if n < 0 {
+            let error = io::Error::last_os_error();
+            // The caller looks at its time and comes again.
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+        }
+        let mut watched = self.watched();
+        // One that was closed meanwhile counts as ready too, and is forgotten.
+        for fd in list[1..].iter().filter(|slot| slot.revents != 0).map(|slot| slot.fd) {
+            watched.remove(&fd);
+            ready.push(fd);
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::unused_self)] // As the other queue has it.
+    pub(crate) fn set_timer(&self, _until: Option<Instant>) {}
+
+    /// Raises the signal. Safe in a signal handler.
+    pub(crate) fn signal(&self) {
+        self.signal.wake();
+    }
+
+    pub(crate) fn clear_signal(&self) {
+        let mut raised = [0u8; 512];
+        // SAFETY: the descriptor is open, and so many bytes are writable. A pipe holds eight for each wake.
+        while unsafe { libc::read(self.signal.fd(), raised.as_mut_ptr().cast(), raised.len()) }
+            == raised.len() as isize
+        {}
+    }
+
+    #[allow(clippy::unused_self)] // As the other queue has it.
+    pub(crate) fn fd(&self) -> Option<RawFd> {
+        None
+    }
+
+    fn watched(&self) -> MutexGuard<'_, BTreeMap<RawFd, Interest>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where `wanted` stands first; std's own search goes byte by byte.
 pub(crate) fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
     // SAFETY: `bytes` is readable for its length.
@@ -445,4 +632,40 @@ pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) fn instant_after(start: Instant, delay: Duration) -> Instant {
     const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
     start.checked_add(delay).unwrap_or_else(|| start + FAR)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn without_a_system_queue_each_is_told_once_and_the_signal_ends_a_wait() {
+        let queue = PollQueue::new().unwrap();
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let past = Instant::now();
+        let wait = |until| {
+            let mut ready = Vec::new();
+            queue.wait(&mut ready, until).unwrap();
+            ready
+        };
+        queue.watch(ours.as_raw_fd(), Interest::Read).unwrap();
+        assert!(wait(past).is_empty());
+        io::Write::write_all(&mut peer, b"x").unwrap();
+        let later = Instant::now() + Duration::from_secs(60);
+        assert_eq!(wait(later), [ours.as_raw_fd()]);
+        assert!(wait(past).is_empty(), "told once");
+        queue.watch(ours.as_raw_fd(), Interest::Write).unwrap();
+        assert_eq!(wait(later), [ours.as_raw_fd()], "watched again");
+
+        for _ in 0..200 {
+            queue.signal();
+        }
+        queue.set_timer(None);
+        assert!(wait(later).is_empty(), "the signal");
+        queue.clear_signal();
+        assert!(wait(Instant::now() + Duration::from_millis(1)).is_empty(), "cleared");
+        assert!(queue.fd().is_none());
+    }
 }

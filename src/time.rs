@@ -1,13 +1,16 @@
 //! Deadlines, cancelling, and a sleep that obeys both. Clocks are monotonic.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use once_cell::race::OnceBox;
 
+use crate::driver::{Driver, Interests};
 use crate::per_process::PerProcess;
 use crate::sys::{self, Interest, Waker};
 
@@ -93,6 +96,7 @@ impl<E> WaitError<E> {
 pub(crate) struct Deadline<'a> {
     pub(crate) until: Instant,
     pub(crate) cancel: Option<&'a Cancel>,
+    pub(crate) driver: Driver<'a>,
 }
 
 impl<'a> Deadline<'a> {
@@ -124,27 +128,72 @@ impl<'a> Deadline<'a> {
     /// Whether something may take `time` without being watched: nothing can end it before, and the
     /// deadline is well behind it.
     pub(crate) fn leaves_alone(&self, time: Duration) -> bool {
-        self.cancel.is_none() && self.until.saturating_duration_since(Instant::now()) > 2 * time
+        matches!(self.driver, Driver::Blocking)
+            && self.cancel.is_none()
+            && self.until.saturating_duration_since(Instant::now()) > 2 * time
     }
 
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
-    pub(crate) fn wait_for(&self, fds: &[(RawFd, Interest)]) -> Result<u32, WaitError> {
-        match self.wait(fds, self.until)? {
+    pub(crate) async fn wait_for(&self, fds: &[(RawFd, Interest)]) -> Result<u32, WaitError> {
+        match self.wait(fds, self.until).await? {
             0 => Err(WaitError::Elapsed),
             ready => Ok(ready),
         }
     }
 
     /// As `wait_for`, and returns 0 when `until` comes first.
-    pub(crate) fn wait_for_until(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+    pub(crate) async fn wait_for_until(
+        &self,
+        fds: &[(RawFd, Interest)],
+        until: Instant,
+    ) -> Result<u32, WaitError> {
         if until >= self.until {
-            return self.wait_for(fds);
+            return self.wait_for(fds).await;
         }
-        self.wait(fds, until)
+        self.wait(fds, until).await
     }
 
-    /// 0: `until` has come.
-    fn wait(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+    /// 0: `until` has come. The one place where anything waits.
+    async fn wait(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+        match self.driver {
+            Driver::Blocking => self.block(fds, until),
+            Driver::Queued(work) => self.queue(&work.interests, fds, until).await,
+        }
+    }
+
+    async fn queue(
+        &self,
+        interests: &Interests,
+        fds: &[(RawFd, Interest)],
+        until: Instant,
+    ) -> Result<u32, WaitError> {
+        interests.note(fds, until);
+        let sends = fds.iter().any(|(_, interest)| *interest == Interest::Write);
+        let mut is_first_look = true;
+        let result = poll_fn(|_| {
+            if self.is_cancelled() {
+                return Poll::Ready(Err(WaitError::Cancelled));
+            }
+            // What the network has brought goes before the clock: a late look loses no answer.
+            let ready = interests.ready();
+            if ready != 0 && !(sends && Instant::now() >= self.until) {
+                return Poll::Ready(Ok(ready));
+            }
+            if ready == 0 && Instant::now() < until {
+                return Poll::Pending;
+            }
+            // Time is over already as the wait begins: the rest of an answer may be there all the same.
+            if std::mem::take(&mut is_first_look) && !sends && !fds.is_empty() && interests.look_late() {
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(0))
+        });
+        let result = result.await;
+        interests.clear();
+        result
+    }
+
+    fn block(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
         let mut waker = self.cancel.and_then(Cancel::waker);
         loop {
             if self.is_cancelled() {
@@ -170,8 +219,8 @@ impl<'a> Deadline<'a> {
     }
 
     /// Sleeps until `until`, which may lie beyond the deadline.
-    pub(crate) fn sleep_until(&self, until: Instant) -> Result<(), WaitError> {
-        match self.wait_for_until(&[], until) {
+    pub(crate) async fn sleep_until(&self, until: Instant) -> Result<(), WaitError> {
+        match self.wait_for_until(&[], until).await {
             // poll(2) without a socket fails only for want of memory; sleep in slices instead.
             Err(WaitError::Failed(_)) => self.sleep_in_slices(until),
             slept => slept.map(|_| ()),
@@ -205,16 +254,17 @@ fn poll_with_waker(fds: &[(RawFd, Interest)], waker: Option<RawFd>, until: Insta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::run_now;
 
     fn deadline(cancel: Option<&Cancel>, millis: u64) -> Deadline<'_> {
-        Deadline { until: Instant::now() + Duration::from_millis(millis), cancel }
+        Deadline { until: Instant::now() + Duration::from_millis(millis), cancel, driver: Driver::Blocking }
     }
 
     #[test]
     fn a_sleep_ends_at_its_time() {
         let start = Instant::now();
         let deadline = deadline(None, 60_000);
-        assert!(deadline.sleep_until(start + Duration::from_millis(30)).is_ok());
+        assert!(run_now(deadline.sleep_until(start + Duration::from_millis(30))).is_ok());
         assert!(start.elapsed() >= Duration::from_millis(30));
     }
 
@@ -222,7 +272,7 @@ mod tests {
     fn a_sleep_ends_at_the_deadline() {
         let deadline = deadline(None, 30);
         let far = Instant::now() + Duration::from_secs(60);
-        assert!(matches!(deadline.sleep_until(far), Err(WaitError::Elapsed)));
+        assert!(matches!(run_now(deadline.sleep_until(far)), Err(WaitError::Elapsed)));
     }
 
     #[test]
@@ -233,7 +283,7 @@ mod tests {
                 let cancel = cancel.clone();
                 std::thread::spawn(move || {
                     let deadline = deadline(Some(&cancel), 60_000);
-                    deadline.sleep_until(Instant::now() + Duration::from_secs(60))
+                    run_now(deadline.sleep_until(Instant::now() + Duration::from_secs(60)))
                 })
             })
             .collect();

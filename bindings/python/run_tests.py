@@ -2,10 +2,9 @@
 """Everything that must hold of the Python binding: types, tests, the wheel, the README, the examples.
 
     python run_tests.py --library libmfa.so --sandbox-library libmfa_sandbox.so [--setup] [--temp FOLDER]
-                        [-- ARGUMENT...]
 
-Arguments behind "--" are pytest's own; then it runs nothing else. With --setup it makes a virtual environment in the folder and installs pytest, mypy and hatchling from
-PyPI; without, it uses what is there, and says what it leaves out. The last line is
+With --setup it makes a virtual environment in the folder and installs pytest, mypy, hatchling, uvloop, gevent
+and eventlet from PyPI; without, it uses what is there, and says what it leaves out. The last line is
 `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
 """
 
@@ -27,6 +26,8 @@ from typing import Callable, Optional
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "examples" / "python"
 TOOLS = ["pytest", "mypy", "hatchling"]
+# What the tests also try the binding with, where there is one for this Python.
+OTHER_LOOPS = ["uvloop", "gevent", "eventlet"]
 LIMIT = 900
 
 
@@ -39,7 +40,6 @@ class Run:
         self.library = arguments.library.resolve()
         self.sandbox = arguments.sandbox_library.resolve()
         self.setup: bool = arguments.setup
-        self.pytest_arguments: list[str] = arguments.pytest
         self.temp = temp
         self.passed = self.failed = self.skipped = 0
 
@@ -59,10 +59,6 @@ class Run:
             verdict = f"FAILED: {error}"
         print(f"{name}: {verdict} ({time.monotonic() - began:.1f} s)", flush=True)
 
-    def end(self) -> int:
-        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
-        return 1 if self.failed else 0
-
     # The environment with the tools.
 
     def prepare(self) -> None:
@@ -73,6 +69,9 @@ class Run:
             return
         self.make_environment("tools")
         run([self.python(), "-m", "pip", "install", "--quiet", *TOOLS])
+        for package in OTHER_LOOPS:
+            if not succeeds([self.python(), "-m", "pip", "install", "--quiet", "--only-binary=:all:", package]):
+                print(f"there is no {package} for this Python", flush=True)
 
     def make_environment(self, name: str) -> Path:
         folder = self.temp / name
@@ -112,7 +111,6 @@ class Run:
             "MFA_CLIENT_SANDBOX_LIBRARY": str(self.sandbox),
         }
         words = ["-m", "pytest", "-q", f"--junitxml={report}", f"--basetemp={self.temp / 'pytest'}"]
-        words += self.pytest_arguments
         done = subprocess.run([str(self.python()), *words], cwd=HERE, env=clean(**environment), timeout=LIMIT)
         if not report.is_file():
             raise RuntimeError("pytest did not run")
@@ -274,7 +272,6 @@ def main(words: Optional[list[str]] = None) -> int:
     parser.add_argument("--sandbox-library", type=Path, required=True, help="libmfa_sandbox.so")
     parser.add_argument("--temp", type=Path, help="where to work; a new folder by default")
     parser.add_argument("--setup", action="store_true", help="install pytest, mypy and hatchling from PyPI")
-    parser.add_argument("pytest", nargs="*", help="behind --: for pytest, which alone is then run")
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="mfa-client-") as new:
         temp = (arguments.temp or Path(new)).resolve()
@@ -282,16 +279,14 @@ def main(words: Optional[list[str]] = None) -> int:
         work = Run(arguments, temp)
         print(f"Python {sys.version.split()[0]}", flush=True)
         work.step("tools", work.prepare)
-        if not arguments.pytest:
-            work.step("mypy --strict", work.types)
+        work.step("mypy --strict", work.types)
         work.step("pytest", work.tests)
-        if arguments.pytest:
-            return work.end()
         work.step("wheel", work.wheel)
         work.step("README", work.readme)
         work.step("examples", work.examples)
         work.step("pytest fixture", work.fixture)
-    return work.end()
+    print(f"{work.passed} passed, {work.failed} failed, {work.skipped} skipped")
+    return 1 if work.failed else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::call::Call;
+use crate::driver::run_now;
 use crate::error::{Error, Provider};
 use crate::http::{Endpoint, Http, HttpRequest, Reuse};
 use crate::options::{CallOptions, ClientOptions};
@@ -81,7 +82,7 @@ impl Capillary {
                 body: &body,
                 is_repeatable: true,
             };
-            call.ask_patiently(&request, Reuse::Allowed, answer::registration)
+            run_now(call.ask_patiently(&request, Reuse::Allowed, answer::registration))
         });
         result.map_err(|error| call.finish(error))
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Export;
 use crate::error::Provider;
-use crate::ffi::{cancel, capillary, error, hyperid, transaction, version};
+use crate::ffi::{cancel, capillary, error, event, hyperid, transaction, version, waiter};
 
 const EXPORTS: &[&Export] = &[
     &version::VERSION,
@@ -30,6 +30,18 @@ const EXPORTS: &[&Export] = &[
     &hyperid::WAIT,
     &hyperid::CONFIRM,
     &hyperid::CONTROL_CODE,
+    &event::IS_APPROVED,
+    &waiter::NEW,
+    &waiter::FREE,
+    &waiter::CONFIRM,
+    &waiter::WAIT,
+    &waiter::CANCEL,
+    &waiter::CANCEL_ALL,
+    &waiter::GIVE_TOKEN,
+    &waiter::NEXT,
+    &waiter::COUNT,
+    &waiter::WAKE,
+    &waiter::FD,
     &capillary::NEW,
     &capillary::FREE,
     &capillary::IS_MFA_REGISTERED,
@@ -44,6 +56,7 @@ const MISUSE: &[&str] = &[
     include_str!("../../tests/c/misuse_clients.c"),
     include_str!("../../tests/c/misuse_answers.c"),
     include_str!("../../tests/c/misuse_cancels.c"),
+    include_str!("../../tests/c/misuse_waiters.c"),
 ];
 /// What cannot fail is misused there too.
 const PLAIN: &[&str] =
@@ -89,13 +102,14 @@ fn each_export_says_its_provider_and_whether_it_asks_a_person() {
     let declarations = declarations();
     for export in EXPORTS {
         let provider = match export.name.split('_').nth(1) {
-            Some("hyperid") => Provider::HyperId,
+            Some("hyperid" | "waiter") => Provider::HyperId,
             Some("capillary") => Provider::Capillary,
             _ => Provider::None,
         };
         assert_eq!(export.provider, provider, "{}", export.name);
-        // Whoever asks is told what to ask.
-        let asks = declarations[export.name].contains("const mfa_request *");
+        // Whoever asks is told what to ask. What a waiter is told it sends later.
+        let is_told = declarations[export.name].contains("const mfa_request *");
+        let asks = is_told && !export.name.starts_with("mfa_waiter_");
         assert_eq!(export.asks_a_person, asks, "{}", export.name);
     }
 }

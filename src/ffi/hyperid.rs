@@ -28,7 +28,7 @@ pub const MFA_METHOD_EMAIL: u32 = 8;
 pub const MFA_METHOD_OTHER: u32 = 16;
 
 /// A client for HyperID: opaque, safe to use from any number of threads at once.
-pub struct mfa_hyperid(HyperId);
+pub struct mfa_hyperid(pub(super) HyperId);
 
 /// Whether the person may be asked.
 #[repr(C)]

@@ -13,3 +13,5 @@
 #define MFA_REGISTRATION_INIT { sizeof(mfa_registration), 0, 0, 0 }
 #define MFA_REQUEST_INIT { sizeof(mfa_request), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 #define MFA_WAIT_OPTIONS_INIT { sizeof(mfa_wait_options), 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+#define MFA_WAITER_OPTIONS_INIT { sizeof(mfa_waiter_options), 0, 0, 0 }
+#define MFA_EVENT_INIT { sizeof(mfa_event), 0, 0, NULL, 0, 0 }

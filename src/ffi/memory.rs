@@ -1,7 +1,7 @@
 //! The caller's memory: structs that grow, and strings.
 
 use std::ffi::{CStr, c_char};
-use std::mem::size_of;
+use std::mem::{align_of, size_of};
 
 use zeroize::Zeroizing;
 
@@ -59,7 +59,9 @@ pub(super) const fn check_layout<T: AbiStruct>() {
         has_first_end |= end == T::FIRST_SIZE;
         i += 1;
     }
-    assert!(end == size_of::<T>(), "the struct has padding");
+    // Where pointers have 32 bits, an eight-byte field may leave room at the end.
+    let with_tail = if POINTER < 8 { end.next_multiple_of(align_of::<T>()) } else { end };
+    assert!(end == size_of::<T>() || with_tail == size_of::<T>(), "the struct has padding");
     assert!(has_first_end, "FIRST_SIZE is not the end of a field");
     assert!(T::FIELDS[0] == 4, "struct_size is not a u32");
     assert!(size_of::<T>() <= MAX_STRUCT_SIZE, "every call refuses such a size");
@@ -85,6 +87,16 @@ fn size_error(name: &str, size: usize) -> Error {
         Code::StructSize,
         format!("struct_size of {name} is {size}; initialise it with its _INIT macro"),
     )
+}
+
+/// Why a struct was refused whose size is not allowed.
+///
+/// # Safety
+/// `pointer` points to a struct that begins with its size.
+pub(super) unsafe fn size_refused<T: AbiStruct>(pointer: *const T) -> Error {
+    // SAFETY: passed on from the caller.
+    let size = unsafe { pointer.cast::<u32>().read_unaligned() } as usize;
+    size_error(T::NAME, size)
 }
 
 fn null(name: &str) -> Error {
@@ -165,9 +177,18 @@ impl<T: OutStruct> Out<T> {
     /// `pointer` is NULL or points to a struct whose `struct_size` tells how much of it is
     /// writable, until this value is dropped.
     pub(super) unsafe fn reset(pointer: *mut T) -> Self {
+        // SAFETY: passed on from the caller.
+        unsafe { Self::reset_as(pointer, "out") }
+    }
+
+    /// The same for a parameter of another name.
+    ///
+    /// # Safety
+    /// As `reset`.
+    pub(super) unsafe fn reset_as(pointer: *mut T, name: &str) -> Self {
         const { check_out_layout::<T>() };
         if pointer.is_null() {
-            return Out(Err(null("out")));
+            return Out(Err(null(name)));
         }
         // SAFETY: not NULL, and passed on from the caller.
         let place = unsafe { Place::new(pointer) };
@@ -196,6 +217,20 @@ impl<T: OutStruct> Out<T> {
             place.write(value);
         }
     }
+}
+
+/// A field of 32 bits that the first release has; `None` for NULL or a size that is not allowed.
+///
+/// # Safety
+/// `pointer` is NULL or points to a struct whose `struct_size` tells how much of it is readable; `at` is
+/// the place of an `i32` in it.
+pub(super) unsafe fn read_field<T: AbiStruct>(pointer: *const T, at: usize) -> Option<i32> {
+    // SAFETY: looked at only where it is not NULL; then it begins with its size, says the caller.
+    if pointer.is_null() || unsafe { allowed_size(pointer) }.is_err() {
+        return None;
+    }
+    // SAFETY: the struct is at least as large as at the first release, which has the field.
+    Some(unsafe { pointer.cast::<u8>().add(at).cast::<i32>().read_unaligned() })
 }
 
 /// An optional string; NULL is `None`.

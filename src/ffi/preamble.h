@@ -13,6 +13,7 @@
  *
  *         if (mfa_is_approved(mfa_hyperid_confirm(..., &t, NULL), &t)) grant();     // right
  *         if (mfa_hyperid_confirm(..., &t, NULL) == MFA_OK) grant();                // WRONG
+ *         if (mfa_event_is_approved(&event, &t)) grant();        // right, of mfa_waiter_next's event
  *
  *  2. Fail closed. Every `out` struct is reset at entry to "no decision". A code other than
  *     `MFA_OK` never stands beside an approval. Unknown, missing or contradictory input from a
@@ -35,7 +36,8 @@
  *     repeated requests and waiting; it ends within 50 ms of its cancel object being triggered,
  *     wherever it is (2 s where the caller asked to withdraw the request). `MFA_ERR_TIMEOUT` means the
  *     call's own deadline and nothing else; `MFA_ERR_CANCELLED` the caller's wish. Nothing means "for
- *     ever". Clocks are monotonic.
+ *     ever". Clocks are monotonic. A waiter's functions never wait, but for `mfa_waiter_next`, whose
+ *     `timeout_ms` bounds it; what its waits promise holds while somebody calls that.
  *  8. The host process is a guest house. No panic crosses the boundary (`MFA_ERR_INTERNAL`).
  *     Signal handlers, loggers and the environment are left alone; no SIGPIPE is raised; the library
  *     stays loaded once loaded. The environment is read only inside `_new`, and only when a flag asks
@@ -43,7 +45,7 @@
  *     Descriptors: none of libmfa's is ever 0, 1 or 2. A forked child never uses its parent's; it may
  *     have closed them and opened others under their numbers, so it neither writes to nor closes them
  *     either: those that it has not closed stay open in it until it ends or calls exec. Handles made
- *     before the fork work in the child.
+ *     before the fork work in the child, but for waiters (`MFA_ERR_FORKED`), which it can only free.
  *     Names are looked up by the system's resolver, on a thread of libmfa's that blocks all signals:
  *     one for each name, sixteen at the most in a process, the only threads that libmfa starts. Each
  *     may outlive its call by as long as the resolver takes. What that does is the system's: it may

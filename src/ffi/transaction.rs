@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use crate::error::{Code, Provider};
 use crate::ffi::error::mfa_code;
 use crate::ffi::guard::{Export, guard};
-use crate::ffi::memory::{AbiStruct, OutStruct, allowed_size, field_sizes};
+use crate::ffi::memory::{AbiStruct, OutStruct, field_sizes, read_field};
 use crate::hyperid::{Decision, Transaction};
 
 /// No answer has been read.
@@ -116,17 +116,8 @@ pub(super) const IS_APPROVED: Export =
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_is_approved(code: mfa_code, transaction: *const mfa_transaction) -> i32 {
     guard(&IS_APPROVED, 0, || {
-        if code != Code::Ok as i32 || transaction.is_null() {
-            return 0;
-        }
-        // SAFETY: not NULL, so a struct that begins with its size, guaranteed by the caller.
-        if unsafe { allowed_size(transaction) }.is_err() {
-            return 0;
-        }
-        // SAFETY: the struct is at least as large as at the first release, which has `decision`.
-        let decision = unsafe {
-            transaction.cast::<u8>().add(mfa_transaction::DECISION_AT).cast::<i32>().read_unaligned()
-        };
-        i32::from(decision == MFA_DECISION_APPROVED)
+        // SAFETY: NULL or a struct that begins with its size, guaranteed by the caller.
+        let decision = unsafe { read_field(transaction, mfa_transaction::DECISION_AT) };
+        i32::from(code == Code::Ok as i32 && decision == Some(MFA_DECISION_APPROVED))
     })
 }

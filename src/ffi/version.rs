@@ -7,12 +7,14 @@ use crate::ffi::call_options::mfa_call_options;
 use crate::ffi::capillary::mfa_registration;
 use crate::ffi::client_options::mfa_client_options;
 use crate::ffi::error::mfa_error;
+use crate::ffi::event::mfa_event;
 use crate::ffi::guard::{Export, guard};
 use crate::ffi::hyperid::{mfa_availability, mfa_two_factor_types};
 use crate::ffi::memory::{AbiStruct, check_layout};
 use crate::ffi::request::mfa_request;
 use crate::ffi::transaction::mfa_transaction;
 use crate::ffi::wait_options::mfa_wait_options;
+use crate::ffi::waiter::mfa_waiter_options;
 
 /// The version of this header: major, minor and patch.
 pub const MFA_VERSION_MAJOR: u32 = 0;
@@ -80,6 +82,8 @@ const SIZES: &[(&str, usize)] = &[
     size_of_struct::<mfa_registration>(),
     size_of_struct::<mfa_request>(),
     size_of_struct::<mfa_wait_options>(),
+    size_of_struct::<mfa_waiter_options>(),
+    size_of_struct::<mfa_event>(),
 ];
 
 const fn size_of_struct<T: AbiStruct>() -> (&'static str, usize) {

@@ -18,6 +18,13 @@ use crate::hyperid::{Transaction, WaitOptions};
 /// answer, and the call returns `MFA_OK`; else it returns `MFA_ERR_CANCELLED`, with
 /// `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction is cancelled.
 pub const MFA_WAIT_WITHDRAW_ON_CANCEL: u32 = 1;
+/// In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
+/// `MFA_EVENT_UPDATE` after each poll that brought no final answer.
+pub const MFA_WAIT_REPORT_UPDATES: u32 = 2;
+/// In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
+/// `MFA_EVENT_TOKEN_REFUSED` when the server refuses the token as expired or invalid, and time until the
+/// deadline for `mfa_waiter_give_token`. Without it a refused token ends the wait.
+pub const MFA_WAIT_ASK_FOR_TOKEN: u32 = 4;
 
 /// Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
 /// the id is known (`polls` is 0), so that a program can save the id and show the control code.
@@ -58,13 +65,14 @@ pub struct mfa_wait_options {
     /// `MFA_ERR_TIMEOUT`, with `MFA_ERROR_WITHDRAWN` where the provider confirmed that the transaction
     /// is cancelled.
     pub cancel_on_timeout: i32,
-    /// `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0; unknown bits are refused.
+    /// `MFA_WAIT_WITHDRAW_ON_CANCEL` or 0, and in a waiter `MFA_WAIT_REPORT_UPDATES` and
+    /// `MFA_WAIT_ASK_FOR_TOKEN`; unknown bits are refused.
     pub flags: u32,
-    /// Sees each update. NULL: none.
+    /// Sees each update. NULL: none. In a waiter: NULL.
     pub on_update: mfa_update_fn,
     /// Handed to `on_update`.
     pub on_update_user_data: *mut c_void,
-    /// Gives a fresh token. NULL: a refused token ends the wait.
+    /// Gives a fresh token. NULL: a refused token ends the wait. In a waiter: NULL.
     pub access_token_provider: mfa_token_fn,
     /// Handed to `access_token_provider`.
     pub access_token_provider_user_data: *mut c_void,
@@ -111,6 +119,53 @@ pub(super) unsafe fn with_wait_options<T>(
     use_them: impl FnOnce(&mut WaitOptions<'_>) -> T,
 ) -> Result<T, Error> {
     // SAFETY: passed on from the caller.
+    let (options, given) = unsafe { read(pointer, MFA_WAIT_WITHDRAW_ON_CANCEL) }?;
+    let mut update = |so_far: &Transaction| call_update(given.on_update, given.on_update_user_data, so_far);
+    let mut token =
+        || call_token_provider(given.access_token_provider, given.access_token_provider_user_data);
+    Ok(use_them(&mut WaitOptions {
+        on_update: given.on_update.is_some().then_some(&mut update as _),
+        access_token_provider: given.access_token_provider.is_some().then_some(&mut token as _),
+        ..options
+    }))
+}
+
+/// The options of a wait in a waiter, which has events in place of callbacks.
+pub(super) struct WaiterWaitOptions {
+    pub(super) options: WaitOptions<'static>,
+    pub(super) report_updates: bool,
+    pub(super) ask_for_token: bool,
+}
+
+/// # Safety
+/// As `with_wait_options`.
+pub(super) unsafe fn waiter_options(pointer: *const mfa_wait_options) -> Result<WaiterWaitOptions, Error> {
+    const KNOWN: u32 = MFA_WAIT_WITHDRAW_ON_CANCEL | MFA_WAIT_REPORT_UPDATES | MFA_WAIT_ASK_FOR_TOKEN;
+    // SAFETY: passed on from the caller.
+    let (options, given) = unsafe { read(pointer, KNOWN) }?;
+    if given.on_update.is_some() {
+        return Err(Error::argument("on_update is not NULL: a waiter has MFA_WAIT_REPORT_UPDATES"));
+    }
+    if given.access_token_provider.is_some() {
+        let text = "access_token_provider is not NULL: a waiter has MFA_WAIT_ASK_FOR_TOKEN";
+        return Err(Error::argument(text));
+    }
+    Ok(WaiterWaitOptions {
+        options,
+        report_updates: given.flags & MFA_WAIT_REPORT_UPDATES != 0,
+        ask_for_token: given.flags & MFA_WAIT_ASK_FOR_TOKEN != 0,
+    })
+}
+
+/// What the caller gave, and the core's options of it but for the callbacks.
+///
+/// # Safety
+/// As `with_wait_options`.
+unsafe fn read(
+    pointer: *const mfa_wait_options,
+    known_flags: u32,
+) -> Result<(WaitOptions<'static>, mfa_wait_options), Error> {
+    // SAFETY: passed on from the caller.
     let given = unsafe { read_input(pointer) }?.unwrap_or(DEFAULTS);
     // Whole, so that no field is left unread.
     let mfa_wait_options {
@@ -120,25 +175,23 @@ pub(super) unsafe fn with_wait_options<T>(
         max_interval_ms,
         cancel_on_timeout,
         flags,
-        on_update,
-        on_update_user_data,
-        access_token_provider,
-        access_token_provider_user_data,
+        on_update: _,
+        on_update_user_data: _,
+        access_token_provider: _,
+        access_token_provider_user_data: _,
     } = given;
-    check_flags(flags, MFA_WAIT_WITHDRAW_ON_CANCEL, "flags of mfa_wait_options")?;
-    let cancel_on_timeout = boolean(cancel_on_timeout, "cancel_on_timeout")?;
-    let mut update = |so_far: &Transaction| call_update(on_update, on_update_user_data, so_far);
-    let mut token = || call_token_provider(access_token_provider, access_token_provider_user_data);
+    check_flags(flags, known_flags, "flags of mfa_wait_options")?;
     let millis = |ms: u32| (ms != 0).then(|| Duration::from_millis(u64::from(ms)));
-    Ok(use_them(&mut WaitOptions {
+    let options = WaitOptions {
         first_poll: millis(first_poll_ms),
         min_interval: millis(min_interval_ms),
         max_interval: millis(max_interval_ms),
-        cancel_on_timeout,
+        cancel_on_timeout: boolean(cancel_on_timeout, "cancel_on_timeout")?,
         withdraw_on_cancel: flags & MFA_WAIT_WITHDRAW_ON_CANCEL != 0,
-        on_update: on_update.is_some().then_some(&mut update as _),
-        access_token_provider: access_token_provider.is_some().then_some(&mut token as _),
-    }))
+        on_update: None,
+        access_token_provider: None,
+    };
+    Ok((options, given))
 }
 
 fn call_update(on_update: mfa_update_fn, user_data: *mut c_void, so_far: &Transaction) -> ControlFlow<()> {

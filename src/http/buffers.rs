@@ -43,13 +43,15 @@ impl Buffers {
         self.held -= amount;
     }
 
-    pub(crate) fn append(&mut self, bytes: &[u8]) {
-        let end = self.held + bytes.len();
-        if self.output.len() < end {
-            self.grow_output(end);
+    pub(crate) fn append(&mut self, parts: &[&[u8]]) {
+        for bytes in parts {
+            let end = self.held + bytes.len();
+            if self.output.len() < end {
+                self.grow_output(end);
+            }
+            self.output[self.held..end].copy_from_slice(bytes);
+            self.held = end;
         }
-        self.output[self.held..end].copy_from_slice(bytes);
-        self.held = end;
     }
 
     pub(crate) fn held(&self) -> &[u8] {
@@ -150,7 +152,7 @@ mod tests {
             buffers.hold(4);
         }
         buffers.take_back(4);
-        buffers.append(b"body");
+        buffers.append(&[b"bo", b"", b"dy"]);
         assert_eq!(buffers.held(), b"headbody");
         buffers.clear_output();
         assert!(buffers.held().is_empty());

@@ -7,9 +7,9 @@ use crate::error::{Code, Error};
 use crate::http::buffers::Buffers;
 use crate::http::exchange_context::ExchangeContext;
 use crate::http::idle_state::IdleState;
-use crate::http::socket_wait::{read_some, send_all};
+use crate::http::socket_wait::{receive_some, receiving_may_wait, send_some, wait, wait_to_send};
 use crate::http::tls_session::TlsSession;
-use crate::sys::{self, Socket};
+use crate::sys::{self, Interest, Socket};
 
 /// What may stay unread while the end of a chunk's line, or of a trailer's, is waited for.
 const MAX_UNREAD: usize = 64 * 1024;
@@ -32,23 +32,25 @@ impl Connection {
     }
 
     /// Sends what its buffer holds.
-    pub(crate) fn flush(&mut self, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
-        let result = self.send_held(context);
+    pub(crate) async fn flush(&mut self, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
+        let result = self.send_held(context).await;
         self.broken |= result.is_err();
         result
     }
 
     /// Reads at least one byte into the input buffer; `false` at the end of the stream.
-    pub(crate) fn fill(&mut self, context: &mut ExchangeContext<'_>) -> Result<bool, Error> {
-        let mut result = self.receive(context);
-        if result.as_ref().is_err_and(|error| context.goes_on_after(error)) {
-            result = self.receive(context);
+    pub(crate) async fn fill(&mut self, context: &mut ExchangeContext<'_>) -> Result<bool, Error> {
+        loop {
+            let result = self.receive(context).await;
+            if result.as_ref().is_err_and(|error| context.goes_on_after(error)) {
+                continue;
+            }
+            self.broken |= result.is_err();
+            return result;
         }
-        self.broken |= result.is_err();
-        result
     }
 
-    fn send_held(&mut self, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
+    async fn send_held(&mut self, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
         if self.buffers.held().is_empty() {
             return Ok(());
         }
@@ -57,35 +59,48 @@ impl Connection {
         let mut checked = checked.map_err(|why| context.wait_failed(why, "sending the request"));
         if checked.is_ok() && context.record.connected {
             // A pooled one was looked at when it was taken.
-            checked = self.has_input().map(|early| context.record.early.set(early));
+            checked = self.has_input().map(|early| context.record.early = early);
         }
-        let held = self.buffers.held();
-        let result = checked.and_then(|()| match &mut self.tls {
-            Some(tls) => {
-                // From the first record on, part of the request may have been sent.
-                context.record.sent += held.len();
-                tls.send(held, &self.stream, context)
-            }
-            None => {
-                let mut sent = 0;
-                let result = send_all(&self.stream, held, context, &mut sent);
-                context.record.sent += sent;
-                result
-            }
-        });
+        let result = match checked {
+            Ok(()) => self.send_bytes(context).await,
+            Err(error) => Err(error),
+        };
         self.buffers.clear_output();
         result
     }
 
-    fn receive(&mut self, context: &mut ExchangeContext<'_>) -> Result<bool, Error> {
+    async fn send_bytes(&mut self, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
+        let held = self.buffers.held();
+        if let Some(tls) = &mut self.tls {
+            // From the first record on, part of the request may have been sent.
+            context.record.sent += held.len();
+            return tls.send(held, &self.stream, context).await;
+        }
+        let mut rest = held;
+        while !send_some(&self.stream, &mut rest, &mut context.record.sent)? {
+            wait_to_send(&self.stream, context).await?;
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self, context: &mut ExchangeContext<'_>) -> Result<bool, Error> {
         if self.buffers.input().len() > MAX_UNREAD {
             return Err(Error::new(Code::AnswerTooLarge, "the answer has a line without end"));
         }
         let amount = match &mut self.tls {
-            Some(tls) => tls.read(self.buffers.input_append_buf(), &self.stream, context)?,
+            Some(tls) => tls.read(self.buffers.input_append_buf(), &self.stream, context).await?,
             None => {
-                let buffer = self.buffers.input_append_buf();
-                read_some(&self.stream, buffer, context, "waiting for the answer")?
+                let doing = "waiting for the answer";
+                loop {
+                    let may_wait = receiving_may_wait(context);
+                    if !may_wait {
+                        wait(&self.stream, Interest::Read, context, doing).await?;
+                    }
+                    let buffer = self.buffers.input_append_buf();
+                    if let Some(amount) = receive_some(&self.stream, buffer, may_wait, doing)? {
+                        break amount;
+                    }
+                }
             }
         };
         self.buffers.input_appended(amount);

@@ -1,6 +1,5 @@
 //! Opening connections: where to, through what, and with which settings.
 
-use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,15 +120,19 @@ pub(crate) struct Connector {
 impl Connector {
     /// Opens a connection to whichever address serves first. Nothing of a request has been sent by
     /// then, so that any call may try them all.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         &self,
         connect_timeout: Duration,
         context: &mut ExchangeContext<'_>,
     ) -> Result<Connection, Error> {
         context.record.connected = true;
+        let _handshake = context.deadline().driver.handshake();
         let until = sys::instant_after(Instant::now(), connect_timeout);
-        context.phase = Phase::Connecting { until, race: RefCell::default() };
-        let connection = self.resolve(context).and_then(|addresses| self.open_any(&addresses, context));
+        context.phase = Phase::Connecting { until, race: Box::default() };
+        let connection = match self.resolve(context).await {
+            Ok(addresses) => self.open_any(&addresses, context).await,
+            Err(error) => Err(error),
+        };
         // The other attempts are in vain.
         context.phase = Phase::Exchanging;
         if connection.is_err() {
@@ -138,13 +141,13 @@ impl Connector {
         connection
     }
 
-    fn resolve(&self, context: &mut ExchangeContext<'_>) -> Result<Vec<SocketAddr>, Error> {
+    async fn resolve(&self, context: &mut ExchangeContext<'_>) -> Result<Vec<SocketAddr>, Error> {
         let (host, port, whose) = match &self.proxy {
             Some((proxy, _)) => (&proxy.host, proxy.port, "proxy"),
             None => (&self.host, self.port, "server"),
         };
         let start = Instant::now();
-        let resolved = self.resolver.resolve(host, port, &context.deadline());
+        let resolved = self.resolver.resolve(host, port, &context.deadline()).await;
         context.record.resolve_time = start.elapsed();
         resolved.map_err(|why| match why {
             WaitError::Failed(e) => {
@@ -156,24 +159,24 @@ impl Connector {
         })
     }
 
-    fn open_any(
+    async fn open_any(
         &self,
         addresses: &[SocketAddr],
         context: &mut ExchangeContext<'_>,
     ) -> Result<Connection, Error> {
         let deadline = context.deadline();
         if let Phase::Connecting { race, .. } = &mut context.phase {
-            *race.get_mut() = Race::new(addresses);
+            **race = Race::new(addresses);
         }
         let mut earlier: Option<Error> = None;
         loop {
-            let stream = match next_socket(context, &deadline) {
+            let stream = match next_socket(context, &deadline).await {
                 Ok(stream) => stream,
                 // One that accepted at least got further: what it met tells more.
                 Err(WaitError::Failed(e)) => return Err(earlier.unwrap_or_else(|| cannot_connect(&e))),
                 Err(why) => return Err(after(earlier, context.wait_failed(why, "connecting"))),
             };
-            let failure = match self.shake_hands(stream, context) {
+            let failure = match self.shake_hands(stream, context).await {
                 Ok(connection) => return Ok(connection),
                 Err(failure) => failure,
             };
@@ -191,18 +194,18 @@ impl Connector {
     }
 
     /// All that comes before the first request.
-    fn shake_hands(
+    async fn shake_hands(
         &self,
         stream: Socket,
         context: &mut ExchangeContext<'_>,
     ) -> Result<Connection, HandshakeFailure> {
         let epoch = self.pool.epoch();
         if let Some((proxy, target)) = &self.proxy {
-            proxy.open_tunnel(&stream, target, context)?;
+            proxy.open_tunnel(&stream, target, context).await?;
         }
         let Some((config, name)) = &self.tls else { return Ok(Connection::new(stream, None, epoch)) };
         let mut session = TlsSession::new(config, name)?;
-        if let Err(error) = session.shake_hands(&stream, context) {
+        if let Err(error) = session.shake_hands(&stream, context).await {
             let failure = HandshakeFailure::from(error);
             // Whoever shows it answered, and is likely to show it everywhere.
             let is_of_address = failure.is_of_address && !session.refused_certificate();
@@ -216,10 +219,13 @@ fn resolving(whose: &str) -> String {
     format!("resolving the {whose}'s name")
 }
 
-fn next_socket(context: &mut ExchangeContext<'_>, deadline: &Deadline<'_>) -> Result<Socket, WaitError> {
+async fn next_socket(
+    context: &mut ExchangeContext<'_>,
+    deadline: &Deadline<'_>,
+) -> Result<Socket, WaitError> {
     let start = Instant::now();
     let socket = match &mut context.phase {
-        Phase::Connecting { race, .. } => race.get_mut().next(deadline),
+        Phase::Connecting { race, .. } => race.next(deadline).await,
         Phase::Exchanging => Err(WaitError::Failed(io::ErrorKind::NotConnected.into())),
     };
     context.record.connect_time += start.elapsed();
@@ -228,7 +234,7 @@ fn next_socket(context: &mut ExchangeContext<'_>, deadline: &Deadline<'_>) -> Re
 
 fn is_last_address(context: &mut ExchangeContext<'_>) -> bool {
     match &mut context.phase {
-        Phase::Connecting { race, .. } => race.get_mut().is_over(),
+        Phase::Connecting { race, .. } => race.is_over(),
         Phase::Exchanging => true,
     }
 }

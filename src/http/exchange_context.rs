@@ -1,6 +1,5 @@
 //! One exchange: what bounds it, how far it is, and what became of it.
 
-use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error};
@@ -19,9 +18,17 @@ pub(crate) struct ExchangeContext<'a> {
     /// The end of this exchange, never after `call_until`.
     exchange: Deadline<'a>,
     /// How long the answer to a request that is on its way is still read after a cancel.
-    grace: Option<Duration>,
+    grace: Option<Grace>,
     pub(crate) phase: Phase,
     pub(crate) record: ExchangeRecord,
+}
+
+/// How long the answer to a request that is on its way is still read after a cancel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grace {
+    pub(crate) time: Duration,
+    /// Whatever the one who cancels says.
+    pub(crate) unasked: bool,
 }
 
 /// How far an exchange is.
@@ -31,8 +38,8 @@ pub(crate) enum Phase {
     Connecting {
         /// The end of the time to connect.
         until: Instant,
-        /// The addresses that are left to try.
-        race: RefCell<Race>,
+        /// The addresses that are left to try. Apart: most exchanges have no need of it.
+        race: Box<Race>,
     },
     /// The request and its answer.
     Exchanging,
@@ -47,7 +54,7 @@ pub(crate) struct ExchangeRecord {
     pub(crate) connected: bool,
     /// Something had arrived before the last byte of the request was handed to the system: no
     /// answer to it, or to half of it.
-    pub(crate) early: Cell<bool>,
+    pub(crate) early: bool,
     /// The cancel came while the answer was waited for, and it was waited for until then.
     pub(crate) grace_until: Option<Instant>,
     pub(crate) resolve_time: Duration,
@@ -56,25 +63,23 @@ pub(crate) struct ExchangeRecord {
 }
 
 impl<'a> ExchangeContext<'a> {
-    /// An exchange that begins at `start` and ends at `exchange`, no later than the call.
-    pub(crate) fn new(start: Instant, exchange: Deadline<'a>, call_until: Instant) -> Self {
+    /// An exchange that begins at `start` and ends at `exchange`, no later than the call. It is the
+    /// call's request of this number.
+    pub(crate) fn new(
+        (start, attempt): (Instant, u32),
+        exchange: Deadline<'a>,
+        call_until: Instant,
+        grace: Option<Grace>,
+    ) -> Self {
         ExchangeContext {
             start,
-            attempt: 1,
+            attempt,
             call_until,
             exchange: exchange.no_later_than(call_until),
-            grace: None,
+            grace,
             phase: Phase::Exchanging,
             record: ExchangeRecord::default(),
         }
-    }
-
-    pub(crate) fn with_attempt(self, attempt: u32) -> Self {
-        ExchangeContext { attempt, ..self }
-    }
-
-    pub(crate) fn with_grace(self, grace: Option<Duration>) -> Self {
-        ExchangeContext { grace, ..self }
     }
 
     /// The deadline of what is under way: the exchange's and, while connecting, no later than the end
@@ -118,8 +123,11 @@ impl<'a> ExchangeContext<'a> {
             return false;
         }
         let Some(grace) = self.grace.take() else { return false };
-        let until = self.exchange.until.min(sys::instant_after(Instant::now(), grace));
-        self.exchange = Deadline { until, cancel: None };
+        if !grace.unasked && !self.exchange.driver.withdraws() {
+            return false;
+        }
+        let until = self.exchange.until.min(sys::instant_after(Instant::now(), grace.time));
+        self.exchange = Deadline { until, cancel: None, ..self.exchange };
         self.record.grace_until = Some(until);
         true
     }

@@ -50,7 +50,7 @@ impl Race {
 
     /// The next connection: the first one, or another because the one before failed. It has half of
     /// the time that is left before others are looked for.
-    pub(crate) fn next(&mut self, deadline: &Deadline<'_>) -> Result<Socket, WaitError> {
+    pub(crate) async fn next(&mut self, deadline: &Deadline<'_>) -> Result<Socket, WaitError> {
         let give_up = self.alone_until.map(|_| Instant::now() + AFTER_FAILURE);
         loop {
             deadline.check()?;
@@ -72,7 +72,7 @@ impl Race {
                 let none = || io::Error::new(io::ErrorKind::AddrNotAvailable, "no address to connect to");
                 return Err(WaitError::Failed(self.last_error.take().unwrap_or_else(none)));
             }
-            self.wait(deadline, None, give_up.unwrap_or(deadline.until))?;
+            self.wait(deadline, None, give_up.unwrap_or(deadline.until)).await?;
         }
     }
 
@@ -83,12 +83,12 @@ impl Race {
 
     /// Waits for the connection that was handed out last. `false`: in vain, and another address has
     /// accepted meanwhile.
-    pub(crate) fn wait_beside(
+    pub(crate) async fn wait_beside(
         &mut self,
         beside: (RawFd, Interest),
         deadline: &Deadline<'_>,
     ) -> Result<bool, WaitError> {
-        if deadline.wait_for_until(&[beside], self.alone_until(deadline))? != 0 {
+        if deadline.wait_for_until(&[beside], self.alone_until(deadline)).await? != 0 {
             return Ok(true);
         }
         loop {
@@ -97,7 +97,7 @@ impl Race {
             if self.connected.is_some() {
                 return Ok(false);
             }
-            if self.wait(deadline, Some(beside), deadline.until)? {
+            if self.wait(deadline, Some(beside), deadline.until).await? {
                 return Ok(true);
             }
         }
@@ -122,7 +122,7 @@ impl Race {
     }
 
     /// Waits for an attempt to end, for the next to begin, for `until`, or for `beside`: then `true`.
-    fn wait(
+    async fn wait(
         &mut self,
         deadline: &Deadline<'_>,
         beside: Option<(RawFd, Interest)>,
@@ -132,7 +132,7 @@ impl Race {
         let until = next_start.map_or(until, |start| start.min(until));
         let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
         let fds: Vec<_> = attempts.chain(beside).collect();
-        let ready = deadline.wait_for_until(&fds, until)?;
+        let ready = deadline.wait_for_until(&fds, until).await?;
         let is_ready = |i: usize| ready & (1 << i) != 0;
         if beside.is_some() && is_ready(self.pending.len()) {
             return Ok(true);
@@ -162,10 +162,15 @@ fn by_turns(addresses: &[SocketAddr]) -> VecDeque<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::{Driver, run_now};
     use std::net::TcpListener;
 
     fn deadline(millis: u64) -> Deadline<'static> {
-        Deadline { until: Instant::now() + Duration::from_millis(millis), cancel: None }
+        Deadline {
+            until: Instant::now() + Duration::from_millis(millis),
+            cancel: None,
+            driver: Driver::Blocking,
+        }
     }
 
     #[test]
@@ -180,14 +185,15 @@ mod tests {
     fn a_refusing_address_does_not_keep_the_next_from_being_tried() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let open = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = Race::new(&[closed, open.local_addr().unwrap()]).next(&deadline(5_000)).unwrap();
+        let stream =
+            run_now(Race::new(&[closed, open.local_addr().unwrap()]).next(&deadline(5_000))).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open.local_addr().unwrap());
     }
 
     #[test]
     fn when_all_refuse_the_last_error_is_told() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = Race::new(&[closed]).next(&deadline(5_000)).unwrap_err();
+        let error = run_now(Race::new(&[closed]).next(&deadline(5_000))).unwrap_err();
         assert!(matches!(error, WaitError::Failed(e) if e.kind() == io::ErrorKind::ConnectionRefused));
     }
 }

@@ -34,13 +34,15 @@ mod tls_texts;
 mod url;
 
 pub(crate) use crypto::secure_random;
-pub(crate) use exchange_context::ExchangeContext;
+pub(crate) use exchange_context::{ExchangeContext, Grace};
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
 
+use crate::driver::{Driver, apart, run_now};
 use crate::error::{Code, Error};
 use crate::http::connection::Connection;
 use crate::http::connector::Connectors;
@@ -106,6 +108,10 @@ pub(crate) struct Answer {
     pub(crate) is_first: bool,
 }
 
+/// Reads an answer, and keeps what it says. Not a type of its own for each question, so that sending and
+/// repeating are compiled once.
+pub(crate) type Reader<'r> = &'r mut (dyn FnMut(&Answer) -> Result<(), Error> + Send);
+
 /// An exchange that has ended.
 #[derive(Debug)]
 pub(crate) struct Exchanged<T> {
@@ -126,6 +132,19 @@ impl<T> Exchanged<T> {
     pub(crate) fn not_begun(error: Error) -> Self {
         Exchanged { result: Err(error), sent: false, early: false, reused: false, grace_until: None }
     }
+}
+
+impl Exchanged<()> {
+    /// The same with what was kept of its answer.
+    pub(crate) fn with<T>(self, kept: Option<T>) -> Exchanged<T> {
+        let Exchanged { result, sent, early, reused, grace_until } = self;
+        let result = result.and_then(|()| kept.ok_or_else(not_kept));
+        Exchanged { result, sent, early, reused, grace_until }
+    }
+}
+
+pub(crate) fn not_kept() -> Error {
+    Error::internal("an answer was read and not kept")
 }
 
 /// A connection that has just served.
@@ -164,21 +183,35 @@ impl Http {
         })
     }
 
+    /// Lets as many connections stay idle as a waiter may use at once.
+    pub(crate) fn keep_idle(&self, most: usize) {
+        self.connectors.current().pool.keep(most);
+    }
+
     pub(crate) fn endpoint(&self, path: &'static str) -> Result<Endpoint, Error> {
         Ok(Endpoint { uri: self.base.endpoint(path)?, path })
     }
 
+    /// Whether a connection is idle, as far as is known.
+    pub(crate) fn has_idle(&self) -> bool {
+        !self.connectors.current().pool.is_empty()
+    }
+
     /// Sends once, and lets `read` judge the answer: what it finds wrong is not only an error, but
     /// also ends the connection that it came on.
-    pub(crate) fn send<T>(
+    pub(crate) async fn send(
         &self,
         request: &HttpRequest<'_>,
         reuse: Reuse,
-        mut context: ExchangeContext<'_>,
-        read: impl FnOnce(&Answer) -> Result<T, Error>,
-    ) -> Exchanged<T> {
-        let exchanged = self.exchange(request, reuse, &mut context);
-        self.log_exchange(request.endpoint, &context, &exchanged);
+        context: &mut ExchangeContext<'_>,
+        read: Reader<'_>,
+    ) -> Exchanged<()> {
+        let exchanged = match context.deadline().driver {
+            Driver::Blocking => run_now(self.exchange(request, reuse, context)),
+            // Apart, so that work which sleeps between its exchanges is small.
+            Driver::Queued(_) => Box::pin(self.exchange(request, reuse, context)).await,
+        };
+        self.log_exchange(request.endpoint, context, &exchanged);
         let result = exchanged.and_then(|(answer, used)| {
             let result = read(&answer);
             // A "no" that slipped from an earlier request leaves this one's own answer behind, and
@@ -187,39 +220,46 @@ impl Http {
             self.judge(used, may_slip, result.as_ref().err().map(|error| error.code));
             result
         });
-        let record = context.record;
+        let record = &context.record;
         Exchanged {
             result,
             sent: record.sent > 0,
-            early: record.early.get(),
+            early: record.early,
             reused: !record.connected,
             grace_until: record.grace_until,
         }
     }
 
-    fn exchange(
+    async fn exchange(
         &self,
         request: &HttpRequest<'_>,
         reuse: Reuse,
         context: &mut ExchangeContext<'_>,
     ) -> Result<(Answer, UsedConnection), Error> {
         let connector = self.connectors.current();
+        let driver = context.deadline().driver;
         let idle = match reuse {
             Reuse::Allowed => connector.pool.take().unwrap_or_else(|Unasked| {
                 self.slipped();
                 None
             }),
-            Reuse::Forbidden => None,
+            Reuse::Forbidden => {
+                // It is open beside those that are idle.
+                connector.pool.keep_no_more_than(driver.room());
+                None
+            }
         };
         let mut connection = match idle {
             Some(connection) => connection,
-            None => Box::new(connector.open(self.connect_timeout, context)?),
+            // Apart: connecting is seldom, and its future large. A blocking call has it on its stack,
+            // since what a box is made from may carry what lay there before into freed memory.
+            None => Box::new(apart!(driver, connector.open(self.connect_timeout, context))?),
         };
         let mut exchange = Exchange::new(&mut connection, context);
-        let mut answer = exchange.run(request, &self.common_headers)?;
+        let mut answer = pin!(exchange.run(request, &self.common_headers)).await?;
         let may_serve_again = exchange.may_go_on;
         // What came before the request was out is no answer to it.
-        answer.is_first = context.record.connected && !context.record.early.get();
+        answer.is_first = context.record.connected && !context.record.early;
         Ok((answer, UsedConnection { connection, may_serve_again }))
     }
 

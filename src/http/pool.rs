@@ -5,7 +5,7 @@
 //! behind the lock.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const MAX_AGE: Duration = Duration::from_secs(50);
 
 #[derive(Debug)]
 pub(crate) struct Pool {
-    most: usize,
+    most: AtomicUsize,
     /// Rises when all that is open then is no longer to be trusted.
     epoch: AtomicU32,
     /// Those that became idle last stand last.
@@ -44,7 +44,12 @@ fn this_thread() -> usize {
 
 impl Pool {
     pub(crate) fn new(most: usize) -> Self {
-        Pool { most, epoch: AtomicU32::new(0), connections: Mutex::default() }
+        Pool { most: AtomicUsize::new(most), epoch: AtomicU32::new(0), connections: Mutex::default() }
+    }
+
+    /// Keeps no fewer than `most`.
+    pub(crate) fn keep(&self, most: usize) {
+        self.most.fetch_max(most, Ordering::Relaxed);
     }
 
     /// Which connections are trusted: those that were opened under this number.
@@ -82,6 +87,19 @@ impl Pool {
         drop(closed);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.with(|connections| connections.is_empty())
+    }
+
+    /// Closes those that have been idle for longest.
+    pub(crate) fn keep_no_more_than(&self, most: usize) {
+        let closed = self.with(|connections| {
+            let too_many = connections.len().saturating_sub(most);
+            connections.drain(..too_many).collect::<Vec<_>>()
+        });
+        drop(closed);
+    }
+
     pub(crate) fn put(&self, connection: Box<Connection>) {
         let now = Instant::now();
         let too_many = self.with(|connections| {
@@ -91,7 +109,9 @@ impl Pool {
             }
             connections.push_back(Idle { since: now, thread: this_thread(), connection });
             let is_old = |idle: &Idle| now.duration_since(idle.since) >= MAX_AGE;
-            if connections.len() > self.most || connections.front().is_some_and(is_old) {
+            if connections.len() > self.most.load(Ordering::Relaxed)
+                || connections.front().is_some_and(is_old)
+            {
                 connections.pop_front()
             } else {
                 None

@@ -13,9 +13,10 @@ use crate::error::{Code, Error};
 use crate::http::exchange_context::ExchangeContext;
 use crate::http::redact::hide_unread;
 use crate::http::response_head::{self, Head};
-use crate::http::socket_wait::{read_some, send_all};
+use crate::http::socket_wait::{receive_some, receiving_may_wait, send_some, wait, wait_to_send};
 use crate::http::url::{BaseUrl, Host, split_port};
 use crate::secret::{Wiped, wipe};
+use crate::sys::Interest;
 
 /// Which name the proxy; the first that is not empty counts. Upper-case `HTTP_PROXY` is never looked
 /// at: a web server's CGI sets it from a request's `Proxy` header.
@@ -69,14 +70,18 @@ impl Proxy {
     }
 
     /// Asks the proxy at the other end of `stream` for a tunnel to `target` ("host:port").
-    pub(crate) fn open_tunnel(
+    pub(crate) async fn open_tunnel(
         &self,
         stream: &TcpStream,
         target: &str,
-        context: &ExchangeContext<'_>,
+        context: &mut ExchangeContext<'_>,
     ) -> Result<(), Error> {
-        send_all(stream, &self.connect_request(target), context, &mut 0)?;
-        let answer = read_answer(stream, context)?;
+        let request = self.connect_request(target);
+        let mut rest = request.as_slice();
+        while !send_some(stream, &mut rest, &mut 0)? {
+            wait_to_send(stream, context).await?;
+        }
+        let answer = read_answer(stream, context).await?;
         if answer.status().is_success() {
             return Ok(());
         }
@@ -146,11 +151,16 @@ fn percent_decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Reads the head of the answer to a CONNECT, by the rules for any answer's. The page behind a
 /// refusal stays unread: the connection has served.
-fn read_answer(stream: &TcpStream, context: &ExchangeContext<'_>) -> Result<Response<()>, Error> {
+async fn read_answer(stream: &TcpStream, context: &mut ExchangeContext<'_>) -> Result<Response<()>, Error> {
     let mut input = Vec::new();
     let mut piece = [0; 1024];
+    let doing = "waiting for the proxy";
     loop {
-        let n = read_some(stream, &mut piece, context, "waiting for the proxy")?;
+        let may_wait = receiving_may_wait(context);
+        if !may_wait {
+            wait(stream, Interest::Read, context, doing).await?;
+        }
+        let Some(n) = receive_some(stream, &mut piece, may_wait, doing)? else { continue };
         if n == 0 {
             return Err(Error::new(Code::ConnectionLost, "the proxy closed the connection"));
         }

@@ -98,7 +98,7 @@ enum Found {
 
 impl Resolver {
     /// The addresses of `host`, in the system's order.
-    pub(crate) fn resolve(
+    pub(crate) async fn resolve(
         &self,
         host: &Host,
         port: u16,
@@ -107,7 +107,7 @@ impl Resolver {
         let addresses: Addresses = match host {
             Host::Ip(ip) => Arc::new([*ip]),
             Host::Localhost => Arc::new([IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]),
-            Host::Name(name) => self.look_up(name, deadline)?,
+            Host::Name(name) => self.look_up(name, deadline).await?,
         };
         Ok(addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect())
     }
@@ -120,12 +120,12 @@ impl Resolver {
         }
     }
 
-    fn look_up(&self, name: &str, deadline: &Deadline<'_>) -> Result<Addresses, ResolveError> {
+    async fn look_up(&self, name: &str, deadline: &Deadline<'_>) -> Result<Addresses, ResolveError> {
         loop {
             match self.find(name)? {
                 Found::Addresses(addresses) => return Ok(addresses),
-                Found::OnItsWay(look_up) => return self.wait_for(&look_up, deadline),
-                Found::AllThreadsBusy => deadline.sleep_until(Instant::now() + RETRY)?,
+                Found::OnItsWay(look_up) => return self.wait_for(&look_up, deadline).await,
+                Found::AllThreadsBusy => deadline.sleep_until(Instant::now() + RETRY).await?,
             }
         }
     }
@@ -152,12 +152,16 @@ impl Resolver {
         })
     }
 
-    fn wait_for(&self, look_up: &Arc<LookUp>, deadline: &Deadline<'_>) -> Result<Addresses, ResolveError> {
+    async fn wait_for(
+        &self,
+        look_up: &Arc<LookUp>,
+        deadline: &Deadline<'_>,
+    ) -> Result<Addresses, ResolveError> {
         loop {
             if let Some(outcome) = look_up.outcome.get() {
                 return self.store(look_up, outcome);
             }
-            deadline.wait_for(&[(look_up.waker.fd(), Interest::Read)])?;
+            deadline.wait_for(&[(look_up.waker.fd(), Interest::Read)]).await?;
         }
     }
 
@@ -236,6 +240,7 @@ fn ask_system(name: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::{Driver, run_now};
 
     #[test]
     fn while_all_threads_are_busy_an_old_address_is_better_than_none() {
@@ -243,8 +248,12 @@ mod tests {
         let known = State::Known { addresses: Arc::new([ip]), until: Instant::now() };
         let seen_before = Resolver { state: Mutex::new(known) };
         let ask = |resolver: &Resolver| {
-            let deadline = Deadline { until: Instant::now() + Duration::from_millis(50), cancel: None };
-            resolver.resolve(&Host::Name("name.invalid".to_owned()), 443, &deadline)
+            let deadline = Deadline {
+                until: Instant::now() + Duration::from_millis(50),
+                cancel: None,
+                driver: Driver::Blocking,
+            };
+            run_now(resolver.resolve(&Host::Name("name.invalid".to_owned()), 443, &deadline))
         };
         for i in 0..MAX_THREADS {
             let name = format!("busy-{i}.invalid");

@@ -4,23 +4,25 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
+use crate::driver::apart;
 use crate::error::{Code, Error};
 use crate::http::exchange_context::{ExchangeContext, Phase};
 use crate::sys::{self, Interest};
 use crate::time::WaitError;
 
 /// Waits until the socket is ready. While connecting, also for another address, which ends it in vain.
-pub(super) fn wait(
+pub(super) async fn wait(
     stream: &TcpStream,
     interest: Interest,
-    context: &ExchangeContext<'_>,
+    context: &mut ExchangeContext<'_>,
     doing: &str,
 ) -> Result<(), Error> {
     let fd = (stream.as_raw_fd(), interest);
     let deadline = context.deadline();
-    let waited: Result<bool, WaitError> = match &context.phase {
-        Phase::Connecting { race, .. } => race.borrow_mut().wait_beside(fd, &deadline),
-        Phase::Exchanging => deadline.wait_for(&[fd]).map(|_| true),
+    let waited: Result<bool, WaitError> = match &mut context.phase {
+        // Apart: an exchange that only waits for its answer is small.
+        Phase::Connecting { race, .. } => apart!(deadline.driver, race.wait_beside(fd, &deadline)),
+        Phase::Exchanging => deadline.wait_for(&[fd]).await.map(|_| true),
     };
     match waited {
         Ok(true) => Ok(()),
@@ -33,59 +35,52 @@ pub(super) fn wait(
     }
 }
 
-/// Waits for input, or finds that receiving may wait for it: `true`.
-pub(super) fn await_input(
-    stream: &TcpStream,
-    context: &ExchangeContext<'_>,
-    doing: &str,
-) -> Result<bool, Error> {
+/// Whether receiving may wait for input by itself. Where it may not, `wait` for it first.
+pub(super) fn receiving_may_wait(context: &ExchangeContext<'_>) -> bool {
+    if !sys::RECEIVE_MAY_WAIT {
+        return false;
+    }
     let mut deadline = context.deadline();
     if let Phase::Connecting { race, .. } = &context.phase {
-        deadline = deadline.no_later_than(race.borrow().alone_until(&deadline));
+        deadline = deadline.no_later_than(race.alone_until(&deadline));
     }
-    if sys::RECEIVE_MAY_WAIT && deadline.leaves_alone(sys::RECEIVE_SLICE) {
-        return Ok(true);
-    }
-    wait(stream, Interest::Read, context, doing).map(|()| false)
+    deadline.leaves_alone(sys::RECEIVE_SLICE)
 }
 
-/// Sends all of `bytes`, and counts in `sent` what the system has taken.
-pub(super) fn send_all(
-    stream: &TcpStream,
-    mut bytes: &[u8],
-    context: &ExchangeContext<'_>,
-    sent: &mut usize,
-) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        match sys::send(stream, bytes) {
-            Ok(n) => {
-                *sent += n;
-                bytes = &bytes[n..];
-            }
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                wait(stream, Interest::Write, context, "sending")?;
-                note_early_input(stream, context);
-            }
-            Err(e) => return Err(lost("sending", &e)),
-        }
-    }
+/// Waits until more can be sent, part of the request perhaps.
+pub(super) async fn wait_to_send(stream: &TcpStream, context: &mut ExchangeContext<'_>) -> Result<(), Error> {
+    wait(stream, Interest::Write, context, "sending").await?;
+    note_early_input(stream, context);
     Ok(())
 }
 
-/// Reads at least one byte; 0 at the end of the stream.
-pub(super) fn read_some(
+/// Sends what can be sent of `rest`, and counts in `sent` what the system has taken. `false`: wait, and
+/// send what is left.
+pub(super) fn send_some(stream: &TcpStream, rest: &mut &[u8], sent: &mut usize) -> Result<bool, Error> {
+    while !rest.is_empty() {
+        match sys::send(stream, rest) {
+            Ok(n) => {
+                *sent += n;
+                *rest = &rest[n..];
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(e) => return Err(lost("sending", &e)),
+        }
+    }
+    Ok(true)
+}
+
+/// Receives at least one byte, 0 at the end of the stream. `None`: nothing is there yet.
+pub(super) fn receive_some(
     stream: &TcpStream,
     buffer: &mut [u8],
-    context: &ExchangeContext<'_>,
+    may_wait: bool,
     doing: &str,
-) -> Result<usize, Error> {
-    loop {
-        let may_wait = await_input(stream, context, doing)?;
-        match sys::recv(stream, buffer, may_wait) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
-            Err(e) => return Err(lost(doing, &e)),
-            Ok(n) => return Ok(n),
-        }
+) -> Result<Option<usize>, Error> {
+    match sys::recv(stream, buffer, may_wait) {
+        Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(e) => Err(lost(doing, &e)),
+        Ok(n) => Ok(Some(n)),
     }
 }
 
@@ -95,8 +90,8 @@ pub(super) fn lost(doing: &str, error: &io::Error) -> Error {
 }
 
 /// Notes what has come in while part of the request is still to be sent.
-pub(super) fn note_early_input(stream: &TcpStream, context: &ExchangeContext<'_>) {
+pub(super) fn note_early_input(stream: &TcpStream, context: &mut ExchangeContext<'_>) {
     if sys::peek(stream, &mut [0]).is_ok_and(|amount| amount > 0) {
-        context.record.early.set(true);
+        context.record.early = true;
     }
 }

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, ClientConnection};
 use crate::error::{Code, Error};
 use crate::http::exchange_context::ExchangeContext;
 use crate::http::idle_state::IdleState;
-use crate::http::socket_wait::{await_input, lost, note_early_input, wait};
+use crate::http::socket_wait::{lost, note_early_input, receiving_may_wait, wait, wait_to_send};
 use crate::http::tls;
 use crate::sys::{self, Interest};
 
@@ -36,7 +36,7 @@ impl TlsSession {
     }
 
     /// Shakes hands, within the time to connect.
-    pub(super) fn shake_hands(
+    pub(super) async fn shake_hands(
         &mut self,
         stream: &TcpStream,
         context: &mut ExchangeContext<'_>,
@@ -44,10 +44,15 @@ impl TlsSession {
         let start = Instant::now();
         while self.connection.is_handshaking() || self.connection.wants_write() {
             if self.connection.wants_write() {
-                self.flush(stream, context)?;
+                while !self.flush_some(stream)? {
+                    wait_to_send(stream, context).await?;
+                }
                 continue;
             }
-            let may_wait = await_input(stream, context, "in the TLS handshake")?;
+            let may_wait = receiving_may_wait(context);
+            if !may_wait {
+                wait(stream, Interest::Read, context, "in the TLS handshake").await?;
+            }
             if self.receive(stream, may_wait)? == Received::End {
                 let text = "the server closed the connection in the TLS handshake";
                 return Err(Error::new(Code::ConnectionLost, text));
@@ -63,11 +68,11 @@ impl TlsSession {
     }
 
     /// Sends all of `bytes`.
-    pub(super) fn send(
+    pub(super) async fn send(
         &mut self,
         bytes: &[u8],
         stream: &TcpStream,
-        context: &ExchangeContext<'_>,
+        context: &mut ExchangeContext<'_>,
     ) -> Result<(), Error> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -75,7 +80,9 @@ impl TlsSession {
             let taken = self.connection.writer().write(rest);
             let taken = taken.map_err(|e| Error::internal(format!("TLS cannot take the request: {e}")))?;
             rest = &rest[taken..];
-            self.flush(stream, context)?;
+            while !self.flush_some(stream)? {
+                wait_to_send(stream, context).await?;
+            }
             if !rest.is_empty() {
                 note_early_input(stream, context);
             }
@@ -84,11 +91,11 @@ impl TlsSession {
     }
 
     /// Reads at least one byte of plaintext; 0 at an orderly end.
-    pub(super) fn read(
+    pub(super) async fn read(
         &mut self,
         buffer: &mut [u8],
         stream: &TcpStream,
-        context: &ExchangeContext<'_>,
+        context: &mut ExchangeContext<'_>,
     ) -> Result<usize, Error> {
         loop {
             match self.connection.reader().read(buffer) {
@@ -101,8 +108,13 @@ impl TlsSession {
                 }
                 Err(e) => return Err(lost("waiting for the answer", &e)),
             }
-            self.flush(stream, context)?;
-            let may_wait = await_input(stream, context, "waiting for the answer")?;
+            while !self.flush_some(stream)? {
+                wait_to_send(stream, context).await?;
+            }
+            let may_wait = receiving_may_wait(context);
+            if !may_wait {
+                wait(stream, Interest::Read, context, "waiting for the answer").await?;
+            }
             self.receive(stream, may_wait)?;
         }
     }
@@ -165,18 +177,16 @@ impl TlsSession {
         self.connection.write_tls(&mut Socket { stream, records: &mut self.records, may_wait: false })
     }
 
-    fn flush(&mut self, stream: &TcpStream, context: &ExchangeContext<'_>) -> Result<(), Error> {
+    /// Sends what can be sent of the records that are ready. `false`: wait, and send the others.
+    fn flush_some(&mut self, stream: &TcpStream) -> Result<bool, Error> {
         while self.connection.wants_write() {
             match self.write(stream) {
                 Ok(_) => {}
-                Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    wait(stream, Interest::Write, context, "sending")?;
-                    note_early_input(stream, context);
-                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(e) => return Err(lost("sending", &e)),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes in what lies in the socket, or `may_wait` for, and decrypts it.

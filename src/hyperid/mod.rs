@@ -5,18 +5,23 @@
 
 mod answer;
 mod decision;
+mod load;
 mod policy;
 mod request;
 mod started;
 mod wait;
+mod waiter;
+mod waiting;
 
 pub use decision::{Approval, Decision};
 pub use request::Request;
 pub use wait::{OnUpdate, TokenProvider, WaitEnd, WaitOptions};
+pub use waiter::{Event, EventKind, TicketOptions, Waiter, WaiterOptions};
 
 use std::time::Duration;
 
 use crate::call::{Call, Sending, repeatable};
+use crate::driver::run_now;
 use crate::error::{Error, Provider};
 use crate::http::{Endpoint, Exchanged, Http, HttpRequest, Reuse, secure_random};
 use crate::hyperid::decision::{Look, Reading, State};
@@ -99,7 +104,7 @@ impl HyperId {
     pub fn availability(&self, access_token: &str, options: &CallOptions<'_>) -> Result<bool, Error> {
         self.call(access_token, options, |call, token| {
             let request = self.request(&self.availability, token, request::EMPTY);
-            call.ask_patiently(&request, Reuse::Allowed, answer::available)
+            run_now(call.ask_patiently(&request, Reuse::Allowed, answer::available))
         })
     }
 
@@ -107,7 +112,7 @@ impl HyperId {
     pub fn two_factor_types(&self, access_token: &str, options: &CallOptions<'_>) -> Result<Vec<i32>, Error> {
         self.call(access_token, options, |call, token| {
             let request = self.request(&self.two_factor_types, token, request::EMPTY);
-            call.ask_patiently(&request, Reuse::Allowed, answer::two_factor_types)
+            run_now(call.ask_patiently(&request, Reuse::Allowed, answer::two_factor_types))
         })
     }
 
@@ -123,7 +128,7 @@ impl HyperId {
         self.call(access_token, options, |call, token| {
             let body = request::start(request)?;
             let sending = Sending::by(call.until);
-            self.start_once(call, token, &body, sending).result
+            run_now(self.start_once(call, token, &body, sending)).result
         })
     }
 
@@ -137,7 +142,7 @@ impl HyperId {
         self.call(access_token, options, |call, token| {
             let body = request::transaction_id(id)?;
             let request = self.request(&self.status, token, &body);
-            let state = read_state(call, &request, id)?;
+            let state = run_now(read_state(call, &request, id))?;
             Ok(Transaction::read(id, &state, call.attempts, call.start.elapsed()))
         })
     }
@@ -146,7 +151,7 @@ impl HyperId {
     pub fn cancel(&self, access_token: &str, id: i64, options: &CallOptions<'_>) -> Result<(), Error> {
         self.call(access_token, options, |call, token| {
             let sending = Sending::by(call.until);
-            self.cancel_once(call, token, id, sending)
+            run_now(self.cancel_once(call, token, id, sending))
         })
     }
 
@@ -166,7 +171,7 @@ impl HyperId {
     }
 
     /// Asks the person. The error says whether that may have happened all the same.
-    fn start_once(
+    async fn start_once(
         &self,
         call: &mut Call<'_>,
         token: &Secret,
@@ -174,13 +179,16 @@ impl HyperId {
         sending: Sending,
     ) -> Exchanged<i64> {
         let request = HttpRequest { is_repeatable: false, ..self.request(&self.start, token, body) };
-        let started = call.ask_once(&request, sending, |answer| {
-            let id = answer::started(answer)?;
-            // An answer that came twice would join two questions.
-            let is_new = self.started.current(Started::default).note(id);
-            let again = || Error::contradictory(format!("the answer's transaction {id} was started before"));
-            if is_new { Ok(id) } else { Err(again()) }
-        });
+        let started = call
+            .ask_once(&request, sending, |answer| {
+                let id = answer::started(answer)?;
+                // An answer that came twice would join two questions.
+                let is_new = self.started.current(Started::default).note(id);
+                let again =
+                    || Error::contradictory(format!("the answer's transaction {id} was started before"));
+                if is_new { Ok(id) } else { Err(again()) }
+            })
+            .await;
         let (was_sent, was_early) = (started.sent, started.early);
         let result = started.result.map_err(|error| {
             let is_refused = answer::is_refusal(&error) || (answer::is_http_refusal(&error) && !was_early);
@@ -191,7 +199,7 @@ impl HyperId {
         Exchanged { result, ..started }
     }
 
-    fn cancel_once(
+    async fn cancel_once(
         &self,
         call: &mut Call<'_>,
         token: &Secret,
@@ -200,17 +208,19 @@ impl HyperId {
     ) -> Result<(), Error> {
         let body = request::transaction_id(id)?;
         let request = HttpRequest { is_repeatable: false, ..self.request(&self.cancel, token, &body) };
-        let sent = call.ask_once(&request, sending, |answer| answer::cancelled(answer, id));
+        let sent = call.ask_once(&request, sending, |answer| answer::cancelled(answer, id)).await;
         // A second cancel is answered with "already cancelled": no harm.
         sent.result.map_err(repeatable)
     }
 }
 
 /// Reads the state; an approval that does not name its transaction is looked at a second time.
-fn read_state(call: &mut Call<'_>, request: &HttpRequest<'_>, id: i64) -> Result<State, Error> {
+async fn read_state(call: &mut Call<'_>, request: &HttpRequest<'_>, id: i64) -> Result<State, Error> {
     let looks = [(Reuse::Allowed, Look::First), (Reuse::Forbidden, Look::Second)];
     for (reuse, look) in looks {
-        if let Reading::State(state) = call.ask_patiently(request, reuse, |it| answer::state(it, id, look))? {
+        if let Reading::State(state) =
+            call.ask_patiently(request, reuse, |it| answer::state(it, id, look)).await?
+        {
             return Ok(state);
         }
     }

@@ -18,7 +18,8 @@ pub(super) const WITHDRAW_TIME: Duration = Duration::from_secs(2);
 /// What the caller of a wait can set, with the defaults filled in.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
-    pub(super) first_poll: Duration,
+    /// As the caller named it.
+    pub(super) first_poll: Option<Duration>,
     pub(super) min_interval: Duration,
     pub(super) max_interval: Duration,
     pub(super) cancel_on_timeout: bool,
@@ -35,8 +36,8 @@ pub(super) enum Step {
     Poll { at: Duration, until: Duration, is_second_look: bool },
     /// Sleep until `until`; no other poll fits before it.
     Sleep { until: Duration },
-    /// Ask the caller for a fresh token.
-    AskForToken,
+    /// Ask the caller for a fresh token, which must be there by `until`.
+    AskForToken { until: Duration },
     /// Cancel the transaction, by `until`.
     Withdraw { until: Duration },
     /// The wait is over.
@@ -113,9 +114,9 @@ pub(super) struct Policy {
 
 impl Policy {
     /// A wait whose id is known `now` and which must end at `end`. `timeout` is the whole call's.
-    pub(super) fn new(settings: Settings, now: Duration, timeout: Duration) -> Self {
+    pub(super) fn new(settings: Settings, first_poll: Duration, now: Duration, timeout: Duration) -> Self {
         let reserve = if settings.cancel_on_timeout { cancel_reserve(timeout) } else { Duration::ZERO };
-        let next_poll = now.saturating_add(settings.first_poll);
+        let next_poll = now.saturating_add(first_poll);
         Policy {
             settings,
             known_since: now,
@@ -139,7 +140,7 @@ impl Policy {
                 self.polling_time_is_over();
                 self.step(now)
             }
-            Phase::Polling if self.refused.is_some() => Step::AskForToken,
+            Phase::Polling if self.refused.is_some() => Step::AskForToken { until: self.poll_until },
             Phase::Polling => self.polling_step(now),
             // Half of what is left, so that the last look still fits.
             Phase::Withdrawing(it) => Step::Withdraw { until: now + it.until.saturating_sub(now) / 2 },
@@ -191,17 +192,8 @@ impl Policy {
         };
     }
 
-    /// The deadline's error tells what the last failed poll met.
     fn timeout(&self) -> Error {
-        let text = "no final answer by the call's deadline";
-        let Some(failure) = &self.last_failure else { return Error::new(Code::Timeout, text) };
-        Error {
-            http_status: failure.http_status,
-            provider_code: failure.provider_code,
-            retry_after: failure.retry_after,
-            os_error: failure.os_error,
-            ..Error::new(Code::Timeout, format!("{text}; the last poll that failed met {failure}"))
-        }
+        timeout_after(self.last_failure.as_ref())
     }
 
     fn take_end(&mut self) -> End {
@@ -302,6 +294,24 @@ impl Policy {
         if error.http_status == Some(429) { asked } else { asked.min(3 * self.settings.max_interval) }
     }
 
+    /// Nobody with this token is to poll before `until`, but for the last look shortly before the
+    /// deadline. Returns whether that puts off a poll that would be made `now`.
+    pub(super) fn hold(&mut self, now: Duration, until: Duration, jitter: u64) -> bool {
+        if !matches!(self.phase, Phase::Polling) || self.second_look.is_some() {
+            return false;
+        }
+        // Spread: those who were held together do not come together.
+        let spread = retry::stretched(self.settings.min_interval, jitter);
+        let until = until.saturating_add(spread.saturating_sub(self.settings.min_interval));
+        self.next_poll = self.next_poll.max(until);
+        self.time_of_next_poll(now).is_none_or(|at| at > now)
+    }
+
+    /// With what the token was refused that is to be replaced.
+    pub(super) fn refusal(&self) -> Option<&Error> {
+        self.refused.as_ref()
+    }
+
     fn may_ask_for_token(&self) -> bool {
         self.settings.has_token_provider && !self.token_unproven
     }
@@ -342,11 +352,11 @@ impl Policy {
 
     /// The caller's cancel was triggered, or a callback wants the wait to end. An answer that has been
     /// read stays. Returns whether the wait goes on to withdraw the transaction, by `until` at the
-    /// latest, for which the cancel no longer counts.
-    pub(super) fn stop(&mut self, now: Duration, until: Duration, wish: Error) -> bool {
+    /// latest, for which the cancel no longer counts, if it is to `withdraw`.
+    pub(super) fn stop(&mut self, now: Duration, until: Duration, wish: Error, withdraw: bool) -> bool {
         self.refused = None;
         let until = until.min(self.end);
-        let may_withdraw = self.settings.withdraw_on_cancel && now < until;
+        let may_withdraw = withdraw && now < until;
         let phase = std::mem::replace(&mut self.phase, Phase::Polling);
         self.phase = match phase {
             Phase::Done(End::DeadlinePassed(error)) => {
@@ -392,6 +402,19 @@ impl Policy {
         let spread = retry::stretched(interval, jitter).min(max_interval);
         self.not_before = now.saturating_add(min_interval);
         self.next_poll = now.saturating_add(spread.max(hold));
+    }
+}
+
+/// The deadline's error tells what the last failed poll met.
+pub(super) fn timeout_after(last_failure: Option<&Error>) -> Error {
+    let text = "no final answer by the call's deadline";
+    let Some(failure) = last_failure else { return Error::new(Code::Timeout, text) };
+    Error {
+        http_status: failure.http_status,
+        provider_code: failure.provider_code,
+        retry_after: failure.retry_after,
+        os_error: failure.os_error,
+        ..Error::new(Code::Timeout, format!("{text}; the last poll that failed met {failure}"))
     }
 }
 

@@ -14,7 +14,7 @@ const fn s(n: u64) -> Duration {
 
 fn settings() -> Settings {
     Settings {
-        first_poll: Duration::ZERO,
+        first_poll: None,
         min_interval: s(1),
         max_interval: s(10),
         cancel_on_timeout: false,
@@ -25,7 +25,7 @@ fn settings() -> Settings {
 }
 
 fn policy(timeout: Duration) -> Policy {
-    Policy::new(settings(), s(0), timeout)
+    Policy::new(settings(), Duration::ZERO, s(0), timeout)
 }
 
 /// As the answer with these fields is read; there is no other way to an approval.
@@ -100,15 +100,13 @@ fn is_answer(policy: &mut Policy, now: Duration) -> bool {
 
 #[test]
 fn the_first_poll_is_at_once_or_when_told() {
-    assert_eq!(poll_at(&mut Policy::new(settings(), s(1), s(120)), s(1)), s(1));
-    let later = Settings { first_poll: s(5), ..settings() };
-    assert_eq!(poll_at(&mut Policy::new(later, s(1), s(120)), s(1)), s(6));
+    assert_eq!(poll_at(&mut Policy::new(settings(), Duration::ZERO, s(1), s(120)), s(1)), s(1));
+    assert_eq!(poll_at(&mut Policy::new(settings(), s(5), s(1), s(120)), s(1)), s(6));
 }
 
 #[test]
 fn a_first_poll_that_lies_beyond_the_end_is_drawn_forward() {
-    let late = Settings { first_poll: s(60), ..settings() };
-    assert_eq!(poll_at(&mut Policy::new(late, s(1), s(10)), s(1)), s(9));
+    assert_eq!(poll_at(&mut Policy::new(settings(), s(60), s(1), s(10)), s(1)), s(9));
 }
 
 #[test]
@@ -118,14 +116,14 @@ fn polls_come_after_the_minimum_or_a_tenth_of_the_time_and_a_quarter_more_at_the
         for (jitter, least, most) in
             [(0, ms(0), ms(0)), (512, tenth / 10, tenth / 6), (1023, tenth / 5, tenth / 4)]
         {
-            let mut policy = Policy::new(settings(), s(5), s(600));
+            let mut policy = Policy::new(settings(), Duration::ZERO, s(5), s(600));
             policy.answered(now, &pending(), jitter);
             let more = poll_at(&mut policy, now) - now - tenth;
             let capped = (tenth + least).min(s(10)) - tenth;
             assert!(more >= capped && more <= most, "{now:?} {jitter}: {more:?}");
         }
     }
-    let mut policy = Policy::new(settings(), s(0), s(9_000));
+    let mut policy = Policy::new(settings(), Duration::ZERO, s(0), s(9_000));
     policy.answered(s(1_000), &pending(), 1023);
     assert_eq!(poll_at(&mut policy, s(1_000)), s(1_010), "never more than the maximum");
 }
@@ -133,7 +131,7 @@ fn polls_come_after_the_minimum_or_a_tenth_of_the_time_and_a_quarter_more_at_the
 #[test]
 fn equal_bounds_give_a_steady_beat() {
     let steady = Settings { min_interval: s(3), max_interval: s(3), ..settings() };
-    let mut policy = Policy::new(steady, s(0), s(600));
+    let mut policy = Policy::new(steady, Duration::ZERO, s(0), s(600));
     for jitter in 0..5 {
         policy.answered(s(10), &pending(), jitter * 300);
         assert_eq!(poll_at(&mut policy, s(10)), s(13));
@@ -239,7 +237,7 @@ fn not_found_may_mean_not_yet() {
     let not_found = || http(Code::TransactionNotFound, 200);
     // The id was known at 10 s.
     for (not_found_for, last) in [(s(2), s(12)), (s(5), s(15))] {
-        let mut policy = Policy::new(Settings { not_found_for, ..settings() }, s(10), s(120));
+        let mut policy = Policy::new(Settings { not_found_for, ..settings() }, Duration::ZERO, s(10), s(120));
         policy.failed(last - ms(1), not_found(), 0);
         poll_at(&mut policy, last);
         policy.failed(last, not_found(), 0);
@@ -279,7 +277,8 @@ fn there_is_one_last_look_whatever_retry_after_says() {
 
 #[test]
 fn a_poll_is_drawn_forward_to_shortly_before_the_end() {
-    let mut policy = Policy::new(Settings { max_interval: s(60), ..settings() }, s(0), s(1_000));
+    let mut policy =
+        Policy::new(Settings { max_interval: s(60), ..settings() }, Duration::ZERO, s(0), s(1_000));
     policy.answered(s(950), &pending(), 0);
     assert_eq!(poll_at(&mut policy, s(950)), s(999));
     policy.answered(s(999), &pending(), 0);
@@ -305,7 +304,7 @@ fn the_deadline_ends_the_wait_and_tells_what_the_last_failed_poll_met() {
 }
 
 fn with_provider() -> Policy {
-    Policy::new(Settings { has_token_provider: true, ..settings() }, s(0), s(120))
+    Policy::new(Settings { has_token_provider: true, ..settings() }, Duration::ZERO, s(0), s(120))
 }
 
 #[test]
@@ -313,7 +312,7 @@ fn a_refused_token_is_replaced_once_and_the_poll_repeated() {
     for code in [Code::TokenExpired, Code::TokenInvalid] {
         let mut policy = with_provider();
         policy.failed(s(1), error(code), 0);
-        assert!(matches!(policy.step(s(1)), Step::AskForToken));
+        assert!(matches!(policy.step(s(1)), Step::AskForToken { .. }));
         policy.token_given(s(2));
         assert_eq!(poll_at(&mut policy, s(2)), s(2));
         policy.failed(s(3), error(code), 0);
@@ -328,7 +327,7 @@ fn a_later_expiry_asks_again_but_trouble_proves_no_token() {
     policy.token_given(s(1));
     policy.answered(s(2), &pending(), 0);
     policy.failed(s(5), error(Code::TokenExpired), 0);
-    assert!(matches!(policy.step(s(5)), Step::AskForToken));
+    assert!(matches!(policy.step(s(5)), Step::AskForToken { .. }));
     policy.token_given(s(5));
     policy.failed(s(6), error(Code::Unavailable), 0);
     policy.failed(s(9), error(Code::TokenExpired), 0);
@@ -392,7 +391,7 @@ fn an_approval_without_a_name_is_no_answer_already_read() {
     assert_eq!(timeout(&mut waiting, s(10)).code, Code::Timeout);
     let mut waiting = policy(s(10));
     waiting.answered(s(9), &unnamed(Look::First), 0);
-    assert!(!waiting.stop(s(9), s(11), error(Code::Cancelled)));
+    assert!(!waiting.stop(s(9), s(11), error(Code::Cancelled), false));
     assert_eq!(failure(&mut waiting, s(9)).code, Code::Cancelled);
 }
 
@@ -400,7 +399,7 @@ fn an_approval_without_a_name_is_no_answer_already_read() {
 fn a_final_answer_wins_over_a_stop() {
     let mut policy = policy(s(120));
     policy.answered(s(1), &approved(), 0);
-    assert!(!policy.stop(s(1), s(3), error(Code::Cancelled)));
+    assert!(!policy.stop(s(1), s(3), error(Code::Cancelled), false));
     assert!(is_answer(&mut policy, s(1)));
 }
 
@@ -408,20 +407,22 @@ fn a_final_answer_wins_over_a_stop() {
 fn a_stop_wins_over_the_deadline() {
     let mut policy = policy(s(10));
     policy.failed(s(10), error(Code::Timeout), 0);
-    policy.stop(s(10), s(12), error(Code::Cancelled));
+    policy.stop(s(10), s(12), error(Code::Cancelled), false);
     assert_eq!(failure(&mut policy, s(10)).code, Code::Cancelled);
 }
 
 fn at_the_deadline(timeout: Duration) -> (Policy, Duration) {
-    let mut policy = Policy::new(Settings { cancel_on_timeout: true, ..settings() }, s(0), timeout);
+    let mut policy =
+        Policy::new(Settings { cancel_on_timeout: true, ..settings() }, Duration::ZERO, s(0), timeout);
     let Step::Poll { until, .. } = policy.step(s(0)) else { panic!("no poll") };
     policy.failed(until, error(Code::Timeout), 0);
     (policy, until)
 }
 
 fn at_a_wish(now: Duration, timeout: Duration) -> Policy {
-    let mut policy = Policy::new(Settings { withdraw_on_cancel: true, ..settings() }, s(0), timeout);
-    assert!(policy.stop(now, now + WITHDRAW_TIME, error(Code::Cancelled)));
+    let mut policy =
+        Policy::new(Settings { withdraw_on_cancel: true, ..settings() }, Duration::ZERO, s(0), timeout);
+    assert!(policy.stop(now, now + WITHDRAW_TIME, error(Code::Cancelled), true));
     policy
 }
 
@@ -461,11 +462,12 @@ fn withdrawing_at_a_wish_takes_two_seconds_and_never_past_the_deadline() {
     policy.cancel_sent(Ok(()));
     assert_eq!(last_look_until(&mut policy, s(119)), s(120));
     // A second wish, a callback's say, changes nothing.
-    policy.stop(s(119), s(121), error(Code::Cancelled));
+    policy.stop(s(119), s(121), error(Code::Cancelled), true);
     assert_eq!(last_look_until(&mut policy, s(119)), s(120));
     // No time is left for it.
-    let mut policy = Policy::new(Settings { withdraw_on_cancel: true, ..settings() }, s(0), s(10));
-    assert!(!policy.stop(s(10), s(12), error(Code::Cancelled)));
+    let mut policy =
+        Policy::new(Settings { withdraw_on_cancel: true, ..settings() }, Duration::ZERO, s(0), s(10));
+    assert!(!policy.stop(s(10), s(12), error(Code::Cancelled), true));
     assert_eq!(failure(&mut policy, s(10)).code, Code::Cancelled);
 }
 
@@ -473,7 +475,7 @@ fn withdrawing_at_a_wish_takes_two_seconds_and_never_past_the_deadline() {
 fn without_the_flag_a_wish_sends_nothing_more() {
     let (mut policy, until) = at_the_deadline(s(8));
     policy.step(until);
-    assert!(!policy.stop(until, until + s(2), error(Code::Cancelled)));
+    assert!(!policy.stop(until, until + s(2), error(Code::Cancelled), false));
     let error = failure(&mut policy, until);
     assert_eq!((error.code, error.withdrawn), (Code::Cancelled, false));
 }
@@ -542,7 +544,7 @@ fn withdrawing_asks_for_no_token() {
         has_token_provider: true,
         ..settings()
     };
-    let mut policy = Policy::new(settings, s(0), s(8));
+    let mut policy = Policy::new(settings, Duration::ZERO, s(0), s(8));
     policy.failed(s(6), error(Code::Timeout), 0);
     withdraw_until(&mut policy, s(6));
     policy.cancel_sent(Err(error(Code::TokenExpired)));
@@ -550,11 +552,11 @@ fn withdrawing_asks_for_no_token() {
     policy.failed(s(6), error(Code::TokenExpired), 0);
     assert_eq!(timeout(&mut policy, s(6)).code, Code::Timeout);
     // Nor for one that was refused just before.
-    let mut policy = Policy::new(settings, s(0), s(8));
+    let mut policy = Policy::new(settings, Duration::ZERO, s(0), s(8));
     policy.failed(s(1), error(Code::TokenExpired), 0);
-    assert!(policy.stop(s(1), s(3), error(Code::Cancelled)));
+    assert!(policy.stop(s(1), s(3), error(Code::Cancelled), true));
     withdraw_until(&mut policy, s(1));
-    let mut policy = Policy::new(settings, s(0), s(8));
+    let mut policy = Policy::new(settings, Duration::ZERO, s(0), s(8));
     policy.failed(s(1), error(Code::TokenExpired), 0);
     withdraw_until(&mut policy, s(7));
 }
@@ -585,7 +587,8 @@ fn every_course_ends() {
     for timeout in [ms(1), ms(2), ms(7), s(1), s(30)] {
         for cancel_on_timeout in [false, true] {
             for reading in [pending(), unnamed(Look::First)] {
-                let mut policy = Policy::new(Settings { cancel_on_timeout, ..settings() }, s(0), timeout);
+                let mut policy =
+                    Policy::new(Settings { cancel_on_timeout, ..settings() }, Duration::ZERO, s(0), timeout);
                 let mut now = s(0);
                 let mut steps = 0;
                 loop {
@@ -602,7 +605,7 @@ fn every_course_ends() {
                             now = until;
                             policy.cancel_sent(Ok(()));
                         }
-                        Step::AskForToken => panic!("nothing was refused"),
+                        Step::AskForToken { .. } => panic!("nothing was refused"),
                         Step::Finish(End::DeadlinePassed(_)) => break,
                         Step::Finish(other) => panic!("{other:?}"),
                     }
@@ -631,7 +634,7 @@ fn simulate(confirms: u32) -> Course {
         let known = 2 * EXCHANGE;
         let decided = known + Duration::from_secs_f64(10.0 * (0.7 * random.normal()).exp());
         let first_poll = settings().min_interval;
-        let mut policy = Policy::new(Settings { first_poll, ..settings() }, known, s(120));
+        let mut policy = Policy::new(settings(), first_poll, known, s(120));
         let mut now = known;
         loop {
             match policy.step(now) {

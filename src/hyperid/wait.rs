@@ -1,4 +1,4 @@
-//! Waiting for the person: the thin loop around the policy.
+//! Waiting for the person, on the calling thread.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -6,26 +6,22 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{HyperId, Transaction, answer, request};
-use crate::call::{Call, Sending, cancelled, repeatable};
-use crate::error::{Code, Error, Provider};
-use crate::http::Reuse;
-use crate::hyperid::decision::{Decision, Look, Reading, State};
-use crate::hyperid::policy::{End, Policy, Settings, Step, WITHDRAW_TIME, is_refused_token};
+use super::{HyperId, Transaction, request};
+use crate::call::Call;
+use crate::driver::run_now;
+use crate::error::{Error, Provider};
+use crate::hyperid::policy::Settings;
 use crate::hyperid::request::Request;
-use crate::options::{CallOptions, LogLevel};
-use crate::retry;
+use crate::hyperid::waiting::{FreshToken, Listener, Waiting};
+use crate::options::CallOptions;
 use crate::secret::Secret;
-use crate::sys;
 
 /// A person needs time to find the phone.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const DEFAULT_MIN_INTERVAL: Duration = Duration::from_secs(1);
 const DEFAULT_MAX_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A provider's machines may not all know at once of a transaction that one of them has started.
-const NOT_FOUND_AFTER_START: Duration = Duration::from_secs(5);
-/// The same for one that was started elsewhere, a moment ago perhaps.
+/// A transaction that was started elsewhere, a moment ago perhaps, may not be known everywhere yet.
 const NOT_FOUND_IN_WAIT: Duration = Duration::from_secs(2);
 
 /// Longer than any deadline can be, and far from where sums overflow.
@@ -141,8 +137,11 @@ impl HyperId {
         wait: &mut WaitOptions<'_>,
         options: &CallOptions<'_>,
     ) -> WaitEnd {
-        let mut end =
-            self.run(access_token, wait, options, |waiting| waiting.wait(transaction_id).map_err(repeatable));
+        let call = self.blocking_call(options);
+        let mut end = match self.waiting(call, access_token, wait) {
+            Ok(mut waiting) => run_now(waiting.wait(transaction_id)),
+            Err(end) => *end,
+        };
         // Also where the wait did not begin: the caller's record stays whole.
         end.transaction.transaction_id = transaction_id.max(0);
         end
@@ -158,41 +157,70 @@ impl HyperId {
         wait: &mut WaitOptions<'_>,
         options: &CallOptions<'_>,
     ) -> WaitEnd {
-        self.run(access_token, wait, options, |waiting| waiting.start_and_poll(request))
+        let call = self.blocking_call(options);
+        let body = match request::start(request) {
+            Ok(body) => body,
+            Err(error) => return not_begun(&call, error),
+        };
+        match self.waiting(call, access_token, wait) {
+            Ok(mut waiting) => run_now(waiting.confirm(&body)),
+            Err(end) => *end,
+        }
     }
 
-    fn run(
-        &self,
+    fn blocking_call<'a>(&'a self, options: &CallOptions<'a>) -> Call<'a> {
+        Call::new(&self.http, Provider::HyperId, options, DEFAULT_TIMEOUT)
+    }
+
+    fn waiting<'a, 'w, 'o>(
+        &'a self,
+        call: Call<'a>,
         access_token: &str,
-        wait: &mut WaitOptions<'_>,
-        options: &CallOptions<'_>,
-        work: impl FnOnce(&mut Waiting<'_, '_, '_>) -> Result<(), Error>,
-    ) -> WaitEnd {
-        let call = Call::new(&self.http, Provider::HyperId, options, DEFAULT_TIMEOUT);
-        let checked = settings(wait)
+        wait: &'w mut WaitOptions<'o>,
+    ) -> Result<Waiting<'a, Callbacks<'w, 'o>>, Box<WaitEnd>> {
+        let settings = settings(wait);
+        let checked = settings
             .and_then(|settings| Ok((settings, Secret::header_material("access_token", access_token)?)));
-        let (settings, token) = match checked {
-            Ok(checked) => checked,
-            Err(error) => {
-                return WaitEnd { transaction: Transaction::default(), result: Err(call.finish(error)) };
-            }
-        };
-        let transaction = Transaction::default();
-        let mut waiting =
-            Waiting { client: self, call, settings, options: wait, token, transaction, grace_until: None };
-        let result = work(&mut waiting);
-        waiting.end(result)
+        match checked {
+            Ok((settings, token)) => Ok(Waiting::new(self, call, settings, Callbacks(wait), token)),
+            Err(error) => Err(Box::new(not_begun(&call, error))),
+        }
     }
 }
 
-fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
+fn not_begun(call: &Call<'_>, error: Error) -> WaitEnd {
+    WaitEnd { transaction: Transaction::default(), result: Err(call.finish(error)) }
+}
+
+/// The caller's callbacks, called on the thread that waits.
+struct Callbacks<'w, 'o>(&'w mut WaitOptions<'o>);
+
+impl Listener for Callbacks<'_, '_> {
+    fn update(&mut self, so_far: &Transaction, _: bool) -> ControlFlow<()> {
+        match self.0.on_update.as_mut() {
+            Some(on_update) => on_update(so_far),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    async fn fresh_token(&mut self, _: &Transaction, _: &Error, _: Instant) -> FreshToken {
+        let Some(provider) = self.0.access_token_provider.as_mut() else { return FreshToken::Withheld };
+        let Some(token) = provider() else { return FreshToken::Withheld };
+        match Secret::header_material("the token from access_token_provider", &token) {
+            Ok(token) => FreshToken::Given(token),
+            Err(error) => FreshToken::Bad(error),
+        }
+    }
+}
+
+pub(super) fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
     let min_interval = wait.min_interval.unwrap_or(DEFAULT_MIN_INTERVAL).min(LONGEST);
     let max_interval = wait.max_interval.unwrap_or(DEFAULT_MAX_INTERVAL.max(min_interval)).min(LONGEST);
     if max_interval < min_interval {
         return Err(Error::argument("`max_interval_ms` is below `min_interval_ms`"));
     }
     Ok(Settings {
-        first_poll: wait.first_poll.unwrap_or_default().min(LONGEST),
+        first_poll: wait.first_poll.map(|delay| delay.min(LONGEST)),
         min_interval,
         max_interval,
         cancel_on_timeout: wait.cancel_on_timeout,
@@ -200,263 +228,6 @@ fn settings(wait: &WaitOptions<'_>) -> Result<Settings, Error> {
         has_token_provider: wait.access_token_provider.is_some(),
         not_found_for: NOT_FOUND_IN_WAIT,
     })
-}
-
-/// A wait under way.
-struct Waiting<'a, 'w, 'o> {
-    client: &'a HyperId,
-    call: Call<'a>,
-    settings: Settings,
-    options: &'w mut WaitOptions<'o>,
-    token: Secret,
-    transaction: Transaction,
-    /// The cancel came while start's answer was waited for: all that follows ends by then.
-    grace_until: Option<Instant>,
-}
-
-impl Waiting<'_, '_, '_> {
-    fn wait(&mut self, id: i64) -> Result<(), Error> {
-        let body = request::transaction_id(id)?;
-        self.transaction.transaction_id = id;
-        // The id is known since the call began.
-        let policy = Policy::new(self.settings, Duration::ZERO, self.call.timeout());
-        self.poll_for(policy, &body)
-    }
-
-    fn start_and_poll(&mut self, request: &Request<'_>) -> Result<(), Error> {
-        let body = request::start(request)?;
-        if !self.is_available()? {
-            let text = "the person has not linked the authenticator app";
-            return Err(Error::new(Code::AuthenticatorNotLinked, text));
-        }
-        let id = self.start(&body)?;
-        let body = request::transaction_id(id)?;
-        self.transaction.transaction_id = id;
-        self.transaction.decision = Decision::Pending;
-        let first_poll =
-            self.options.first_poll.map_or(self.settings.min_interval, |_| self.settings.first_poll);
-        let settings = Settings { first_poll, not_found_for: NOT_FOUND_AFTER_START, ..self.settings };
-        let mut policy = Policy::new(settings, self.now(), self.call.timeout());
-        if self.update().is_break() {
-            self.stop(&mut policy, ended_by_callback());
-        }
-        self.poll_for(policy, &body)
-    }
-
-    fn is_available(&mut self) -> Result<bool, Error> {
-        let first = self.ask_availability(Reuse::Allowed);
-        match first {
-            Err(error) if is_refused_token(&error) => match self.fresh_token() {
-                None => Err(error),
-                Some(token) => {
-                    self.token = token?;
-                    self.ask_availability(Reuse::Allowed)
-                }
-            },
-            other => other,
-        }
-    }
-
-    fn ask_availability(&mut self, reuse: Reuse) -> Result<bool, Error> {
-        let request = self.client.request(&self.client.availability, &self.token, request::EMPTY);
-        self.call.ask_patiently(&request, reuse, answer::available)
-    }
-
-    /// Starts, and once more where the provider itself refused nothing but the token.
-    fn start(&mut self, body: &[u8]) -> Result<i64, Error> {
-        let (started, was_reused) = self.start_once(body);
-        let refusal = match started {
-            Err(error) if is_refused_token(&error) && answer::is_refusal(&error) => error,
-            other => return other,
-        };
-        if self.options.access_token_provider.is_none() {
-            return Err(refusal);
-        }
-        if self.call.is_cancelled() {
-            return Err(cancelled("asking"));
-        }
-        if was_reused && !self.token_is_refused_again() {
-            // The refusal may have been meant for an earlier request, and this one carried out: its
-            // answer is still to come.
-            self.client.http.slipped();
-            return Err(Error { outcome_unknown: true, retryable: false, ..refusal });
-        }
-        match self.fresh_token() {
-            None => Err(refusal),
-            Some(Err(error)) => Err(error),
-            Some(Ok(token)) if token.expose() == self.token.expose() => Err(refusal),
-            Some(Ok(token)) => {
-                self.token = token;
-                self.start_once(body).0
-            }
-        }
-    }
-
-    /// Starts; also tells whether the connection had served before.
-    fn start_once(&mut self, body: &[u8]) -> (Result<i64, Error>, bool) {
-        let grace = self.settings.withdraw_on_cancel.then_some(WITHDRAW_TIME);
-        let sending = Sending { grace, ..Sending::by(self.call.until) };
-        let started = self.client.start_once(&mut self.call, &self.token, body, sending);
-        self.grace_until = started.grace_until;
-        let result = started.result.map_err(|error| match started.grace_until {
-            // What was waited for after the cancel does not change how the call ends.
-            Some(_) if error.code != Code::Cancelled => {
-                Error { code: Code::Cancelled, message: format!("cancelled while asking; {error}"), ..error }
-            }
-            _ => error,
-        });
-        (result, started.reused)
-    }
-
-    /// Whether the provider refuses the token also where no earlier answer can have slipped in.
-    fn token_is_refused_again(&mut self) -> bool {
-        match self.ask_availability(Reuse::Forbidden) {
-            Err(error) => is_refused_token(&error) && answer::is_refusal(&error),
-            Ok(_) => false,
-        }
-    }
-
-    fn poll_for(&mut self, mut policy: Policy, body: &[u8]) -> Result<(), Error> {
-        loop {
-            if self.call.is_cancelled() {
-                self.stop(&mut policy, cancelled("waiting for the answer"));
-            }
-            match policy.step(self.now()) {
-                Step::Poll { at, until, is_second_look } => {
-                    let look = if is_second_look { Look::Second } else { Look::First };
-                    self.poll(&mut policy, body, at, until, look);
-                }
-                Step::Sleep { until } => {
-                    self.sleep(&mut policy, until);
-                }
-                Step::AskForToken => self.ask_for_token(&mut policy),
-                Step::Withdraw { until } => self.cancel(&mut policy, until),
-                Step::Finish(End::Answer) => return Ok(()),
-                Step::Finish(End::Failed(error)) => return Err(error),
-                // Whoever finds both the cancel and the deadline past says "cancelled".
-                Step::Finish(End::DeadlinePassed(error)) if self.call.is_cancelled() => {
-                    return Err(Error { withdrawn: error.withdrawn, ..cancelled("waiting for the answer") });
-                }
-                Step::Finish(End::DeadlinePassed(error)) => return Err(error),
-            }
-        }
-    }
-
-    fn poll(&mut self, policy: &mut Policy, body: &[u8], at: Duration, until: Duration, look: Look) {
-        if !self.sleep(policy, at) {
-            return;
-        }
-        self.transaction.polls = self.transaction.polls.saturating_add(1);
-        let is_final = match self.ask_status(body, until, look) {
-            Ok(reading) => {
-                if let Reading::State(state) = &reading {
-                    self.record(state);
-                }
-                policy.answered(self.now(), &reading, retry::jitter())
-            }
-            Err(error) if error.code == Code::Cancelled => return self.stop(policy, error),
-            Err(error) => {
-                self.call.log(LogLevel::Warn, format_args!("a poll failed: {error}"));
-                policy.failed(self.now(), error, retry::jitter());
-                false
-            }
-        };
-        // An answer that has been read wins over the callback's wish to end.
-        if self.update().is_break() && !is_final {
-            self.stop(policy, ended_by_callback());
-        }
-    }
-
-    fn ask_status(&mut self, body: &[u8], until: Duration, look: Look) -> Result<Reading, Error> {
-        let id = self.transaction.transaction_id;
-        let reuse = if look == Look::Second { Reuse::Forbidden } else { Reuse::Allowed };
-        let sending = Sending { reuse, ..Sending::by(self.instant(until)) };
-        let request = self.client.request(&self.client.status, &self.token, body);
-        self.call.ask(&request, sending, |answer| answer::polled(answer, id, look))
-    }
-
-    /// The caller wants the wait to end; it may go on to withdraw the transaction.
-    fn stop(&mut self, policy: &mut Policy, wish: Error) {
-        let now = self.now();
-        let until = match self.grace_until {
-            Some(until) => until.saturating_duration_since(self.call.start),
-            None => now.saturating_add(WITHDRAW_TIME),
-        };
-        if policy.stop(now, until, wish) {
-            self.call.cancel = None;
-        }
-    }
-
-    fn record(&mut self, state: &State) {
-        let known = &self.transaction;
-        self.transaction = Transaction::read(known.transaction_id, state, known.polls, self.now());
-    }
-
-    /// Whether it slept that long.
-    fn sleep(&mut self, policy: &mut Policy, until: Duration) -> bool {
-        let Err(error) = self.call.sleep_until(self.instant(until)) else { return true };
-        match error.code {
-            Code::Cancelled => self.stop(policy, error),
-            _ => policy.failed(self.now(), error, 0),
-        }
-        false
-    }
-
-    fn ask_for_token(&mut self, policy: &mut Policy) {
-        match self.fresh_token() {
-            None => policy.token_withheld(None),
-            Some(Err(error)) => policy.token_withheld(Some(error)),
-            Some(Ok(token)) => {
-                self.token = token;
-                policy.token_given(self.now());
-            }
-        }
-    }
-
-    fn fresh_token(&mut self) -> Option<Result<Secret, Error>> {
-        let provider = self.options.access_token_provider.as_mut()?;
-        let token = provider()?;
-        Some(Secret::header_material("the token from access_token_provider", &token))
-    }
-
-    fn cancel(&mut self, policy: &mut Policy, until: Duration) {
-        let id = self.transaction.transaction_id;
-        let sending = Sending::by(self.instant(until));
-        match self.client.cancel_once(&mut self.call, &self.token, id, sending) {
-            Err(error) if error.code == Code::Cancelled => self.stop(policy, error),
-            result => policy.cancel_sent(result),
-        }
-    }
-
-    fn update(&mut self) -> ControlFlow<()> {
-        self.transaction.elapsed = self.call.start.elapsed();
-        match self.options.on_update.as_mut() {
-            Some(on_update) => on_update(&self.transaction),
-            None => ControlFlow::Continue(()),
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.call.start.elapsed()
-    }
-
-    fn instant(&self, since_start: Duration) -> Instant {
-        sys::instant_after(self.call.start, since_start)
-    }
-
-    fn end(mut self, result: Result<(), Error>) -> WaitEnd {
-        self.transaction.elapsed = self.call.start.elapsed();
-        let result = result.map_err(|error| self.call.finish(error));
-        if result.is_err() && self.transaction.decision.is_approved() {
-            // No path leads here; if one ever does, it must not look like an approval.
-            self.transaction.decision = Decision::None;
-        }
-        WaitEnd { transaction: self.transaction, result }
-    }
-}
-
-fn ended_by_callback() -> Error {
-    Error::new(Code::Cancelled, "on_update ended the wait")
 }
 
 #[cfg(test)]

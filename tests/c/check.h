@@ -108,6 +108,8 @@ static inline const char *sandbox_url(const char *variable)
 #define FIRST_SIZE_REGISTRATION 16
 #define FIRST_SIZE_REQUEST 64
 #define FIRST_SIZE_WAIT_OPTIONS 56
+#define FIRST_SIZE_WAITER_OPTIONS 16
+#define FIRST_SIZE_EVENT 32
 
 /* Blocks -------------------------------------------------------------------------------------- */
 

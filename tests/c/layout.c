@@ -110,6 +110,20 @@ FIELD(mfa_wait_options, on_update_user_data, 32, 8);
 FIELD(mfa_wait_options, access_token_provider, 40, 8);
 FIELD(mfa_wait_options, access_token_provider_user_data, 48, 8);
 
+STRUCT(mfa_waiter_options, 16, 4);
+FIELD(mfa_waiter_options, struct_size, 0, 4);
+FIELD(mfa_waiter_options, flags, 4, 4);
+FIELD(mfa_waiter_options, max_connections, 8, 4);
+FIELD(mfa_waiter_options, max_requests_per_second, 12, 4);
+
+STRUCT(mfa_event, 32, 8);
+FIELD(mfa_event, struct_size, 0, 4);
+FIELD(mfa_event, kind, 4, 4);
+FIELD(mfa_event, ticket, 8, 8);
+FIELD(mfa_event, user_data, 16, 8);
+FIELD(mfa_event, code, 24, 4);
+FIELD(mfa_event, reserved, 28, 4);
+
 #endif
 
 /* The fixed surface's numbers, which bindings copy. */
@@ -138,6 +152,15 @@ NUMBER(MFA_DECISION_FAILED, 5);
 NUMBER(MFA_DECISION_PENDING, 6);
 NUMBER(MFA_DECISION_UNKNOWN, 7);
 NUMBER(MFA_REQUEST_ANY_CODE, 1);
+NUMBER(MFA_WAIT_WITHDRAW_ON_CANCEL, 1);
+NUMBER(MFA_WAIT_REPORT_UPDATES, 2);
+NUMBER(MFA_WAIT_ASK_FOR_TOKEN, 4);
+NUMBER(MFA_CANCEL_WITHDRAW, 1);
+NUMBER(MFA_EVENT_NONE, 0);
+NUMBER(MFA_EVENT_STARTED, 1);
+NUMBER(MFA_EVENT_UPDATE, 2);
+NUMBER(MFA_EVENT_TOKEN_REFUSED, 3);
+NUMBER(MFA_EVENT_ENDED, 4);
 NUMBER(MFA_METHOD_APP, 1);
 NUMBER(MFA_METHOD_TOTP, 2);
 NUMBER(MFA_METHOD_SMS, 4);
@@ -158,6 +181,8 @@ static const mfa_transaction transaction_init = MFA_TRANSACTION_INIT;
 static const mfa_registration registration_init = MFA_REGISTRATION_INIT;
 static const mfa_request request_init = MFA_REQUEST_INIT;
 static const mfa_wait_options wait_options_init = MFA_WAIT_OPTIONS_INIT;
+static const mfa_waiter_options waiter_options_init = MFA_WAITER_OPTIONS_INIT;
+static const mfa_event event_init = MFA_EVENT_INIT;
 
 struct row {
     const char *name;
@@ -171,6 +196,7 @@ static const struct row rows[] = {
     ROW(error),       ROW(client_options),   ROW(call_options),
     ROW(availability), ROW(two_factor_types), ROW(transaction),
     ROW(registration), ROW(request),          ROW(wait_options),
+    ROW(waiter_options), ROW(event),
 };
 
 /* "All-zero bytes plus struct_size are equivalent": a NULL is all zero on every system that has

@@ -22,6 +22,9 @@ enum {
     ID = 16,
     BRAND = 32,
     HYPERID = 64,
+    /* It waits in the call itself, or a waiter carries it. */
+    BLOCKS = 128,
+    OUT_TICKET = 256,
     EVERY = 0
 };
 
@@ -38,12 +41,14 @@ struct args {
     mfa_call_options options;
     mfa_error err;
     int64_t out_id;
+    uint64_t out_ticket;
     /* What is passed: the above, or NULL, or a block of unusual size. */
     mfa_request *request_at;
     mfa_wait_options *wait_at;
     mfa_call_options *options_at;
     void *out_at;
     int64_t *out_id_at;
+    uint64_t *out_ticket_at;
     mfa_error *err_at;
 };
 
@@ -102,6 +107,58 @@ static inline mfa_code run_registered(struct args *a)
                                            a->options_at, (mfa_registration *)a->out_at, a->err_at);
 }
 
+/* What the wait that was added comes to, told as if the call had come to it. */
+static inline mfa_code drive_to_the_end(mfa_waiter *waiter, struct args *a)
+{
+    int64_t until = now_ms() + 20000;
+    mfa_event event = MFA_EVENT_INIT;
+    mfa_transaction transaction = MFA_TRANSACTION_INIT;
+    mfa_error why = MFA_ERROR_INIT;
+
+    while (event.kind != MFA_EVENT_ENDED && now_ms() < until) {
+        need(mfa_waiter_next(waiter, 100, &event, &transaction, &why, NULL) == MFA_OK, "next");
+    }
+    if (a->out_ticket_at != &a->out_ticket || event.ticket == a->out_ticket) {
+        a->out_ticket = 0;
+    }
+    if (a->err_at == &a->err && a->err.code == MFA_OK) {
+        a->err = why;
+    }
+    return event.code;
+}
+
+static inline mfa_code run_added(struct args *a, int asks)
+{
+    mfa_waiter *waiter = NULL;
+    mfa_code code;
+
+    need(a->hyperid == NULL || mfa_waiter_new(a->hyperid, NULL, &waiter, NULL) == MFA_OK, "a waiter");
+    if (asks) {
+        code = mfa_waiter_confirm(waiter, a->token, a->request_at, a->wait_at, a->options_at, NULL,
+                                  a->out_ticket_at, a->err_at);
+    } else {
+        code = mfa_waiter_wait(waiter, a->token, a->id, a->wait_at, a->options_at, NULL,
+                               a->out_ticket_at, a->err_at);
+    }
+    if (code == MFA_OK) {
+        code = drive_to_the_end(waiter, a);
+    } else if (mfa_waiter_count(waiter) != 0) {
+        code = MFA_ERR_NOT_ENDED;
+    }
+    mfa_waiter_free(waiter);
+    return code;
+}
+
+static inline mfa_code run_added_confirm(struct args *a)
+{
+    return run_added(a, 1);
+}
+
+static inline mfa_code run_added_wait(struct args *a)
+{
+    return run_added(a, 0);
+}
+
 static const struct call calls[] = {
     { "mfa_hyperid_availability", HYPERID | OUT_STRUCT, FIRST_SIZE_AVAILABILITY,
       sizeof(mfa_availability), run_availability },
@@ -111,10 +168,12 @@ static const struct call calls[] = {
     { "mfa_hyperid_status", HYPERID | ID | OUT_STRUCT, FIRST_SIZE_TRANSACTION,
       sizeof(mfa_transaction), run_status },
     { "mfa_hyperid_cancel", HYPERID | ID, 0, 0, run_cancel },
-    { "mfa_hyperid_wait", HYPERID | ID | WAIT | OUT_STRUCT, FIRST_SIZE_TRANSACTION,
+    { "mfa_hyperid_wait", HYPERID | BLOCKS | ID | WAIT | OUT_STRUCT, FIRST_SIZE_TRANSACTION,
       sizeof(mfa_transaction), run_wait },
-    { "mfa_hyperid_confirm", HYPERID | REQUEST | WAIT | OUT_STRUCT, FIRST_SIZE_TRANSACTION,
+    { "mfa_hyperid_confirm", HYPERID | BLOCKS | REQUEST | WAIT | OUT_STRUCT, FIRST_SIZE_TRANSACTION,
       sizeof(mfa_transaction), run_confirm },
+    { "mfa_waiter_confirm", HYPERID | REQUEST | WAIT | OUT_TICKET, 0, 0, run_added_confirm },
+    { "mfa_waiter_wait", HYPERID | ID | WAIT | OUT_TICKET, 0, 0, run_added_wait },
     { "mfa_capillary_is_mfa_registered", BRAND | OUT_STRUCT, FIRST_SIZE_REGISTRATION,
       sizeof(mfa_registration), run_registered },
 };
@@ -173,11 +232,13 @@ static inline void prepare(struct args *a, const struct call *call, int reaches)
     a->err = err;
     a->err.code = 77;
     a->out_id = 77;
+    a->out_ticket = 77;
     a->request_at = &a->request;
     a->wait_at = &a->wait;
     a->options_at = &a->options;
     a->out_at = stale_out;
     a->out_id_at = &a->out_id;
+    a->out_ticket_at = &a->out_ticket;
     a->err_at = &a->err;
     make_stale(stale_out, call->out_size == 0 ? sizeof stale_out : call->out_size);
 }
@@ -202,6 +263,9 @@ static inline int out_decides_nothing(const struct call *call, const struct args
 {
     if (call->takes & OUT_ID && a->out_id_at != NULL) {
         return a->out_id == 0;
+    }
+    if (call->takes & OUT_TICKET && a->out_ticket_at != NULL) {
+        return a->out_ticket == 0;
     }
     return !(call->takes & OUT_STRUCT) || a->out_at == NULL || first_decision(a->out_at) == 0;
 }

@@ -14,12 +14,18 @@ static void cancels(void)
     mfa_cancel_free(NULL);
     mfa_hyperid_free(NULL);
     mfa_capillary_free(NULL);
+    mfa_waiter_free(NULL);
+    mfa_waiter_wake(NULL);
     check(1, "trigger(NULL) and free(NULL) do nothing", "they crashed");
     mfa_cancel_trigger(cancel);
     mfa_cancel_trigger(cancel);
     for (i = 0; i < (int)COUNT(calls); i++) {
         prepare(&a, &calls[i], 0);
         a.options.cancel = cancel;
+        if (calls[i].takes & OUT_TICKET) {
+            judge(&calls[i], &a, "a cancel object in place of mfa_waiter_cancel", ARGUMENT);
+            continue;
+        }
         judge(&calls[i], &a, "triggered before", MFA_ERR_CANCELLED);
         prepare(&a, &calls[i], 0);
         a.options.cancel = cancel;

@@ -16,6 +16,19 @@ struct row {
     mfa_code wanted;
 };
 
+static int32_t go_on(void *user_data, const mfa_transaction *so_far)
+{
+    (void)user_data;
+    (void)so_far;
+    return 0;
+}
+
+static const char *no_token(void *user_data)
+{
+    (void)user_data;
+    return NULL;
+}
+
 /* One little function for each argument; the unused parameters are the table's price. */
 #define SETS(name, statement)                                                                   \
     static void name(struct args *a, const char *text, int64_t number)                          \
@@ -36,6 +49,7 @@ SETS(wait_null, a->wait_at = NULL)
 SETS(options_null, a->options_at = NULL)
 SETS(out_null, a->out_at = NULL)
 SETS(out_id_null, a->out_id_at = NULL)
+SETS(out_ticket_null, a->out_ticket_at = NULL)
 SETS(err_null, a->err_at = NULL; a->token = NULL)
 SETS(question, a->request.question = text)
 SETS(values, a->request.values_json = text; a->request.template_id = (int32_t)number;
@@ -54,6 +68,9 @@ SETS(cancel_on_timeout, a->wait.cancel_on_timeout = (int32_t)number)
 SETS(max_interval, a->wait.max_interval_ms = (uint32_t)number)
 SETS(max_below_min, a->wait.min_interval_ms = (uint32_t)number + 1;
      a->wait.max_interval_ms = (uint32_t)number)
+SETS(on_update, a->wait.on_update = go_on)
+SETS(token_provider, a->wait.access_token_provider = no_token)
+SETS(user_data, a->wait.on_update_user_data = a; a->wait.access_token_provider_user_data = a)
 SETS(min_interval, a->wait.min_interval_ms = (uint32_t)number)
 
 static const struct row rows[] = {
@@ -64,6 +81,7 @@ static const struct row rows[] = {
     { "options NULL", EVERY, options_null, NULL, 0, REACHES },
     { "out NULL", OUT_STRUCT, out_null, NULL, 0, POINTER },
     { "out_transaction_id NULL", OUT_ID, out_id_null, NULL, 0, POINTER },
+    { "out_ticket NULL", OUT_TICKET, out_ticket_null, NULL, 0, POINTER },
     { "request NULL", REQUEST, request_null, NULL, 0, POINTER },
     { "wait NULL", WAIT, wait_null, NULL, 0, REACHES },
     { "brand NULL", BRAND, brand, NULL, 0, POINTER },
@@ -136,7 +154,14 @@ static const struct row rows[] = {
     { "reserved 1", REQUEST, reserved, NULL, 1, ARGUMENT },
 
     { "wait.flags 1", WAIT, wait_flags, NULL, MFA_WAIT_WITHDRAW_ON_CANCEL, REACHES },
-    { "wait.flags 2", WAIT, wait_flags, NULL, 2, ARGUMENT },
+    { "wait.flags 2", WAIT | BLOCKS, wait_flags, NULL, MFA_WAIT_REPORT_UPDATES, ARGUMENT },
+    { "wait.flags 4", WAIT | BLOCKS, wait_flags, NULL, MFA_WAIT_ASK_FOR_TOKEN, ARGUMENT },
+    { "wait.flags 2", WAIT | OUT_TICKET, wait_flags, NULL, MFA_WAIT_REPORT_UPDATES, REACHES },
+    { "wait.flags 4", WAIT | OUT_TICKET, wait_flags, NULL, MFA_WAIT_ASK_FOR_TOKEN, REACHES },
+    { "on_update", WAIT | OUT_TICKET, on_update, NULL, 0, ARGUMENT },
+    { "access_token_provider", WAIT | OUT_TICKET, token_provider, NULL, 0, ARGUMENT },
+    { "user data of callbacks that are not there", WAIT, user_data, NULL, 0, REACHES },
+    { "wait.flags 8", WAIT, wait_flags, NULL, 8, ARGUMENT },
     { "wait.flags, all bits", WAIT, wait_flags, NULL, UINT32_MAX, ARGUMENT },
     { "cancel_on_timeout 2", WAIT, cancel_on_timeout, NULL, 2, ARGUMENT },
     { "cancel_on_timeout -1", WAIT, cancel_on_timeout, NULL, -1, ARGUMENT },

@@ -12,6 +12,7 @@
 
 static mfa_hyperid *hyperid;
 static mfa_capillary *capillary;
+static mfa_waiter *waiter;
 
 static void plant(const char *function)
 {
@@ -31,7 +32,9 @@ struct result {
     mfa_availability availability;
     mfa_two_factor_types types;
     mfa_registration registration;
+    mfa_event event;
     int64_t id;
+    uint64_t ticket;
     void *handle;
     char text[3];
 };
@@ -48,7 +51,11 @@ static void stale(struct result *r)
     r->types.methods = MFA_METHOD_APP;
     r->registration.struct_size = sizeof r->registration;
     r->registration.state = MFA_REGISTRATION_REGISTERED;
+    r->event.struct_size = sizeof r->event;
+    r->event.kind = MFA_EVENT_ENDED;
+    r->event.code = MFA_OK;
     r->id = 4711;
+    r->ticket = 4711;
     r->handle = r;
     memcpy(r->text, "12", 3);
 }
@@ -129,6 +136,61 @@ static void call_registered(struct result *r)
                                               &r->err);
 }
 
+static void call_waiter_new(struct result *r)
+{
+    mfa_waiter *made = (mfa_waiter *)r->handle;
+
+    r->code = mfa_waiter_new(hyperid, NULL, &made, &r->err);
+    r->handle = made;
+    if (r->code == MFA_OK) {
+        mfa_waiter_free(made);
+    }
+}
+
+static void call_waiter_confirm(struct result *r)
+{
+    mfa_request request = MFA_REQUEST_INIT;
+
+    request.question = "Sign in?";
+    r->code = mfa_waiter_confirm(waiter, "token", &request, NULL, NULL, NULL, &r->ticket, &r->err);
+}
+
+static void call_waiter_wait(struct result *r)
+{
+    r->code = mfa_waiter_wait(waiter, "token", 1, NULL, NULL, NULL, &r->ticket, &r->err);
+}
+
+static void call_waiter_cancel(struct result *r)
+{
+    r->code = mfa_waiter_cancel(waiter, 1, 0, &r->err);
+}
+
+static void call_waiter_cancel_all(struct result *r)
+{
+    r->code = mfa_waiter_cancel_all(waiter, 0, &r->err);
+}
+
+static void call_waiter_give_token(struct result *r)
+{
+    r->code = mfa_waiter_give_token(waiter, 1, "token", &r->err);
+}
+
+static void call_waiter_next(struct result *r)
+{
+    r->code = mfa_waiter_next(waiter, 0, &r->event, &r->transaction, NULL, &r->err);
+}
+
+static int ticket_is_reset(const struct result *r)
+{
+    return r->ticket == 0;
+}
+
+static int event_is_reset(const struct result *r)
+{
+    return r->event.kind == MFA_EVENT_NONE && r->event.code == MFA_ERR_NOT_ENDED &&
+           r->transaction.decision == 0;
+}
+
 static int id_is_reset(const struct result *r)
 {
     return r->id == 0;
@@ -197,6 +259,18 @@ static const struct fallible fallibles[] = {
       call_wait, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
     { "mfa_hyperid_confirm", MFA_PROVIDER_HYPERID, A_PERSON,
       call_confirm, transaction_is_reset, MFA_ERR_ACCESS_DENIED },
+    { "mfa_waiter_new", MFA_PROVIDER_HYPERID, NOBODY, call_waiter_new, handle_is_reset, MFA_OK },
+    /* An add sends nothing yet. */
+    { "mfa_waiter_confirm", MFA_PROVIDER_HYPERID, NOBODY,
+      call_waiter_confirm, ticket_is_reset, MFA_OK },
+    { "mfa_waiter_wait", MFA_PROVIDER_HYPERID, NOBODY, call_waiter_wait, ticket_is_reset, MFA_OK },
+    { "mfa_waiter_cancel", MFA_PROVIDER_HYPERID, NOBODY,
+      call_waiter_cancel, nothing_to_reset, MFA_OK },
+    { "mfa_waiter_cancel_all", MFA_PROVIDER_HYPERID, NOBODY,
+      call_waiter_cancel_all, nothing_to_reset, MFA_OK },
+    { "mfa_waiter_give_token", MFA_PROVIDER_HYPERID, NOBODY,
+      call_waiter_give_token, nothing_to_reset, MFA_OK },
+    { "mfa_waiter_next", MFA_PROVIDER_HYPERID, NOBODY, call_waiter_next, event_is_reset, MFA_OK },
     { "mfa_control_code", MFA_PROVIDER_NONE, NOBODY, call_control_code, text_is_reset, MFA_OK },
     { "mfa_capillary_new", MFA_PROVIDER_CAPILLARY, NOBODY,
       call_capillary_new, handle_is_reset, MFA_OK },
@@ -233,6 +307,7 @@ static void fallible(const struct fallible *f)
 static void plain_values(void)
 {
     mfa_transaction yes = MFA_TRANSACTION_INIT;
+    mfa_event ended = MFA_EVENT_INIT;
 
     plant("mfa_version");
     check(strcmp(mfa_version(), "") != 0, "mfa_version", "it is empty");
@@ -249,6 +324,20 @@ static void plain_values(void)
     check_int("mfa_is_approved: a panic is no approval", mfa_is_approved(MFA_OK, &yes), 0);
     unplant();
     check_int("mfa_is_approved: the next call works", mfa_is_approved(MFA_OK, &yes), 1);
+    ended.kind = MFA_EVENT_ENDED;
+    plant("mfa_event_is_approved");
+    check_int("mfa_event_is_approved: a panic is no approval", mfa_event_is_approved(&ended, &yes), 0);
+    unplant();
+    check_int("mfa_event_is_approved: the next call works", mfa_event_is_approved(&ended, &yes), 1);
+    plant("mfa_waiter_count");
+    check_int("mfa_waiter_count", mfa_waiter_count(waiter), 0);
+    plant("mfa_waiter_fd");
+    check_int("mfa_waiter_fd", (long long)mfa_waiter_fd(waiter), -1);
+    plant("mfa_waiter_wake");
+    mfa_waiter_wake(waiter);
+    unplant();
+    check(mfa_waiter_count(waiter) > 0 && mfa_waiter_fd(waiter) > 2, "a waiter: the next calls work",
+          "count %u, fd %d", (unsigned)mfa_waiter_count(waiter), (int)mfa_waiter_fd(waiter));
 }
 
 /* A planted panic keeps `free` from freeing, so each is freed a second time, for good. */
@@ -265,6 +354,8 @@ static void handles(void)
     mfa_cancel_trigger(cancel);
     plant("mfa_cancel_free");
     mfa_cancel_free(cancel);
+    plant("mfa_waiter_free");
+    mfa_waiter_free(waiter);
     plant("mfa_hyperid_free");
     mfa_hyperid_free(hyperid);
     plant("mfa_capillary_free");
@@ -273,6 +364,7 @@ static void handles(void)
     check(1, "trigger and free: a panic does not get out", "it did");
     mfa_cancel_trigger(cancel);
     mfa_cancel_free(cancel);
+    mfa_waiter_free(waiter);
     mfa_hyperid_free(hyperid);
     mfa_capillary_free(capillary);
 }
@@ -290,6 +382,7 @@ int main(void)
     peer_start(&peer, PEER_ANSWERS, REFUSAL);
     hyperid = hyperid_at(peer.listener.url);
     capillary = capillary_at(peer.listener.url);
+    need(mfa_waiter_new(hyperid, NULL, &waiter, NULL) == MFA_OK, "a waiter");
     for (i = 0; i < sizeof fallibles / sizeof fallibles[0]; i++) {
         fallible(&fallibles[i]);
     }

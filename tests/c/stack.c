@@ -208,6 +208,30 @@ static void confirm(void)
     now.id = now.transaction.transaction_id;
 }
 
+/* The same in a waiter, from its making to its end. */
+static void confirm_in_a_waiter(void)
+{
+    mfa_call_options options = in_time();
+    mfa_request request = MFA_REQUEST_INIT;
+    mfa_wait_options wait = MFA_WAIT_OPTIONS_INIT;
+    mfa_event event = MFA_EVENT_INIT;
+    mfa_waiter *waiter = NULL;
+    uint64_t ticket = 0;
+
+    request.question = "Sign in?";
+    wait.min_interval_ms = 20;
+    options.cancel = NULL;
+    now.code = mfa_waiter_new(now.client, NULL, &waiter, &now.err);
+    if (now.code == MFA_OK) {
+        now.code = mfa_waiter_confirm(waiter, now.token, &request, &wait, &options, NULL, &ticket, &now.err);
+    }
+    while (now.code == MFA_OK && event.kind != MFA_EVENT_ENDED) {
+        now.code = mfa_waiter_next(waiter, 1000, &event, &now.transaction, NULL, &now.err);
+    }
+    now.code = now.code == MFA_OK ? event.code : now.code;
+    mfa_waiter_free(waiter);
+}
+
 static void is_mfa_registered(void)
 {
     mfa_call_options options = in_time();
@@ -284,6 +308,7 @@ static void every_call(const char *hyperid, const char *capillary)
     now.id = 999;
     on_a_small_stack("a wait for what does not exist", wait_for_answer, MFA_ERR_TRANSACTION_NOT_FOUND);
     on_a_small_stack("confirm", confirm, MFA_OK);
+    on_a_small_stack("confirm in a waiter", confirm_in_a_waiter, MFA_OK);
     on_a_small_stack("status", status, MFA_OK);
     on_a_small_stack("wait", wait_for_answer, MFA_OK);
     on_a_small_stack("cancel", cancel_transaction, MFA_ERR_ALREADY_COMPLETED);
@@ -384,6 +409,7 @@ static void without_a_server(void)
     now.options.base_url = closed.url;
     on_a_small_stack("a client for nobody", make_client, MFA_OK);
     on_a_small_stack("nobody listens", confirm, MFA_ERR_CONNECT);
+    on_a_small_stack("nobody listens, in a waiter", confirm_in_a_waiter, MFA_ERR_CONNECT);
     on_a_small_stack("frees of that client", free_client, MFA_OK);
     now.options.base_url = "https://name.test";
     on_a_small_stack("a client for an unknown name", make_client, MFA_OK);

@@ -90,6 +90,25 @@ static mfa_code call_confirm(void)
     return mfa_hyperid_confirm(client, "token", &request, NULL, &options, &t, NULL);
 }
 
+/* Making, adding, driving and freeing are one call here. */
+static mfa_code call_waiter(void)
+{
+    mfa_call_options options = silent();
+    mfa_event event = MFA_EVENT_INIT;
+    mfa_transaction t = MFA_TRANSACTION_INIT;
+    mfa_waiter *waiter = NULL;
+    uint64_t ticket = 0;
+
+    mfa_waiter_new(client, NULL, &waiter, NULL);
+    mfa_waiter_wait(waiter, "token", 5, NULL, &options, NULL, &ticket, NULL);
+    mfa_waiter_wake(waiter);
+    while (mfa_waiter_next(waiter, 20000, &event, &t, NULL, NULL) == MFA_OK &&
+           event.kind != MFA_EVENT_ENDED) {
+    }
+    mfa_waiter_free(waiter);
+    return event.code;
+}
+
 static mfa_code call_is_mfa_registered(void)
 {
     mfa_call_options options = silent();
@@ -167,6 +186,7 @@ static void each_call(void)
     cancelled_in("cancel", call_cancel);
     cancelled_in("wait", call_wait);
     cancelled_in("confirm", call_confirm);
+    cancelled_in("a waiter", call_waiter);
     cancelled_in("is_mfa_registered", call_is_mfa_registered);
     cancelled_in("while resolving a name", call_resolving);
 

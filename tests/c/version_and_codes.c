@@ -22,6 +22,9 @@ static const struct code codes[] = {
     CODE(MFA_ERR_INVALID_URL, 5),
     CODE(MFA_ERR_INSECURE_URL, 6),
     CODE(MFA_ERR_INVALID_CA, 7),
+    CODE(MFA_ERR_BUSY, 8),
+    CODE(MFA_ERR_FORKED, 9),
+    CODE(MFA_ERR_NOT_ENDED, 10),
     CODE(MFA_ERR_TIMEOUT, 110),
     CODE(MFA_ERR_DNS, 111),
     CODE(MFA_ERR_CONNECT, 112),
@@ -52,7 +55,7 @@ static const struct code codes[] = {
     CODE(MFA_ERR_INTERNAL, 900),
 };
 
-static const mfa_code unknown_codes[] = { -1, 8, 99, 100, 109, 118, 200, 404, 471, 500, 551, 899,
+static const mfa_code unknown_codes[] = { -1, 11, 99, 100, 109, 118, 200, 404, 471, 500, 551, 899,
                                           901, 999, 1000, INT32_MAX, INT32_MIN };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

@@ -158,7 +158,9 @@ static const std::map<std::string, std::vector<std::string>> about = {
     {"mfa_client_options", {"    mfa_client_options client(", "result<client_handle<Native, Free>> make_client("}},
     {"mfa_call_options", {"class call : "}},
     {"mfa_request", {"    mfa_request request("}},
-    {"mfa_wait_options", {"    mfa_wait_options wait("}},
+    {"mfa_wait_options", {"    mfa_wait_options wait(", "    mfa_wait_options schedule("}},
+    {"mfa_waiter_options", {"    mfa_waiter_options waiter("}},
+    {"mfa_event", {"class ended {", "    void hand_out("}},
 };
 
 static std::map<std::string, std::string> fields_left_out(const std::string& name)
@@ -167,6 +169,10 @@ static std::map<std::string, std::string> fields_left_out(const std::string& nam
     if (name == "mfa_error") {
         left_out.clear(); // Its class makes an empty one itself.
     } else if (name == "mfa_request") {
+        left_out["reserved"] = "is 0";
+    } else if (name == "mfa_waiter_options") {
+        left_out["flags"] = "there is none yet";
+    } else if (name == "mfa_event") {
         left_out["reserved"] = "is 0";
     }
     return left_out;

@@ -46,7 +46,8 @@ int main()
     fake::abi = MFA_ABI_VERSION;
     for (const char* name :
          {"mfa_error", "mfa_client_options", "mfa_call_options", "mfa_availability", "mfa_two_factor_types",
-          "mfa_transaction", "mfa_registration", "mfa_request", "mfa_wait_options"}) {
+          "mfa_transaction", "mfa_registration", "mfa_request", "mfa_wait_options", "mfa_waiter_options",
+          "mfa_event"}) {
         fake::too_small = name;
         check_misfit(std::string("a smaller ") + name + " does not", std::string("too old for ") + name);
     }

@@ -19,23 +19,30 @@ static_assert(has_no_truth_value<mfa::registration_state>);
 static_assert(has_no_truth_value<mfa::decision>);
 static_assert(has_no_truth_value<mfa::done>);
 static_assert(has_no_truth_value<mfa::error>);
+static_assert(has_no_truth_value<mfa::ended>);
+static_assert(has_no_truth_value<mfa::event_kind>);
+static_assert(has_no_truth_value<mfa::cancelling>);
 static_assert(has_no_truth_value<mfa::hyperid>);
+static_assert(has_no_truth_value<mfa::waiter>);
 static_assert(has_no_truth_value<mfa::capillary>);
 static_assert(has_no_truth_value<mfa::result<mfa::transaction>>);
 static_assert(has_no_truth_value<mfa::result<mfa::availability>>);
 static_assert(has_no_truth_value<mfa::result<mfa::two_factor_types>>);
 static_assert(has_no_truth_value<mfa::result<mfa::registration>>);
 static_assert(has_no_truth_value<mfa::result<mfa::done>>);
+static_assert(has_no_truth_value<mfa::result<mfa::event_kind>>);
 static_assert(has_no_truth_value<mfa::result<std::int64_t>>);
+static_assert(has_no_truth_value<mfa::result<std::uint64_t>>);
 static_assert(has_no_truth_value<mfa::result<std::string>>);
 
-// Only a transaction can say that the person approved; progress and errors cannot.
+// Only a transaction, and the end of a wait, can say that the person approved; progress and errors cannot.
 template <class T, class = void>
 constexpr bool can_approve = false;
 template <class T>
 constexpr bool can_approve<T, std::void_t<decltype(std::declval<const T&>().approved())>> = true;
 
 static_assert(can_approve<mfa::transaction>);
+static_assert(can_approve<mfa::ended>);
 static_assert(!can_approve<mfa::snapshot>);
 static_assert(!std::is_convertible_v<mfa::snapshot, mfa::transaction>);
 static_assert(!std::is_constructible_v<mfa::transaction, mfa::snapshot>);
@@ -47,7 +54,9 @@ constexpr bool is_move_only = std::is_nothrow_move_constructible_v<T> && std::is
 
 static_assert(is_move_only<mfa::hyperid>);
 static_assert(is_move_only<mfa::capillary>);
-static_assert(!std::is_default_constructible_v<mfa::hyperid>);
+static_assert(is_move_only<mfa::waiter>);
+static_assert(!std::is_default_constructible_v<mfa::hyperid> && !std::is_default_constructible_v<mfa::waiter>);
+static_assert(std::is_copy_constructible_v<mfa::ended> && std::is_copy_assignable_v<mfa::ended>);
 static_assert(std::is_copy_constructible_v<mfa::cancel> && std::is_copy_assignable_v<mfa::cancel>);
 static_assert(std::is_copy_constructible_v<mfa::result<mfa::transaction>>);
 static_assert(std::is_nothrow_copy_constructible_v<mfa::error>);
@@ -155,6 +164,44 @@ static void approvals()
     check(!mfa::transaction(MFA_OK, wrong_size).approved(), "approved: not for a struct of another size");
 }
 
+// Of all kinds, codes and decisions, one combination approves.
+static void ends()
+{
+    mfa_error why = native_error();
+    for (std::int32_t kind = MFA_EVENT_NONE; kind <= MFA_EVENT_ENDED + 1; kind++) {
+        for (const mfa_code code : {MFA_OK, MFA_ERR_NOT_ENDED, MFA_ERR_TIMEOUT, MFA_ERR_CANCELLED}) {
+            for (std::int32_t decision = -1; decision < 20; decision++) {
+                mfa_event event = MFA_EVENT_INIT;
+                event.kind = kind;
+                event.ticket = 7;
+                event.code = code;
+                auto native = approval();
+                native.decision = decision;
+                const mfa::ended end(event, native, why);
+                const bool answered = kind == MFA_EVENT_ENDED && code == MFA_OK;
+                const bool wanted = answered && decision == MFA_DECISION_APPROVED;
+                if (end.approved() != wanted || mfa::is_approved(end) != wanted ||
+                    mfa::is_approved(end.answer()) != wanted || end.answer().ok() != answered) {
+                    check(false, "ended: one combination approves",
+                          std::to_string(kind) + ", " + std::to_string(code) + ", " + std::to_string(decision));
+                }
+            }
+        }
+    }
+    mfa_event event = MFA_EVENT_INIT;
+    event.kind = MFA_EVENT_ENDED;
+    event.ticket = 1ULL << 40;
+    event.code = MFA_ERR_RATE_LIMITED;
+    const mfa::ended failed(event, approval(), why);
+    check(failed.ticket() == 1ULL << 40 && failed.answer().code() == MFA_ERR_RATE_LIMITED, "ended: ticket and code");
+    const auto known = failed.answer().error().last_known();
+    check(known && known->id() == 4294967297, "ended: the id is known");
+    check(!mfa::ended(event, mfa_transaction MFA_TRANSACTION_INIT, why).answer().error().last_known(),
+          "ended: no id is known");
+    why.code = MFA_OK;
+    check(mfa::ended(event, approval(), why).answer().code() == MFA_ERR_RATE_LIMITED, "ended: the event's code counts");
+}
+
 static mfa::client_options here()
 {
     return loopback_options("http://127.0.0.1:1");
@@ -240,6 +287,7 @@ int main()
     errors_say_all();
     results();
     approvals();
+    ends();
     use_after_move();
     the_log_lives_as_long_as_the_client();
     the_library();

@@ -1,5 +1,5 @@
-// Eight threads on one client, each with its own people; and thousands of clients and cancel objects
-// that come and go.
+// Eight threads on one client, each with its own people; and thousands of clients, waiters and cancel
+// objects that come and go.
 #include "check.hpp"
 
 #include <filesystem>
@@ -106,6 +106,14 @@ static void open_and_close(int times)
         const mfa::cancel cancel;
         if (i % 50 == 0) {
             static_cast<void>(client.availability(fresh("approve")));
+        }
+        if (i % 10 == 0) {
+            // Its wait is dropped with it.
+            auto waiter = need(mfa::waiter::create(client));
+            mfa::wait_callbacks calls;
+            calls.on_ended = [text = std::string(1000, 'x')](const mfa::ended&) {};
+            static_cast<void>(need(waiter.wait(fresh("approve"), 1, calls)));
+            static_cast<void>(need(waiter.next(0ms)));
         }
         if (i % 3 == 0) {
             client = need(mfa::hyperid::create(options));

@@ -24,6 +24,28 @@ static void answers(const mfa::hyperid& client)
     check_code("NUL", client.availability(std::string_view("a\0b", 3)), MFA_ERR_INVALID_ARGUMENT);
 }
 
+static void many_waits(const mfa::hyperid& client)
+{
+    auto waiter = mfa::waiter::create(client).value();
+    int approved = 0, denied = 0, refused = 0;
+    mfa::wait_callbacks calls;
+    calls.on_token_refused = [&](std::uint64_t ticket, const mfa::snapshot&, const mfa::error&) {
+        check_code("waiter: give_up", waiter.give_up(ticket), MFA_OK);
+    };
+    calls.on_ended = [&](const mfa::ended& end) {
+        approved += mfa::is_approved(end) ? 1 : 0;
+        denied += end.answer().ok() && !end.approved() ? 1 : 0;
+        refused += end.answer().code() == MFA_ERR_TOKEN_EXPIRED ? 1 : 0;
+    };
+    for (const char* behaviours : {"approve", "deny", "token-expires-after-1+phone", "approve"}) {
+        static_cast<void>(waiter.confirm(fresh(behaviours), question(), calls, quick()).value());
+    }
+    while (waiter.count() > 0 && waiter.next(60s).ok()) {
+    }
+    check(approved == 2 && denied == 1 && refused == 1, "waiter: each answer");
+    check_code("waiter: nothing to call", waiter.confirm("token", question(), {}), MFA_ERR_INVALID_ARGUMENT);
+}
+
 // What a child that asks an error for its value writes to its standard error, and how it ends.
 static void value_of_an_error(const mfa::hyperid& client)
 {
@@ -67,6 +89,7 @@ int main()
 {
     const auto client = hyperid_here();
     answers(client);
+    many_waits(client);
     value_of_an_error(client);
     return check_finish();
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mfa::{CallOptions, WaitOptions};
 
-use crate::support::{Peer, Reply};
+use crate::support::{Peer, Reply, waits};
 
 /// A field: how it is written, or left out.
 type Written = &'static str;
@@ -83,7 +83,7 @@ fn the_same_holds_for_a_wait_and_no_error_stands_beside_an_approval() {
                     let goes_on = http == 200 && (result == "-1" || ["0", "5"].contains(&status));
                     let timeout = Duration::from_millis(if goes_on { 20 } else { 30_000 });
                     let call = CallOptions::new().timeout(timeout);
-                    let end = client.wait("t", 3, &mut WaitOptions::default(), &call);
+                    let end = waits::wait(&client, "t", 3, &mut WaitOptions::default(), &call);
                     let is_the_one = (http, result, status, complete) == (200, "0", "1", "0");
                     assert_eq!(
                         end.transaction.decision.is_approved(),

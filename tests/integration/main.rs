@@ -18,5 +18,7 @@ mod names;
 mod pem;
 mod proxy;
 mod questions;
+mod schedules;
 mod tls;
+mod waiter;
 mod waiting;

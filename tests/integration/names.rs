@@ -4,10 +4,13 @@
 #![cfg(target_os = "linux")] // It counts threads in /proc.
 
 use std::net::TcpListener;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mfa::{CallOptions, Cancel, ClientOptions, Code, Error, HyperId};
+use mfa::{
+    CallOptions, Cancel, ClientOptions, Code, Error, EventKind, HyperId, TicketOptions, WaitOptions, Waiter,
+    WaiterOptions,
+};
 
 use crate::support::alone::alone;
 use crate::support::calls::Call;
@@ -205,5 +208,27 @@ fn a_child_of_a_parent_that_looks_up_waits_for_none_of_its_locks() {
             cancel.trigger();
             assert_eq!(well, 60);
         });
+    });
+}
+
+#[test]
+fn many_waits_for_one_name_all_hear_of_it() {
+    let client = HyperId::new(&options(&good_name())).unwrap();
+    let waiter = Waiter::new(&client, &WaiterOptions::new()).unwrap();
+    let wait = WaitOptions::new().first_poll(Duration::ZERO);
+    let options = TicketOptions::new().timeout(Duration::from_secs(2));
+    for id in 1..=12 {
+        waiter.wait("t", id, &wait, options, |_| {}).unwrap();
+    }
+    static ENDED: AtomicUsize = AtomicUsize::new(0);
+    wait_until("all have ended", || {
+        while let Some(event) = waiter.next(Duration::from_millis(50)).unwrap() {
+            let EventKind::Ended(end) = event.kind else { panic!("{event:?}") };
+            let error = end.result.unwrap_err();
+            // Resolved, and then refused.
+            assert!(error.message.contains("MFA_ERR_CONNECT:"), "{error}");
+            ENDED.fetch_add(1, Ordering::SeqCst);
+        }
+        ENDED.load(Ordering::SeqCst) == 12
     });
 }

@@ -14,6 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::alone::{Census, alone};
 use crate::support::calls::Call;
+use crate::support::waits;
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
 
@@ -150,7 +151,7 @@ fn the_whole_story_over_tls() {
         let client = client(&url, sandbox.ca_pem().unwrap()).unwrap();
         let request = mfa::Request::new().question("Über TLS?");
         let mut wait = WaitOptions::new().min_interval(Duration::from_millis(50));
-        let end = client.confirm("sandbox-approve", &request, &mut wait, &call());
+        let end = waits::confirm(&client, "sandbox-approve", &request, &mut wait, &call());
         assert!(end.result.is_ok() && end.transaction.decision.is_approved(), "{url} {:?}", end.result);
     }
     assert!(sandbox.connection_count() <= 3, "one connection serves a whole story");
@@ -706,7 +707,7 @@ fn a_wait_rides_out_a_server_that_hangs_up_in_the_handshake() {
     });
     let beat = Duration::from_millis(1);
     let mut wait = WaitOptions::new().min_interval(beat).max_interval(beat);
-    let end = client(&url, &ca.pem()).unwrap().wait("t", 3, &mut wait, &call());
+    let end = waits::wait(&client(&url, &ca.pem()).unwrap(), "t", 3, &mut wait, &call());
     assert_eq!((end.result.err().map(|e| e.code), end.transaction.polls), (None, 3));
     server.join().unwrap();
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::chance::Chance;
+use super::chance::Chance;
 
 /// How the person ends a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

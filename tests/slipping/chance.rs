@@ -1,5 +1,6 @@
 //! Numbers that look random and can be had again from their seed.
 
+#[derive(Debug)]
 pub struct Chance(u64);
 
 impl Chance {

@@ -16,6 +16,8 @@ mod rounds;
 mod server;
 mod settings;
 mod storm;
+#[path = "../integration/support/waits.rs"]
+mod waits;
 
 #[test]
 fn in_a_storm_nobody_approves_another_question() {

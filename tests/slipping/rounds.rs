@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use mfa::{CallOptions, Code, Decision, HyperId, Request, Transaction, WaitEnd, WaitOptions};
 
-use crate::book::{Book, Ending, Kind, Script, Token};
-use crate::chance::Chance;
-use crate::server::{Server, Trouble};
-use crate::settings;
+use super::book::{Book, Ending, Kind, Script, Token};
+use super::chance::Chance;
+use super::server::{Server, Trouble};
+use super::settings;
+use super::waits;
 
 const SOON: CallOptions<'static> = CallOptions::new().timeout(Duration::from_secs(10));
 
@@ -25,7 +26,7 @@ fn confirm(client: &HyperId, person: usize, question: usize, script: Script, mos
     };
     let interval = Duration::from_millis(2);
     let mut wait = WaitOptions::new().min_interval(interval).max_interval(interval).on_update(&mut give_up);
-    client.confirm(&token(person), &request, &mut wait, &SOON)
+    waits::confirm(client, &token(person), &request, &mut wait, &SOON)
 }
 
 /// The first person's status answers come twice, and the second copy arrives while somebody else is
@@ -77,7 +78,7 @@ pub fn out_of_step(has_ids: bool) {
             }
             2 => client.status(&token, id, &SOON).map(|read| read.decision == Decision::Denied),
             3 => {
-                let end = client.wait(&token, id, &mut WaitOptions::default(), &SOON);
+                let end = waits::wait(&client, &token, id, &mut WaitOptions::default(), &SOON);
                 end.result.map(|()| end.transaction.decision == Decision::Denied)
             }
             _ => match client.cancel(&token, id, &SOON) {

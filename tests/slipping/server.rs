@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::book::{Answer, Asked, Book, Endpoint};
-use crate::chance::Chance;
+use super::book::{Answer, Asked, Book, Endpoint};
+use super::chance::Chance;
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use mfa::{CallOptions, Code, Decision, Error, HyperId, Request, Transaction, WaitEnd, WaitOptions};
 use zeroize::Zeroizing;
 
-use crate::book::{Book, Ending, Kind, Script, Started, Token};
-use crate::chance::Chance;
-use crate::server::{Server, Trouble};
-use crate::settings;
+use super::book::{Book, Ending, Kind, Script, Started, Token};
+use super::chance::Chance;
+use super::server::{Server, Trouble};
+use super::settings;
+use super::waits;
 
 const PEOPLE: usize = 8;
 /// What a call may take beyond its deadline, on a machine that is busy with other things.
@@ -165,7 +166,7 @@ impl Person<'_> {
         let provider = with_provider.then_some(&mut provider);
         let about = About::Question(tag);
         let end = self.waited(about, timeout, most_polls, provider, |client, wait, call| {
-            client.confirm(&token, &request, wait, call)
+            waits::confirm(client, &token, &request, wait, call)
         });
         if end.transaction.transaction_id > 0 {
             self.ids.push_back(end.transaction.transaction_id);
@@ -181,7 +182,7 @@ impl Person<'_> {
         let (timeout, polls) = (self.timeout(), self.chance.between(2, 6) as u32);
         let no_provider = None::<fn() -> Option<Zeroizing<String>>>;
         self.waited(About::Id(id), timeout, polls, no_provider, |client, wait, call| {
-            client.wait(&token, id, wait, call)
+            waits::wait(client, &token, id, wait, call)
         });
     }
 
@@ -405,7 +406,7 @@ pub fn run(has_ids: bool) {
     let seconds = check_starts(&server.book(), &findings);
     report(&server, &tallies, seconds);
     judge(calls, seed, &findings, &tallies, seconds);
-    for fate in Server::fates().filter(|fate| has_ids || *fate != crate::server::Fate::Exchanged) {
+    for fate in Server::fates().filter(|fate| has_ids || *fate != super::server::Fate::Exchanged) {
         assert!(calls < 10_000 || server.count(fate) > 0, "there was no {fate:?}");
     }
 }

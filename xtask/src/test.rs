@@ -20,6 +20,7 @@ mod readme;
 mod report;
 mod rules;
 mod rust;
+mod server_example;
 mod setup;
 mod symbols;
 

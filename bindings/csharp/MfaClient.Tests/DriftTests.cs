@@ -27,6 +27,12 @@ namespace MfaClient.Tests
             ["access_token_provider_user_data"] = "a delegate brings its own",
         };
 
+        private static readonly string[] FlagsOfWaiters = { "REPORT_UPDATES", "ASK_FOR_TOKEN" };
+
+        /// <summary>Many waits on one thread, which this binding does not offer yet.</summary>
+        private static bool IsOfWaiters(string name) =>
+            name.StartsWith("mfa_waiter_", StringComparison.Ordinal) || name.StartsWith("mfa_event", StringComparison.Ordinal);
+
         private static readonly Dictionary<Type, Action> Checks = new Dictionary<Type, Action>
         {
             [typeof(Native.mfa_error)] = () => Seen<Native.mfa_error>(
@@ -55,7 +61,7 @@ namespace MfaClient.Tests
         public static void EachFieldAndFlagOfEachStruct()
         {
             var wrong = new List<string>();
-            foreach (var type in AbiTests.StructTypes())
+            foreach (var type in AbiTests.StructTypes().Where(type => !IsOfWaiters(type.Name)))
             {
                 try
                 {
@@ -93,7 +99,7 @@ namespace MfaClient.Tests
             var imports = typeof(Native).GetMethods(AbiTests.All)
                 .Where(method => method.GetCustomAttribute<DllImportAttribute>() != null).Select(method => method.Name).ToList();
             Assert.True(imports.Count > 10, "there are imports");
-            Assert.Empty(string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b"))));
+            Assert.Empty(string.Join(", ", imports.Where(name => !IsOfWaiters(name) && !Regex.IsMatch(text, $@"\b{name}\b"))));
         }
 
         private static string Here([CallerFilePath] string file = "") => file;
@@ -187,7 +193,7 @@ namespace MfaClient.Tests
                 Look(native, typeof(TNative).Name);
             }
             Assert.Empty(string.Join(", ", FieldsOf(typeof(TNative)).Except(changed)));
-            Assert.Equal(prefix == null ? 0 : Constants(prefix).Values.Sum(), bits);
+            Assert.Equal(prefix == null ? 0 : Constants(prefix).Where(flag => !FlagsOfWaiters.Contains(flag.Key)).Sum(flag => flag.Value), bits);
         }
 
         private static void Set(object options, PropertyInfo property)

@@ -21,6 +21,9 @@ namespace MfaClient.Tests
             [MfaErrorCode.NullPointer] = "the binding refuses null",
             [MfaErrorCode.InvalidUtf8] = "the binding encodes, and refuses what it cannot encode",
             [MfaErrorCode.Internal] = "a defect of the library",
+            [MfaErrorCode.Busy] = "of waiters, which the binding does not offer yet",
+            [MfaErrorCode.Forked] = "of waiters, which the binding does not offer yet",
+            [MfaErrorCode.NotEnded] = "of waiters, which the binding does not offer yet",
         };
 
         private static readonly Dictionary<MfaErrorCode, Func<Sandbox, MfaException>> Ways =

@@ -21,6 +21,12 @@ namespace MfaClient
         InsecureUrl = 6,
         /// <summary>CaPem holds no certificate, or one that cannot be used as a root. Pass one or more PEM blocks "BEGIN CERTIFICATE", each a CA's certificate.</summary>
         InvalidCa = 7,
+        /// <summary>Another thread is driving the waiter. Let one thread at a time drive a waiter.</summary>
+        Busy = 8,
+        /// <summary>The handle belongs to the process that forked this one. Make a new one in this process.</summary>
+        Forked = 9,
+        /// <summary>The event does not end its wait, so that there is no outcome yet. Go on until the event that ends it.</summary>
+        NotEnded = 10,
         /// <summary>The call's own deadline passed. Allow more time, or ask again later; the exception's Transaction holds what was known last.</summary>
         Timeout = 110,
         /// <summary>The server's name could not be resolved. Check the base URL and this machine's name resolution.</summary>

@@ -157,6 +157,31 @@ namespace MfaClient
         }
     }
 
+    /// <summary>A waiter's handle. It keeps its client, which native code uses as long as the waiter lives.</summary>
+    internal sealed class WaiterHandle : SafeHandleZeroOrMinusOneIsInvalid
+    {
+        private HyperIdHandle? client;
+
+        internal WaiterHandle() : base(ownsHandle: true)
+        {
+        }
+
+        internal void Take(IntPtr waiter, HyperIdHandle client)
+        {
+            var isKept = false;
+            client.DangerousAddRef(ref isKept);
+            this.client = client;
+            SetHandle(waiter);
+        }
+
+        protected override bool ReleaseHandle()
+        {
+            Native.mfa_waiter_free(handle);
+            client?.DangerousRelease();
+            return true;
+        }
+    }
+
     internal static unsafe class Utf8
     {
         private static readonly UTF8Encoding Strict = new UTF8Encoding(false, throwOnInvalidBytes: true);

@@ -20,6 +20,9 @@ namespace MfaClient
         internal const int MFA_ERR_INVALID_URL = 5;
         internal const int MFA_ERR_INSECURE_URL = 6;
         internal const int MFA_ERR_INVALID_CA = 7;
+        internal const int MFA_ERR_BUSY = 8;
+        internal const int MFA_ERR_FORKED = 9;
+        internal const int MFA_ERR_NOT_ENDED = 10;
         internal const int MFA_ERR_TIMEOUT = 110;
         internal const int MFA_ERR_DNS = 111;
         internal const int MFA_ERR_CONNECT = 112;
@@ -71,11 +74,19 @@ namespace MfaClient
         internal const int MFA_DECISION_UNKNOWN = 7;
         internal const int MFA_REQUEST_ANY_CODE = 1;
         internal const int MFA_WAIT_WITHDRAW_ON_CANCEL = 1;
+        internal const int MFA_WAIT_REPORT_UPDATES = 2;
+        internal const int MFA_WAIT_ASK_FOR_TOKEN = 4;
         internal const int MFA_METHOD_APP = 1;
         internal const int MFA_METHOD_TOTP = 2;
         internal const int MFA_METHOD_SMS = 4;
         internal const int MFA_METHOD_EMAIL = 8;
         internal const int MFA_METHOD_OTHER = 16;
+        internal const int MFA_EVENT_NONE = 0;
+        internal const int MFA_EVENT_STARTED = 1;
+        internal const int MFA_EVENT_UPDATE = 2;
+        internal const int MFA_EVENT_TOKEN_REFUSED = 3;
+        internal const int MFA_EVENT_ENDED = 4;
+        internal const int MFA_CANCEL_WITHDRAW = 1;
         internal const int MFA_REGISTRATION_NONE = 0;
         internal const int MFA_REGISTRATION_REGISTERED = 1;
         internal const int MFA_REGISTRATION_NOT_REGISTERED = 2;
@@ -200,6 +211,30 @@ namespace MfaClient
         }
 
         [StructLayout(LayoutKind.Sequential)]
+        internal struct mfa_event
+        {
+            internal uint struct_size;
+            internal int kind;
+            internal ulong ticket;
+            internal IntPtr user_data;
+            internal int code;
+            internal uint reserved;
+
+            internal static mfa_event Initial => new mfa_event { struct_size = (uint)sizeof(mfa_event) };
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct mfa_waiter_options
+        {
+            internal uint struct_size;
+            internal uint flags;
+            internal uint max_connections;
+            internal uint max_requests_per_second;
+
+            internal static mfa_waiter_options Initial => new mfa_waiter_options { struct_size = (uint)sizeof(mfa_waiter_options) };
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
         internal struct mfa_registration
         {
             internal uint struct_size;
@@ -268,6 +303,42 @@ namespace MfaClient
         internal static extern int mfa_control_code(byte[] @out, uint out_size, mfa_error* err);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_event_is_approved(mfa_event* @event, mfa_transaction* transaction);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_new(HyperIdHandle client, mfa_waiter_options* options, out IntPtr @out, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern void mfa_waiter_free(IntPtr waiter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_confirm(WaiterHandle waiter, byte[] access_token, mfa_request* request, mfa_wait_options* wait, mfa_call_options* options, IntPtr user_data, out ulong out_ticket, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_wait(WaiterHandle waiter, byte[] access_token, long transaction_id, mfa_wait_options* wait, mfa_call_options* options, IntPtr user_data, out ulong out_ticket, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_cancel(WaiterHandle waiter, ulong ticket, uint flags, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_cancel_all(WaiterHandle waiter, uint flags, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_give_token(WaiterHandle waiter, ulong ticket, byte[] access_token, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_waiter_next(WaiterHandle waiter, uint timeout_ms, mfa_event* @out, mfa_transaction* transaction, mfa_error* why, mfa_error* err);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern uint mfa_waiter_count(WaiterHandle waiter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern void mfa_waiter_wake(WaiterHandle waiter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern IntPtr mfa_waiter_fd(WaiterHandle waiter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int mfa_capillary_new(mfa_client_options* options, out IntPtr @out, mfa_error* err);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -287,6 +358,8 @@ namespace MfaClient
             ("mfa_wait_options", 56, sizeof(mfa_wait_options)),
             ("mfa_availability", 8, sizeof(mfa_availability)),
             ("mfa_two_factor_types", 76, sizeof(mfa_two_factor_types)),
+            ("mfa_event", 32, sizeof(mfa_event)),
+            ("mfa_waiter_options", 16, sizeof(mfa_waiter_options)),
             ("mfa_registration", 16, sizeof(mfa_registration)),
         };
     }

@@ -52,13 +52,16 @@ for variable, load in (("MFA_CLIENT_LIBRARY", mfa_client.load), ("MFA_CLIENT_SAN
 
 
 @contextmanager
-def child(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def child(
+    program: str, *arguments: str, stdin: bool = False, before: str = ""
+) -> Iterator[subprocess.Popen[str]]:
     source = Path(__file__).resolve().parents[1] / "src"
     paths = [str(source)] if os.environ.get("MFA_CLIENT_LIBRARY") else []
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-c", PRELUDE + program, *arguments],
+        [sys.executable, "-X", "faulthandler", "-c", before + PRELUDE + program, *arguments],
         env=environment,
+        stdin=subprocess.PIPE if stdin else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -88,6 +91,6 @@ def rest(process: subprocess.Popen[str], within: float = 30.0) -> tuple[str, str
         watchdog.cancel()
 
 
-def outcome(program: str, *arguments: str) -> tuple[str, str]:
-    with child(program, *arguments) as process:
+def outcome(program: str, *arguments: str, before: str = "") -> tuple[str, str]:
+    with child(program, *arguments, before=before) as process:
         return rest(process)

@@ -20,6 +20,7 @@ import mfa_client
 from mfa_client import (
     CancelToken,
     Decision,
+    EventKind,
     HyperId,
     Method,
     MfaError,
@@ -30,9 +31,11 @@ from mfa_client import (
     _abi,
     _call,
     _client,
+    _waits,
     answers,
     hyperid,
 )
+from mfa_client._values import struct
 from mfa_client.sandbox import Sandbox
 
 Values = dict[str, object]
@@ -41,6 +44,7 @@ LEFT_OUT_FIELDS = {
     "struct_size": "is set where a struct is made",
     "reserved": "is 0",
     "log_user_data": "a callback of Python's brings its own",
+    "user_data": "is the key of what was given with the wait",
     "on_update_user_data": "a callback of Python's brings its own",
     "access_token_provider_user_data": "a callback of Python's brings its own",
 }
@@ -54,6 +58,7 @@ LEFT_OUT_FUNCTIONS = {
 }
 
 LEFT_OUT_CONSTANTS = {"MFA_PROVIDER_NONE": "is None here"}
+NO_MEMBERS = {"MFA_PROVIDER_NONE", "MFA_EVENT_NONE"}
 
 
 def constants(prefix: str) -> dict[str, int]:
@@ -134,6 +139,24 @@ def test_an_answer_tells_what_a_state_tells() -> None:
     assert answer == {**vars(answers.state_from(raw)), "approved": True}
 
 
+EVENT = {"kind": _abi.MFA_EVENT_TOKEN_REFUSED, "ticket": 2, "code": _abi.MFA_ERR_DNS}
+
+
+def event_with(**changes: int) -> object:
+    raw = struct(_abi.mfa_event)
+    for name, value in {"kind": _abi.MFA_EVENT_ENDED, "ticket": 1, "code": _abi.MFA_ERR_TLS, **changes}.items():
+        setattr(raw, name, value)
+    event = _waits.event_from(raw, struct(_abi.mfa_transaction), struct(_abi.mfa_error), None)
+    return {**vars(event), "error": event.error and vars(event.error)}
+
+
+def test_each_field_of_an_event_is_seen() -> None:
+    assert set(EVENT) == set(fields_of(_abi.mfa_event))
+    assert event_with() == event_with()
+    for name, other in EVENT.items():
+        assert event_with() != event_with(**{name: other}), f"mfa_event.{name} is not seen"
+
+
 # What libmfa takes: what a program can set.
 
 
@@ -149,7 +172,7 @@ class Given:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
         self.kind = kind
         self.seen: list[Values] = []
-        for module in (_call, _client):
+        for module in (_call, _client, _waits):
             monkeypatch.setattr(module, "native", self.look)
 
     def look(self, function: Any, *arguments: Any, native: Any = _call.native) -> int:
@@ -181,7 +204,8 @@ def expect_all(
         assert differs, f"{name} changes nothing"
         changed |= differs
         bits |= int(str(found.get("flags", 0)))
-    assert changed == set(fields_of(kind)), f"of {kind.__name__}, no program can set these"
+    settable = set(fields_of(kind)) - (set() if prefix else {"flags"})  # Of which there are none, then.
+    assert changed == settable, f"of {kind.__name__}, no program can set these"
     if prefix:
         known = constants(prefix)
         assert bits == sum(known.values()), f"of {sorted(known)}, no program can set all"
@@ -236,7 +260,19 @@ def test_each_field_of_a_request_can_be_set() -> None:
 
 def test_each_field_of_wait_options_can_be_set() -> None:
     assert set(WAIT) == {field.name for field in fields(WaitOptions)}
-    expect_all(_abi.mfa_wait_options, "MFA_WAIT_", made(WaitOptions), WAIT)
+
+    def given(options: dict[str, Any]) -> Values:
+        wait = WaitOptions(**options)
+        return {**values(wait._native()), "flags": wait._for_events().flags}
+
+    expect_all(_abi.mfa_wait_options, "MFA_WAIT_", given, WAIT)
+
+
+def test_each_field_of_waiter_options_can_be_set(monkeypatch: pytest.MonkeyPatch, client: HyperId) -> None:
+    given = Given(monkeypatch, _abi.mfa_waiter_options)
+    samples = {"max_connections": 1, "max_requests_per_second": 1}
+    assert {"self", *samples} == set(parameters(HyperId.waiter))
+    expect_all(_abi.mfa_waiter_options, "", lambda options: given.by(client.waiter, options), samples)
 
 
 def test_each_field_of_client_options_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,11 +294,17 @@ def test_each_field_of_call_options_can_be_set(
     )
 
 
-INPUTS = [_abi.mfa_request, _abi.mfa_wait_options, _abi.mfa_client_options, _abi.mfa_call_options]
+INPUTS = [
+    _abi.mfa_request,
+    _abi.mfa_wait_options,
+    _abi.mfa_client_options,
+    _abi.mfa_call_options,
+    _abi.mfa_waiter_options,
+]
 
 
 def test_no_struct_is_forgotten_above() -> None:
-    assert set(_abi.STRUCTS.values()) == {*SEEN, *INPUTS}
+    assert set(_abi.STRUCTS.values()) == {*SEEN, _abi.mfa_event, *INPUTS}
 
 
 # Names.
@@ -275,12 +317,11 @@ def test_no_struct_is_forgotten_above() -> None:
         ("MFA_REGISTRATION_", RegistrationState),
         ("MFA_METHOD_", Method),
         ("MFA_PROVIDER_", Provider),
+        ("MFA_EVENT_", EventKind),
     ],
 )
 def test_enumerations(prefix: str, kind: Any) -> None:
-    known = {
-        name: value for name, value in constants(prefix).items() if prefix + name not in LEFT_OUT_CONSTANTS
-    }
+    known = {name: value for name, value in constants(prefix).items() if prefix + name not in NO_MEMBERS}
     assert known == {member.name: member.value for member in kind}
 
 

@@ -225,7 +225,7 @@ def test_a_second_ctrl_c_leaves_a_callback_that_hangs() -> None:
 import threading, time
 from mfa_client import _call
 def tell_when_triggered():
-    while not any(call.triggered for call in tuple(_call._under_way._calls)):
+    while not any(call.triggered for call in tuple(_call.under_way._calls)):
         time.sleep(0.001)
     print("triggered", flush=True)
 def seen(state):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import STATUS
+from support import START, STATUS
 
 from mfa_client import CancelToken, HyperId
 from mfa_client.sandbox import Person, Sandbox
@@ -57,3 +58,32 @@ def test_an_answer_that_comes_first_counts(client: HyperId, mfa_sandbox: Sandbox
     helper.start()
     assert function("ask")(client, "sandbox-phone", CancelToken()) is True
     helper.join()
+
+
+def test_awaiting(client: HyperId) -> None:
+    saved: set[int] = set()
+    sign_in = function("sign_in_async")
+    assert asyncio.run(sign_in(client, "sandbox-approve", saved)) is True
+    assert asyncio.run(sign_in(client, "sandbox-deny", saved)) is False
+    assert len(saved) == 2
+
+
+def test_a_cancelled_task_of_unknown_outcome(
+    client: HyperId, mfa_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story() -> None:
+        task = asyncio.ensure_future(function("sign_in_async")(client, "sandbox-silent@start", set()))
+        while not mfa_sandbox.request_count(START):
+            await asyncio.sleep(0.002)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(story())
+    assert capsys.readouterr().out.startswith("The person may have been asked")
+
+
+def test_events(client: HyperId, capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = {"ann": "sandbox-approve", "bob": "sandbox-deny", "eve": "sandbox-no-app"}
+    assert function("ask_all")(client, tokens) == {"ann": True, "bob": False, "eve": False}
+    assert capsys.readouterr().out == "eve MFA_ERR_AUTHENTICATOR_NOT_LINKED\n"

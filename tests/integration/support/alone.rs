@@ -23,6 +23,9 @@ pub fn alone_with<V: AsRef<OsStr>, T: FnOnce()>(environment: &[(&str, V)], test:
         return test();
     }
     let program = std::env::current_exe().unwrap();
+    // Its whole path, where another program takes in these tests.
+    let thread = std::thread::current();
+    let name = thread.name().filter(|path| path.ends_with(name)).unwrap_or(name);
     let mut command = Command::new(program);
     command
         .args(["--exact", name, "--nocapture"])

@@ -9,6 +9,7 @@ pub mod alone;
 pub mod calls;
 #[cfg(target_os = "linux")]
 pub mod resolver;
+pub mod waits;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -197,6 +198,17 @@ impl Drop for Peer {
             let _ = acceptor.join();
         }
     }
+}
+
+/// How many connections to the peer this process has open.
+pub fn open_connections(peer: SocketAddr) -> usize {
+    let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let port = format!(":{:04X}", peer.port());
+    let is_open = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(2);
+        fields.next().is_some_and(|remote| remote.ends_with(&port)) && fields.next() == Some("01")
+    };
+    table.lines().filter(is_open).count()
 }
 
 /// Waits for a condition, with a deadline far beyond what it should take.

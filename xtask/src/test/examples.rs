@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::report::Report;
-use super::{Context, Step, step};
+use super::{Context, Step, server_example, step};
 use crate::c_compiler::{Compiler, Link, Program, WARNINGS, program};
 use crate::cargo::{self, MESSAGES};
 use crate::library::PACKAGE;
@@ -62,6 +62,15 @@ const C_CASES: &[Case] = &[
     Case { example: "check", token: "sandbox-revoked", arguments: HERE, exit_code: 2 },
     Case { example: "poll_once", token: APPROVES, arguments: HERE, exit_code: 0 },
     Case { example: "poll_once", token: DENIES, arguments: HERE, exit_code: 1 },
+    Case { example: "server", token: APPROVES, arguments: HERE, exit_code: 0 },
+    Case { example: "server", token: DENIES, arguments: HERE, exit_code: 1 },
+    Case { example: "server", token: "sandbox-token-expired", arguments: HERE, exit_code: 2 },
+    Case {
+        example: "server",
+        token: APPROVES,
+        arguments: &["--url", "{hyperid}", "--bogus", "1"],
+        exit_code: 2,
+    },
 ];
 
 /// They take the address from the environment.
@@ -91,6 +100,9 @@ fn c_examples(context: &Context, report: &mut Report) -> Result {
         report.check(&format!("{name}.c compiles"), compiled);
         if runs {
             run_cases(C_CASES, &name, &output, context, report)?;
+            if name == server_example::NAME {
+                server_example::check(&output, context.sandbox()?, report)?;
+            }
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! The README's C and C++ programs: each block that has a `main` compiles without a warning and runs.
+//! The C and C++ programs in the documentation: each block that has a `main` compiles without a warning
+//! and runs.
 
 use std::path::Path;
 
@@ -11,6 +12,8 @@ use crate::{Result, files, workspace};
 
 /// A person who says yes after a moment, so that a whole program ends by itself.
 const TOKEN: &str = "sandbox-approve-after-300";
+
+const PAGES: &[&str] = &["README.md", "docs/server.md"];
 
 pub fn steps() -> Vec<Step> {
     vec![step("docs", "readme", blocks)]
@@ -29,19 +32,22 @@ const LANGUAGES: &[Language] = &[
 ];
 
 fn blocks(context: &Context, report: &mut Report) -> Result {
-    let text = files::read(&workspace::root().join("README.md"))?;
     let folder = workspace::scratch("readme")?;
     for language in LANGUAGES {
         let Some(compiler) = (language.compiler)() else {
             report.skip("README.md", &format!("no compiler for {} is installed", language.fence));
             continue;
         };
-        let programs = blocks_in(&text, language.fence);
-        for (line, block) in programs.into_iter().filter(|(_, block)| block.contains("int main")) {
-            let source = folder.join(format!("line_{line}.{}", language.fence));
-            files::write(&source, &block)?;
-            let outcome = compile_and_run(context, &compiler, language.standard, &source, &block);
-            report.check(&format!("README.md, line {line}"), outcome);
+        for page in PAGES {
+            let text = files::read(&workspace::root().join(page))?;
+            let programs = blocks_in(&text, language.fence);
+            for (line, block) in programs.into_iter().filter(|(_, block)| block.contains("int main")) {
+                let name = format!("{}_line_{line}.{}", files::stem(page.as_ref()), language.fence);
+                let source = folder.join(name);
+                files::write(&source, &block)?;
+                let outcome = compile_and_run(context, &compiler, language.standard, &source, &block);
+                report.check(&format!("{page}, line {line}"), outcome);
+            }
         }
     }
     Ok(())

@@ -24,8 +24,10 @@ from .answers import (
     TransactionState,
     TwoFactorTypes,
 )
+from .asking import Request, WaitOptions
 from .cancel import CancelToken
 from .capillary import Capillary
+from .events import Event, EventKind
 from .exceptions import (
     AnswerError,
     CallerError,
@@ -36,7 +38,8 @@ from .exceptions import (
     NetworkError,
     ProviderError,
 )
-from .hyperid import HyperId, Request, WaitOptions, control_code
+from .hyperid import HyperId, control_code
+from .waiter import Waiter
 
 __version__ = f"{MFA_VERSION_MAJOR}.{MFA_VERSION_MINOR}.{MFA_VERSION_PATCH}"
 
@@ -51,6 +54,8 @@ __all__ = [
     "ClosedError",
     "CredentialError",
     "Decision",
+    "Event",
+    "EventKind",
     "HyperId",
     "InternalError",
     "LibraryError",
@@ -66,6 +71,7 @@ __all__ = [
     "TransactionState",
     "TwoFactorTypes",
     "WaitOptions",
+    "Waiter",
     "__version__",
     "control_code",
     "exceptions",

@@ -17,6 +17,9 @@ MFA_ERR_INVALID_UTF8 = 4
 MFA_ERR_INVALID_URL = 5
 MFA_ERR_INSECURE_URL = 6
 MFA_ERR_INVALID_CA = 7
+MFA_ERR_BUSY = 8
+MFA_ERR_FORKED = 9
+MFA_ERR_NOT_ENDED = 10
 MFA_ERR_TIMEOUT = 110
 MFA_ERR_DNS = 111
 MFA_ERR_CONNECT = 112
@@ -68,11 +71,19 @@ MFA_DECISION_PENDING = 6
 MFA_DECISION_UNKNOWN = 7
 MFA_REQUEST_ANY_CODE = 1
 MFA_WAIT_WITHDRAW_ON_CANCEL = 1
+MFA_WAIT_REPORT_UPDATES = 2
+MFA_WAIT_ASK_FOR_TOKEN = 4
 MFA_METHOD_APP = 1
 MFA_METHOD_TOTP = 2
 MFA_METHOD_SMS = 4
 MFA_METHOD_EMAIL = 8
 MFA_METHOD_OTHER = 16
+MFA_EVENT_NONE = 0
+MFA_EVENT_STARTED = 1
+MFA_EVENT_UPDATE = 2
+MFA_EVENT_TOKEN_REFUSED = 3
+MFA_EVENT_ENDED = 4
+MFA_CANCEL_WITHDRAW = 1
 MFA_REGISTRATION_NONE = 0
 MFA_REGISTRATION_REGISTERED = 1
 MFA_REGISTRATION_NOT_REGISTERED = 2
@@ -185,6 +196,26 @@ class mfa_two_factor_types(c.Structure):
     ]
 
 
+class mfa_event(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_uint32),
+        ("kind", c.c_int32),
+        ("ticket", c.c_uint64),
+        ("user_data", c.c_void_p),
+        ("code", c.c_int32),
+        ("reserved", c.c_uint32),
+    ]
+
+
+class mfa_waiter_options(c.Structure):
+    _fields_ = [
+        ("struct_size", c.c_uint32),
+        ("flags", c.c_uint32),
+        ("max_connections", c.c_uint32),
+        ("max_requests_per_second", c.c_uint32),
+    ]
+
+
 class mfa_registration(c.Structure):
     _fields_ = [
         ("struct_size", c.c_uint32),
@@ -203,6 +234,8 @@ STRUCTS: dict[str, Any] = {
     "mfa_wait_options": mfa_wait_options,
     "mfa_availability": mfa_availability,
     "mfa_two_factor_types": mfa_two_factor_types,
+    "mfa_event": mfa_event,
+    "mfa_waiter_options": mfa_waiter_options,
     "mfa_registration": mfa_registration,
 }
 
@@ -216,6 +249,8 @@ LAYOUT: dict[str, tuple[int, dict[str, int]]] = {
     "mfa_wait_options": (56, {"struct_size": 0, "first_poll_ms": 4, "min_interval_ms": 8, "max_interval_ms": 12, "cancel_on_timeout": 16, "flags": 20, "on_update": 24, "on_update_user_data": 32, "access_token_provider": 40, "access_token_provider_user_data": 48}),
     "mfa_availability": (8, {"struct_size": 0, "available": 4}),
     "mfa_two_factor_types": (76, {"struct_size": 0, "methods": 4, "count": 8, "raw": 12}),
+    "mfa_event": (32, {"struct_size": 0, "kind": 4, "ticket": 8, "user_data": 16, "code": 24, "reserved": 28}),
+    "mfa_waiter_options": (16, {"struct_size": 0, "flags": 4, "max_connections": 8, "max_requests_per_second": 12}),
     "mfa_registration": (16, {"struct_size": 0, "state": 4, "raw_code": 8, "http_status": 12}),
 }
 
@@ -240,6 +275,18 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "mfa_hyperid_wait": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_int64, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p]),
     "mfa_hyperid_confirm": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p]),
     "mfa_control_code": (c.c_int32, [c.c_char_p, c.c_uint32, c.c_void_p]),
+    "mfa_event_is_approved": (c.c_int32, [c.c_void_p, c.c_void_p]),
+    "mfa_waiter_new": (c.c_int32, [c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p]),
+    "mfa_waiter_free": (None, [c.c_void_p]),
+    "mfa_waiter_confirm": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p, c.POINTER(c.c_uint64), c.c_void_p]),
+    "mfa_waiter_wait": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_int64, c.c_void_p, c.c_void_p, c.c_void_p, c.POINTER(c.c_uint64), c.c_void_p]),
+    "mfa_waiter_cancel": (c.c_int32, [c.c_void_p, c.c_uint64, c.c_uint32, c.c_void_p]),
+    "mfa_waiter_cancel_all": (c.c_int32, [c.c_void_p, c.c_uint32, c.c_void_p]),
+    "mfa_waiter_give_token": (c.c_int32, [c.c_void_p, c.c_uint64, c.c_char_p, c.c_void_p]),
+    "mfa_waiter_next": (c.c_int32, [c.c_void_p, c.c_uint32, c.c_void_p, c.c_void_p, c.c_void_p, c.c_void_p]),
+    "mfa_waiter_count": (c.c_uint32, [c.c_void_p]),
+    "mfa_waiter_wake": (None, [c.c_void_p]),
+    "mfa_waiter_fd": (c.c_ssize_t, [c.c_void_p]),
     "mfa_capillary_new": (c.c_int32, [c.c_void_p, c.c_void_p, c.c_void_p]),
     "mfa_capillary_free": (None, [c.c_void_p]),
     "mfa_capillary_is_mfa_registered": (c.c_int32, [c.c_void_p, c.c_char_p, c.c_char_p, c.c_char_p, c.c_void_p, c.c_void_p, c.c_void_p]),

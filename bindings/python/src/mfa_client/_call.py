@@ -15,16 +15,17 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Callable, Generic, Optional, TypeVar
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from . import _abi
 from ._error import MfaError, Provider
 from ._handle import Handle
 from ._library import library
+from ._pool import Job, Outcome, submit
 from ._values import milliseconds, struct
 from .answers import TransactionState, state_from
-from .cancel import CancelToken
+from .cancel import CancelToken, Follower
 from .exceptions import BY_CODE, GROUPS, Cancelled, InternalError
 
 _NOTHING: AbstractContextManager[Optional[int]] = nullcontext(None)
@@ -93,62 +94,75 @@ def error_from(code: int, err: Any, state: Optional[TransactionState] = None) ->
     return error
 
 
+def error_of(code: int, message: str) -> MfaError:
+    """One that libmfa was not needed for."""
+    return error_from(code, struct(_abi.mfa_error, message=message.encode()))
+
+
 def _group(code: int) -> type[MfaError]:
     """A newer libmfa may have codes that this package does not know; not so who must act."""
     return next((group for codes, group in GROUPS.items() if code in codes), InternalError)
 
 
 class _UnderWay:
-    """Calls that may call back. Python ends a thread that wants to run once the interpreter is
-    going; from inside libmfa that would be the end of the process. So they are ended before."""
+    """What may call back. Python ends a thread that wants to run once the interpreter is going; from
+    inside libmfa that would be the end of the process. So all of it is ended before."""
 
     def __init__(self) -> None:
         self.over = False
-        self._calls: set[CancelToken] = set()
+        self._ender: Optional[int] = None
+        self._calls: set[Follower] = set()
+        self._others: Callable[[], Sequence[_Ends]] = tuple
         atexit.register(self._end)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._calls.clear)
 
-    def enter(self, call: CancelToken) -> None:
+    def ends_also(self, others: Callable[[], Sequence[_Ends]]) -> None:
+        """What needs somebody to drive it to its end."""
+        self._others = others
+
+    def is_ending(self) -> bool:
+        """Whether this is the thread that ends the program."""
+        return self._ender == threading.get_ident()
+
+    def enter(self, call: Follower) -> None:
         self._calls.add(call)
         if self.over and threading.current_thread() is not threading.main_thread():
             raise Cancelled("the program is at its end")
 
-    def leave(self, call: CancelToken) -> None:
+    def leave(self, call: Follower) -> None:
         self._calls.discard(call)
 
     def _end(self) -> None:
-        self.over = True
-        for call in tuple(self._calls):
+        self.over, self._ender = True, threading.get_ident()
+        others = self._others()
+        for call in (*self._calls, *others):
             call.trigger()
         # libmfa needs 50 ms, or 2 s to withdraw a request; the rest is for callbacks.
         latest = time.monotonic() + 4
-        while self._calls and time.monotonic() < latest:
+        while time.monotonic() < latest:
+            have_ended = [other.ends() for other in others]
+            if all(have_ended) and not self._calls:
+                return
             time.sleep(0.001)
 
 
-_under_way = _UnderWay()
+class _Ends(Follower, Protocol):
+    def ends(self) -> bool:
+        """Goes on ending, without waiting. Whether it has ended."""
 
 
-class _Outcome(Generic[T]):
-    """What a call on another thread returned or raised."""
+under_way = _UnderWay()
 
-    def __init__(self, call: Callable[[], T]) -> None:
-        self._value: Optional[T] = None
-        self._error: Optional[BaseException] = None
-        try:
-            self._value = call()
-        except BaseException as error:
-            self._error = error
 
-    def take(self) -> T:
-        error, self._error = self._error, None
-        try:
-            if error is not None:
-                raise error
-            return self._value  # type: ignore[return-value]
-        finally:
-            del error  # Its traceback refers to this frame.
+class _EndsUnmade:
+    """Ends a call that is still waiting for its turn."""
+
+    def __init__(self, job: Job[Any]) -> None:
+        self._job = job
+
+    def trigger(self) -> None:
+        self._job.end(error_of(_abi.MFA_ERR_CANCELLED, "cancelled before the call's turn had come"))
 
 
 class Call(Generic[T]):
@@ -178,13 +192,16 @@ class Call(Generic[T]):
 
     def _run_as(self, own: CancelToken, leader: Optional[CancelToken]) -> T:
         """With a token of its own, which `leader` triggers, and so does the program's end."""
-        own.follow(leader)
         try:
-            _under_way.enter(own)
+            if leader is not None:
+                leader._open()
+                leader.lead(own)
+            under_way.enter(own)
             return self._make(own)
         finally:
-            _under_way.leave(own)
-            own.unfollow(leader)
+            under_way.leave(own)
+            if leader is not None:
+                leader.lead_no_more(own)
 
     def _make(self, cancel: Optional[CancelToken]) -> T:
         err = struct(_abi.mfa_error)
@@ -212,7 +229,7 @@ class Call(Generic[T]):
         Signals reach Python on its main thread alone, and not while that is inside libmfa: there
         the call is made on another thread, and so are its callbacks.
         """
-        if threading.current_thread() is not threading.main_thread() or _under_way.over:
+        if threading.current_thread() is not threading.main_thread() or under_way.over:
             return self.run(cancel)
         own = CancelToken()
         thread, future = self._thread(own, cancel)
@@ -228,15 +245,36 @@ class Call(Generic[T]):
         return outcome.take()
 
     async def run_async(self, cancel: Optional[CancelToken]) -> T:
-        """As `run`, on another thread. Cancelling the task ends the call, and so does closing the
-        coroutine, as the collector closes one that nobody awaits any more."""
-        if _under_way.over:
+        """As `run`, on another thread, of which there are few. Cancelling the task ends the call, and so
+        does closing the coroutine, as the collector closes one that nobody awaits any more."""
+        if under_way.over:
             return self.run(cancel)  # A thread that is started now may never run.
-        own = CancelToken()
-        thread, future = self._thread(own, cancel)
-        ended = asyncio.wrap_future(future)
-        thread.start()
+        own, began = CancelToken(), time.monotonic()
+        if cancel is not None:
+            cancel._open()
+
+        def call() -> T:
+            self._waited(time.monotonic() - began)
+            return self._run_as(own, None)
+
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[Outcome[T]] = loop.create_future()
+
+        def done(outcome: Outcome[T]) -> None:
+            with suppress(RuntimeError):  # The loop was closed.
+                loop.call_soon_threadsafe(ended.set_result, outcome)
+
+        job = Job(call, done)
+        # Its turn may come late: by then its time may be over, or nobody may want it any more.
+        own.lead(_EndsUnmade(job))
+        late = loop.call_later(
+            self._seconds(), job.end, error_of(_abi.MFA_ERR_TIMEOUT, "the call's turn did not come in time")
+        )
         try:
+            if cancel is not None:
+                cancel.lead(own)
+            submit(lambda: context.run(job.run))
             outcome = await asyncio.shield(ended)
         except asyncio.CancelledError:
             own.trigger()
@@ -245,15 +283,27 @@ class Call(Generic[T]):
         except GeneratorExit:
             own.trigger()
             raise
+        finally:
+            late.cancel()
+            if cancel is not None:
+                cancel.lead_no_more(own)
         return outcome.take()
+
+    def _seconds(self) -> float:
+        return self._timeout_ms / 1000 if self._timeout_ms else self._client.default_timeout
+
+    def _waited(self, seconds: float) -> None:
+        """The deadline counts from the call, not from its turn."""
+        left_ms = round((self._seconds() - seconds) * 1000)
+        self._timeout_ms = max(1, min(left_ms, self._timeout_ms or left_ms))
 
     def _thread(
         self, own: CancelToken, leader: Optional[CancelToken]
-    ) -> tuple[threading.Thread, Future[_Outcome[T]]]:
-        future: Future[_Outcome[T]] = Future()
+    ) -> tuple[threading.Thread, Future[Outcome[T]]]:
+        future: Future[Outcome[T]] = Future()
 
         def work() -> None:
-            future.set_result(_Outcome(lambda: self._run_as(own, leader)))
+            future.set_result(Outcome(lambda: self._run_as(own, leader)))
 
         context = contextvars.copy_context()
         return threading.Thread(target=context.run, args=(work,), name="libmfa", daemon=True), future

@@ -112,6 +112,7 @@ class Client(Owner):
             if pointer.value:
                 free = getattr(lib, f"{self._prefix}_free")
                 self._handle = Handle(pointer.value, free, type(self).__name__, log_callback)
+                self._handle.default_timeout = request_timeout or self._handle.default_timeout
         if code != _abi.MFA_OK:
             raise error_from(code, err)
 

@@ -29,7 +29,7 @@ class Handle(Uncopied):
     another thread, where a call is under way.
     """
 
-    __slots__ = ("_callback", "_closed", "_free", "_name", "_pointers", "_uses")
+    __slots__ = ("_callback", "_closed", "_free", "_name", "_pointers", "_uses", "default_timeout")
 
     def __init__(self, pointer: int, free: Callable[[int], None], name: str, callback: object = None) -> None:
         self._free = free
@@ -38,6 +38,7 @@ class Handle(Uncopied):
         self._uses: list[None] = []  # One for each call under way.
         self._pointers = [pointer]  # Whoever takes it frees.
         self._closed = False
+        self.default_timeout = 30.0  # Of a client: the deadline, in seconds, of a call that names none.
 
     @property
     def calls_back(self) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from . import _abi
 
 
-class _NoTruthValue:
+class NoTruthValue:
     __slots__ = ()
 
     def __bool__(self) -> bool:
@@ -19,7 +19,7 @@ class _NoTruthValue:
         raise NotImplementedError
 
 
-class Decision(_NoTruthValue, enum.Enum):
+class Decision(NoTruthValue, enum.Enum):
     """What a person decided. To let somebody in, test `Transaction.approved`."""
 
     NONE = _abi.MFA_DECISION_NONE
@@ -42,7 +42,7 @@ class Decision(_NoTruthValue, enum.Enum):
         return cls.UNKNOWN
 
 
-class RegistrationState(_NoTruthValue, enum.Enum):
+class RegistrationState(NoTruthValue, enum.Enum):
     """Whether MFA is registered."""
 
     NONE = _abi.MFA_REGISTRATION_NONE
@@ -60,7 +60,7 @@ class RegistrationState(_NoTruthValue, enum.Enum):
         return cls.NONE
 
 
-class Method(_NoTruthValue, enum.Enum):
+class Method(NoTruthValue, enum.Enum):
     """A second factor."""
 
     APP = _abi.MFA_METHOD_APP
@@ -75,7 +75,7 @@ class Method(_NoTruthValue, enum.Enum):
 
 
 @dataclass(frozen=True)
-class TransactionState(_NoTruthValue):
+class TransactionState(NoTruthValue):
     """What is known of a transaction so far: for `on_update`, and beside an exception.
 
     It has no `.approved`: only a call that ended well can say that somebody approved.
@@ -91,6 +91,10 @@ class TransactionState(_NoTruthValue):
     """How often the call asked for the state."""
     elapsed: float
     """Seconds since the call began."""
+
+    def as_state(self) -> TransactionState:
+        """The same without an answer's `.approved`."""
+        return TransactionState(*(getattr(self, each.name) for each in fields(TransactionState)))
 
     def _instead(self) -> str:
         return "wait for the call's own answer and use its .approved"
@@ -109,7 +113,7 @@ class Transaction(TransactionState):
 
 
 @dataclass(frozen=True)
-class Availability(_NoTruthValue):
+class Availability(NoTruthValue):
     """Whether the person may be asked."""
 
     available: bool
@@ -120,7 +124,7 @@ class Availability(_NoTruthValue):
 
 
 @dataclass(frozen=True)
-class TwoFactorTypes(_NoTruthValue):
+class TwoFactorTypes(NoTruthValue):
     """The second factors that the person has set up."""
 
     methods: frozenset[Method]
@@ -134,7 +138,7 @@ class TwoFactorTypes(_NoTruthValue):
 
 
 @dataclass(frozen=True)
-class Registration(_NoTruthValue):
+class Registration(NoTruthValue):
     """Whether MFA is registered for a user."""
 
     state: RegistrationState

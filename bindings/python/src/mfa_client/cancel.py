@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Optional
+from typing import Optional, Protocol
 
 from ._handle import ClosedError, Handle, Owner
 from ._library import library
 from .exceptions import InternalError
+
+
+class Follower(Protocol):
+    """What a token ends."""
+
+    def trigger(self) -> None:
+        """As a token's."""
 
 
 class CancelToken(Owner):
@@ -17,7 +24,7 @@ class CancelToken(Owner):
     """
 
     _triggered = False
-    _followers: set[CancelToken] = set()  # Of one that could not be made: nothing follows that.
+    _followers: set[Follower] = set()  # Of one that could not be made: nothing follows that.
 
     def __init__(self) -> None:
         lib = library()
@@ -41,15 +48,12 @@ class CancelToken(Owner):
     def triggered(self) -> bool:
         return self._triggered
 
-    def follow(self, leader: Optional[CancelToken]) -> None:
-        """From now on `leader` triggers this one, too. No lock: whichever of `trigger` and this
-        comes second sees what the first has done."""
-        if leader is not None:
-            leader._open()
-            leader._followers.add(self)
-            if leader._triggered:
-                self.trigger()
+    def lead(self, follower: Follower) -> None:
+        """From now on this triggers `follower`, too. No lock: whichever of `trigger` and this comes
+        second sees what the first has done."""
+        self._followers.add(follower)
+        if self._triggered:
+            follower.trigger()
 
-    def unfollow(self, leader: Optional[CancelToken]) -> None:
-        if leader is not None:
-            leader._followers.discard(self)
+    def lead_no_more(self, follower: Follower) -> None:
+        self._followers.discard(follower)

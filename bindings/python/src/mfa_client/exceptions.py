@@ -72,6 +72,33 @@ class InvalidCaError(CallerError):
     code = 7
 
 
+class BusyError(CallerError):
+    """Another thread is driving the waiter.
+
+    Let one thread at a time drive a waiter.
+    """
+
+    code = 8
+
+
+class ForkedError(CallerError):
+    """The handle belongs to the process that forked this one.
+
+    Make a new one in this process.
+    """
+
+    code = 9
+
+
+class NotEndedError(CallerError):
+    """The event does not end its wait, so that there is no outcome yet.
+
+    Go on until the event that ends it.
+    """
+
+    code = 10
+
+
 class NetworkError(MfaError):
     """The network failed, or the call's deadline passed."""
 
@@ -342,6 +369,9 @@ BY_CODE: dict[int, type[MfaError]] = {
     5: InvalidUrlError,
     6: InsecureUrlError,
     7: InvalidCaError,
+    8: BusyError,
+    9: ForkedError,
+    10: NotEndedError,
     110: CallTimeoutError,
     111: DnsError,
     112: ConnectError,
@@ -391,6 +421,7 @@ __all__ = [
     "AnswerError",
     "AnswerTooLargeError",
     "AuthenticatorNotLinkedError",
+    "BusyError",
     "CallTimeoutError",
     "CallerError",
     "Cancelled",
@@ -401,6 +432,7 @@ __all__ = [
     "CredentialError",
     "DeviceNotFoundError",
     "DnsError",
+    "ForkedError",
     "HttpStatusError",
     "InsecureUrlError",
     "InternalError",
@@ -410,6 +442,7 @@ __all__ = [
     "InvalidUtf8Error",
     "MalformedAnswerError",
     "NetworkError",
+    "NotEndedError",
     "NullPointerError",
     "ProviderError",
     "ProviderInvalidParametersError",

@@ -3,126 +3,30 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
-from typing import Any, Callable, Optional, Union
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
 from . import _abi
-from ._call import Call, callback, error_from
+from ._awaited import Awaited, Loops
+from ._call import Call, error_from, under_way
 from ._client import Client
+from ._green import Hubs, InGreenlet, is_green
+from ._handle import Handle
 from ._library import library
-from ._values import integer, milliseconds, struct, text
+from ._values import struct
 from .answers import (
     Availability,
     Transaction,
-    TransactionState,
     TwoFactorTypes,
     availability_from,
-    state_from,
     transaction_from,
     two_factor_types_from,
 )
+from .asking import Request as Request
+from .asking import WaitOptions as WaitOptions
+from .asking import confirm_inputs, known_inputs, token_input, wait_input
 from .cancel import CancelToken
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to ask. A plain question needs no more than its text."""
-
-    question: Optional[str] = None
-    """The text shown to the person (template 4)."""
-    code: Optional[str] = None
-    """The control code that your program shows and the app shows too: see `control_code`."""
-    any_code: bool = False
-    """`code` may be any text, not only two digits."""
-    template_id: int = 0
-    """Which screen the app shows; 0: the question."""
-    values_json: Optional[str] = None
-    """Another template's parameters: a JSON object, in place of `question`."""
-    device_id: Optional[str] = None
-    """Identifies the device that the person acts from."""
-    device_desc: Optional[str] = None
-    """Describes that device to the person."""
-    ip: Optional[str] = None
-    """That device's address."""
-
-    def _native(self) -> Any:
-        return struct(
-            _abi.mfa_request,
-            flags=_abi.MFA_REQUEST_ANY_CODE if self.any_code else 0,
-            template_id=integer("template_id", self.template_id, 32),
-            question=text("question", self.question),
-            values_json=text("values_json", self.values_json),
-            code=text("code", self.code),
-            device_id=text("device_id", self.device_id),
-            device_desc=text("device_desc", self.device_desc),
-            ip=text("ip", self.ip),
-        )
-
-
-@dataclass(frozen=True)
-class WaitOptions:
-    """How to wait. Seconds; None is libmfa's default.
-
-    The callbacks run on the thread that waits, which may be a helper: that of `wait` and `confirm`
-    on the main thread, and of everything awaited. What one raises ends the wait and is raised to
-    the caller.
-    """
-
-    on_update: Optional[Callable[[TransactionState], object]] = None
-    """Called with what is known: after each poll, and by `confirm` once as soon as the id is known
-    (`polls` is 0), so that you can save the id. Return True to end the wait with `Cancelled`."""
-    access_token_provider: Optional[Callable[[], Optional[str]]] = None
-    """Called when the server refused the token: a fresh one, or None to give up."""
-    cancel_on_timeout: bool = False
-    """Before the deadline, withdraw the transaction: cancel it, and read its state once more. A
-    decision read then is returned; else `CallTimeoutError` is raised, `withdrawn` where the
-    provider confirmed it."""
-    withdraw_on_cancel: bool = False
-    """When the cancel token, `on_update`, Ctrl-C or the cancelling of the task ends the wait,
-    withdraw the transaction first, within 2 seconds. With the token and `on_update`, a decision read
-    then is returned; else `Cancelled` is raised, `withdrawn` where the provider confirmed it."""
-    first_poll: Optional[float] = None
-    """Before the first poll. None: `wait` polls at once, `confirm` after `min_interval`."""
-    min_interval: Optional[float] = None
-    """The least time between two polls. None: 1 second."""
-    max_interval: Optional[float] = None
-    """The most. None: 10 seconds, or the minimum if that is more. In between, polls come after a
-    tenth of the time for which the call has known the id."""
-
-    def _native(self) -> Any:
-        wait = struct(
-            _abi.mfa_wait_options,
-            first_poll_ms=milliseconds("first_poll", self.first_poll),
-            min_interval_ms=milliseconds("min_interval", self.min_interval),
-            max_interval_ms=milliseconds("max_interval", self.max_interval),
-            cancel_on_timeout=int(self.cancel_on_timeout),
-            flags=_abi.MFA_WAIT_WITHDRAW_ON_CANCEL if self.withdraw_on_cancel else 0,
-        )
-        if self.on_update is not None:
-            wait.on_update = _update_callback(self.on_update)
-        if self.access_token_provider is not None:
-            wait.access_token_provider = _token_callback(self.access_token_provider)
-        return wait
-
-
-def _update_callback(on_update: Callable[[TransactionState], object]) -> Any:
-    def call(so_far: int) -> int:
-        return int(on_update(state_from(_abi.mfa_transaction.from_address(so_far))) is True)
-
-    return callback(_abi.mfa_update_fn, call, 1)
-
-
-def _token_callback(provider: Callable[[], Optional[str]]) -> Any:
-    # libmfa copies the token after this function has returned: it must live until then, and ctypes
-    # would have freed a c_char_p by that time.
-    returned: list[Any] = []
-
-    def call() -> Optional[int]:
-        token = text("the token from access_token_provider", provider())
-        returned[:] = [ctypes.c_char_p(token)]
-        return ctypes.cast(returned[0], ctypes.c_void_p).value
-
-    return callback(_abi.mfa_token_fn, call, None)
+from .waiter import Waiter
 
 
 def _transaction(code: int, out: Any) -> Transaction:
@@ -133,6 +37,8 @@ class HyperId(Client):
     """A client for HyperID. `timeout` is the whole call's deadline in seconds."""
 
     _prefix = "mfa_hyperid"
+    _loops: Optional[Loops] = None
+    _hubs: Optional[Hubs] = None
 
     def availability(
         self, access_token: str, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
@@ -233,6 +139,9 @@ class HyperId(Client):
         What it raises has the id and the last state in `.transaction`. Ctrl-C ends it, too. The
         transaction goes on then, unless `WaitOptions.withdraw_on_cancel` is set.
         """
+        if is_green() and not under_way.over:
+            inputs = known_inputs(access_token, transaction_id)
+            return self._in_greenlet("mfa_waiter_wait", inputs, wait, timeout, cancel)
         return self._wait(access_token, transaction_id, wait, timeout).run_interruptibly(cancel)
 
     async def wait_async(
@@ -244,7 +153,10 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        return await self._wait(access_token, transaction_id, wait, timeout).run_async(cancel)
+        """As `wait`, without a thread. A CancelledError has what became of the wait as its `__cause__`."""
+        if under_way.over:
+            return self.wait(access_token, transaction_id, wait=wait, timeout=timeout, cancel=cancel)
+        return await self._awaited("mfa_waiter_wait", known_inputs(access_token, transaction_id), wait, timeout, cancel)
 
     def confirm(
         self,
@@ -256,6 +168,9 @@ class HyperId(Client):
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
         """Checks that the person may be asked, asks, and waits, under one deadline. Otherwise as `wait`."""
+        if is_green() and not under_way.over:
+            inputs = confirm_inputs(access_token, request)
+            return self._in_greenlet("mfa_waiter_confirm", inputs, wait, timeout, cancel)
         return self._confirm(access_token, request, wait, timeout).run_interruptibly(cancel)
 
     async def confirm_async(
@@ -267,13 +182,58 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        return await self._confirm(access_token, request, wait, timeout).run_async(cancel)
+        """As `confirm`, without a thread. A CancelledError has what became of the wait as its `__cause__`:
+        `transaction` (the id), `outcome_unknown`, `withdrawn`."""
+        if under_way.over:
+            return self.confirm(access_token, request, wait=wait, timeout=timeout, cancel=cancel)
+        return await self._awaited("mfa_waiter_confirm", confirm_inputs(access_token, request), wait, timeout, cancel)
+
+    async def _awaited(
+        self,
+        function: str,
+        inputs: Sequence[object],
+        wait: Optional[WaitOptions],
+        timeout: Optional[float],
+        cancel: Optional[CancelToken],
+    ) -> Transaction:
+        client = self._open_with(cancel)
+        options = wait or WaitOptions()
+        self._loops = loops = self._loops or Loops()
+        inputs = (*inputs, ctypes.byref(options._for_events()))
+        return await Awaited(loops, client, options).run(function, inputs, timeout, cancel)
+
+    def _in_greenlet(
+        self,
+        function: str,
+        inputs: Sequence[object],
+        wait: Optional[WaitOptions],
+        timeout: Optional[float],
+        cancel: Optional[CancelToken],
+    ) -> Transaction:
+        client = self._open_with(cancel)
+        options = (wait or WaitOptions())._blocking()
+        self._hubs = hubs = self._hubs or Hubs()
+        inputs = (*inputs, ctypes.byref(options._for_events()))
+        return InGreenlet(hubs, client, options).call(function, inputs, timeout, cancel)
+
+    def _open_with(self, cancel: Optional[CancelToken]) -> Handle:
+        if cancel is not None:
+            cancel._open()
+        return self._open()
+
+    def waiter(self, *, max_connections: int = 0, max_requests_per_second: int = 0) -> Waiter:
+        """Waits for many people on one thread, without asyncio.
+
+        max_connections: open at once; 0: 256.
+        max_requests_per_second: all its waits together; 0: no limit.
+        """
+        return Waiter(self._open(), max_connections, max_requests_per_second)
 
     def _availability(self, token: str, timeout: Optional[float]) -> Call[Availability]:
         return Call(
             self._open(),
             library().mfa_hyperid_availability,
-            (_token(token),),
+            (token_input(token),),
             struct(_abi.mfa_availability),
             lambda _, out: availability_from(out),
             timeout,
@@ -283,7 +243,7 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_two_factor_types,
-            (_token(token),),
+            (token_input(token),),
             struct(_abi.mfa_two_factor_types),
             lambda _, out: two_factor_types_from(out),
             timeout,
@@ -293,7 +253,7 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_start,
-            (_token(token), _request(request)),
+            confirm_inputs(token, request),
             ctypes.c_int64(),
             lambda _, out: int(out.value),
             timeout,
@@ -303,7 +263,7 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_status,
-            (_token(token), integer("transaction_id", transaction_id, 64)),
+            known_inputs(token, transaction_id),
             struct(_abi.mfa_transaction),
             _transaction,
             timeout,
@@ -313,7 +273,7 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_cancel,
-            (_token(token), integer("transaction_id", transaction_id, 64)),
+            known_inputs(token, transaction_id),
             None,
             lambda _, out: None,
             timeout,
@@ -325,7 +285,7 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_wait,
-            (_token(token), integer("transaction_id", transaction_id, 64), _wait_options(wait)),
+            (*known_inputs(token, transaction_id), wait_input(wait)),
             struct(_abi.mfa_transaction),
             _transaction,
             timeout,
@@ -338,24 +298,12 @@ class HyperId(Client):
         return Call(
             self._open(),
             library().mfa_hyperid_confirm,
-            (_token(token), _request(request), _wait_options(wait)),
+            (*confirm_inputs(token, request), wait_input(wait)),
             struct(_abi.mfa_transaction),
             _transaction,
             timeout,
             waits=True,
         )
-
-
-def _token(token: str) -> Optional[bytes]:
-    return text("access_token", token)
-
-
-def _request(request: Union[Request, str]) -> Any:
-    return ctypes.byref((Request(request) if isinstance(request, str) else request)._native())
-
-
-def _wait_options(wait: Optional[WaitOptions]) -> Any:
-    return None if wait is None else ctypes.byref(wait._native())
 
 
 def control_code() -> str:

@@ -1,0 +1,939 @@
+"""Many waits on one thread: awaited, and taken as events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import logging
+import os
+import selectors
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import pytest
+from support import AVAILABILITY, QUICK, START, STATUS, at_most, child, eventually, next_line, outcome, rest
+
+from mfa_client import (
+    CallerError,
+    CallTimeoutError,
+    Cancelled,
+    CancelToken,
+    ClosedError,
+    Decision,
+    Event,
+    EventKind,
+    HyperId,
+    MfaError,
+    TransactionState,
+    WaitOptions,
+    _library,
+    _pool,
+    _served,
+)
+from mfa_client.exceptions import BusyError, InvalidArgumentError, TokenExpiredError
+from mfa_client.sandbox import Person, Sandbox
+
+WITHDRAWN = 4
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+
+
+class NoReaders(asyncio.SelectorEventLoop):
+    """As Windows' own loop is."""
+
+    def add_reader(self, *_: Any) -> Any:  # type: ignore[override]
+        raise NotImplementedError
+
+
+def with_uvloop() -> asyncio.AbstractEventLoop:
+    loop: asyncio.AbstractEventLoop = pytest.importorskip("uvloop").new_event_loop()
+    return loop
+
+
+MakeLoop = Callable[[], asyncio.AbstractEventLoop]
+
+
+@pytest.fixture(params=[asyncio.SelectorEventLoop, with_uvloop, NoReaders])
+def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
+    loop = request.param()
+    try:
+        yield loop
+    finally:
+        loop.close()
+
+
+def threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def no_helpers() -> bool:
+    return not any(thread.name == "libmfa" for thread in threading.enumerate())
+
+
+def no_waiter(client: HyperId) -> bool:
+    return all(each.waits.closed for each in (client._loops or {}).values())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that in time"
+        await asyncio.sleep(0.002)
+
+
+def status_of(sandbox: Sandbox, transaction_id: int) -> Optional[int]:
+    found = sandbox.transaction(transaction_id)
+    return None if found is None else found.status
+
+
+SERVER = """
+with sandbox.Sandbox(strict=True) as server:
+    print(server.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+# Awaited.
+
+
+@needs_proc
+def test_two_thousand_at_once() -> None:
+    """Without a thread, and each gets the answer of its own person."""
+    eventually(no_helpers)
+    with child(SERVER, stdin=True) as process:
+        client = HyperId(next_line(process).strip(), allow_loopback_http=True)
+        before, most = threads(), 0
+
+        async def ask(number: int) -> tuple[bool, Decision]:
+            token = f"sandbox-{'approve' if number % 3 else 'deny'}-after-500#p{number}"
+            answer = await client.confirm_async(token, f"{number}?", wait=QUICK, timeout=60)
+            return answer.approved, answer.decision
+
+        async def story() -> list[tuple[bool, Decision]]:
+            nonlocal most
+            asked = asyncio.gather(*(ask(number) for number in range(2_000)))
+            while not asked.done():
+                most = max(most, threads())
+                await asyncio.sleep(0.01)
+            return await asked
+
+        answers = asyncio.run(story())
+        client.close()
+    yes, no = (True, Decision.APPROVED), (False, Decision.DENIED)
+    assert answers == [yes if number % 3 else no for number in range(2_000)]
+    assert most - before <= 2
+
+
+def test_every_kind_of_loop(loop: asyncio.AbstractEventLoop, client: HyperId, mfa_sandbox: Sandbox) -> None:
+    async def story() -> None:
+        wait = WaitOptions(min_interval=0.02)
+        calls = [
+            client.confirm_async(f"sandbox-{what}-after-1#{what}{turn}", "?", wait=wait, timeout=20)
+            for what in ("approve", "deny", "expire")
+            for turn in range(5)
+        ]
+        answers = await asyncio.gather(*calls)
+        assert [answer.approved for answer in answers] == [True] * 5 + [False] * 10
+        started = await client.start_async("sandbox-phone", "Sign in?")
+        waiting = asyncio.ensure_future(client.wait_async("sandbox-phone", started, wait=wait, timeout=20))
+        await until(lambda: mfa_sandbox.request_count(STATUS) > 15)
+        mfa_sandbox.decide(started, Person.APPROVES)
+        assert (await waiting).approved
+        with pytest.raises(CallTimeoutError) as late:
+            await client.wait_async("sandbox-never", await client.start_async("sandbox-never", "?"), timeout=0.2)
+        assert late.value.transaction is not None
+        task = asyncio.ensure_future(client.confirm_async("sandbox-never", "?", wait=wait, timeout=20))
+        polls = mfa_sandbox.request_count(STATUS)
+        await until(lambda: mfa_sandbox.request_count(STATUS) > polls)
+        task.cancel()
+        with at_most(5), pytest.raises(asyncio.CancelledError):
+            await task
+
+    loop.run_until_complete(story())
+    eventually(no_helpers)
+    assert no_waiter(client), "a waiter is kept that nobody needs"
+
+
+@needs_proc
+def test_nothing_is_left_behind(client: HyperId) -> None:
+    def turn() -> None:
+        assert asyncio.run(client.confirm_async("sandbox-approve", "?", wait=QUICK)).approved
+
+    turn()
+    gc.collect()
+    before = descriptors()
+    turn()
+    gc.collect()
+    assert descriptors() <= before
+
+
+def test_two_loops_in_two_threads(client: HyperId) -> None:
+    async def story(what: str) -> list[bool]:
+        calls = [
+            client.confirm_async(f"sandbox-{what}-after-1#{what}{n}", "?", wait=QUICK, timeout=20) for n in range(50)
+        ]
+        return [answer.approved for answer in await asyncio.gather(*calls)]
+
+    with ThreadPoolExecutor(2) as pool:
+        yes = pool.submit(lambda: asyncio.run(story("approve")))
+        no = pool.submit(lambda: asyncio.run(story("deny")))
+        assert (yes.result(), no.result()) == ([True] * 50, [False] * 50)
+
+
+def test_what_a_cancelled_task_tells(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    async def cancelled(token: str, path: str, withdraw: bool = False) -> MfaError:
+        wait = WaitOptions(first_poll=0.02, withdraw_on_cancel=withdraw)
+        before = mfa_sandbox.request_count(path)
+        task = asyncio.ensure_future(client.confirm_async(token, "Sign in?", wait=wait, timeout=30))
+        await until(lambda: mfa_sandbox.request_count(path) > before)
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError as error:
+            # Before Python 3.11 a task makes an exception of its own of it.
+            cause = error.__cause__ or (error.__context__ and error.__context__.__cause__)
+            assert isinstance(cause, Cancelled)
+            return cause
+        raise AssertionError("it was not cancelled")
+
+    async def story() -> None:
+        waiting = await cancelled("sandbox-never", STATUS)
+        assert waiting.transaction is not None and not waiting.outcome_unknown and not waiting.withdrawn
+        assert status_of(mfa_sandbox, waiting.transaction.id) == 0
+        starting = await cancelled("sandbox-silent@start", START)
+        assert starting.outcome_unknown
+        before_it = await cancelled("sandbox-silent@availability", AVAILABILITY)
+        assert before_it.transaction is None and not before_it.outcome_unknown
+        taken_back = await cancelled("sandbox-never", STATUS, withdraw=True)
+        assert taken_back.withdrawn and taken_back.transaction is not None
+        assert status_of(mfa_sandbox, taken_back.transaction.id) == WITHDRAWN
+
+    asyncio.run(story())
+
+
+def test_a_token_ends_awaited_waits(client: HyperId, mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+    cancel = CancelToken()
+
+    async def story() -> None:
+        calls = [
+            client.confirm_async(f"sandbox-never#{n}", "?", wait=QUICK, timeout=30, cancel=cancel) for n in range(20)
+        ]
+        ends = asyncio.gather(*calls, return_exceptions=True)
+        await until(lambda: mfa_sandbox.request_count(STATUS) >= 20)
+        await asyncio.get_running_loop().run_in_executor(None, cancel.trigger)
+        for end in await asyncio.wait_for(ends, 5):
+            assert type(end) is Cancelled and end.transaction is not None
+        pushes = mfa_sandbox.push_count()
+        with pytest.raises(Cancelled):
+            await client.confirm_async("sandbox-never", "?", cancel=cancel)
+        assert mfa_sandbox.push_count() == pushes
+
+    loop.run_until_complete(story())
+    assert not cancel._followers, "the token keeps what it no longer needs"
+
+
+@pytest.mark.parametrize("withdraw", [False, True])
+def test_on_update_ends_it(client: HyperId, mfa_sandbox: Sandbox, withdraw: bool) -> None:
+    async def on_update(so_far: TransactionState) -> bool:
+        await asyncio.sleep(0.001)
+        return so_far.polls == 1
+
+    wait = WaitOptions(on_update=on_update, first_poll=0.01, withdraw_on_cancel=withdraw)
+    with pytest.raises(Cancelled) as ended:
+        asyncio.run(client.confirm_async("sandbox-never", "?", wait=wait, timeout=20))
+    assert ended.value.withdrawn is withdraw and ended.value.transaction is not None
+    assert status_of(mfa_sandbox, ended.value.transaction.id) == (WITHDRAWN if withdraw else 0)
+
+
+def test_coroutine_functions(client: HyperId, mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+    """They run in the caller's task, see its context variables, and may await."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    seen: list[tuple[int, Decision]] = []
+    asked: list[str] = []
+
+    async def on_update(so_far: TransactionState) -> None:
+        assert asyncio.current_task() is task and variable.get() == "set"
+        await asyncio.sleep(0.001)
+        seen.append((so_far.polls, so_far.decision))
+        if asked and so_far.decision is Decision.PENDING and mfa_sandbox.transaction(so_far.id).status == 0:  # type: ignore[union-attr]
+            mfa_sandbox.decide(so_far.id, Person.APPROVES)
+
+    async def fresh() -> str:
+        assert asyncio.current_task() is task and variable.get() == "set"
+        await asyncio.sleep(0.001)
+        asked.append("")
+        return "sandbox-phone#ann"
+
+    async def ask() -> bool:
+        variable.set("set")
+        wait = WaitOptions(on_update=on_update, access_token_provider=fresh, min_interval=0.05)
+        answer = await client.confirm_async("sandbox-token-expires-after-2+phone#ann", "?", wait=wait, timeout=20)
+        return answer.approved
+
+    task: Any = None
+
+    async def story() -> Any:
+        nonlocal task
+        task = asyncio.ensure_future(ask())
+        return await task
+
+    assert loop.run_until_complete(story())
+    assert len(asked) == 1
+    assert seen[0] == (0, Decision.PENDING) and seen[-1][1] is Decision.APPROVED
+    assert [polls for polls, _ in seen] == sorted({polls for polls, _ in seen}), "told twice"
+
+
+class Surprise(Exception):
+    pass
+
+
+@pytest.mark.parametrize("which", ["on_update", "access_token_provider"])
+def test_what_a_coroutine_function_raises(client: HyperId, mfa_sandbox: Sandbox, which: str) -> None:
+    async def fail(*_: object) -> Any:
+        await asyncio.sleep(0.001)
+        raise Surprise
+
+    options: dict[str, Any] = {which: fail, "min_interval": 0.02}
+    with at_most(10), pytest.raises(Surprise):
+        asyncio.run(client.confirm_async("sandbox-token-expires-after-2+never", "?", wait=WaitOptions(**options)))
+    assert mfa_sandbox.request_count(STATUS) == (0 if which == "on_update" else 3)
+
+
+def test_no_fresh_token_awaited(client: HyperId) -> None:
+    async def none() -> None:
+        return None
+
+    wait = WaitOptions(access_token_provider=none, min_interval=0.02)
+    with pytest.raises(TokenExpiredError) as expired:
+        asyncio.run(client.confirm_async("sandbox-token-expires-after-2+never", "?", wait=wait))
+    assert expired.value.transaction is not None
+
+
+def test_cancelling_within_a_callback(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    async def story() -> int:
+        ids: list[int] = []
+
+        async def hang(so_far: TransactionState) -> None:
+            ids.append(so_far.id)
+            await asyncio.sleep(60)
+
+        wait = WaitOptions(on_update=hang, withdraw_on_cancel=True)
+        task = asyncio.ensure_future(client.confirm_async("sandbox-never", "?", wait=wait, timeout=60))
+        await until(lambda: ids)
+        task.cancel()
+        with at_most(10), pytest.raises(asyncio.CancelledError):
+            await task
+        return ids[0]
+
+    assert status_of(mfa_sandbox, asyncio.run(story())) == WITHDRAWN
+
+
+def test_coroutine_functions_need_an_awaited_call(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    async def later(*_: object) -> None:
+        pass
+
+    for wait in WaitOptions(on_update=later), WaitOptions(access_token_provider=later):
+        with pytest.raises(TypeError, match="coroutine function"):
+            client.confirm("sandbox-never", "?", wait=wait)
+    assert mfa_sandbox.request_count() == 0
+    with pytest.raises(TypeError, match="coroutine function"):
+        client.confirm("sandbox-never", "?", wait=WaitOptions(on_update=lambda so_far: later()))
+
+
+def test_what_the_log_raises_ends_no_wait(mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
+    """It belongs to no wait alone. The loop is told."""
+    told: list[Any] = []
+    main = threading.get_ident()
+    seen: set[int] = set()
+
+    def log(level: int, text: str) -> None:
+        if level == logging.DEBUG:
+            seen.add(threading.get_ident())
+            raise Surprise
+
+    with mfa_sandbox.hyperid(log=log, log_level=logging.DEBUG) as client:
+        loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+        assert loop.run_until_complete(client.confirm_async("sandbox-approve", "?", wait=QUICK)).approved
+    assert told and {type(error) for error in told} == {Surprise}
+    assert isinstance(loop, NoReaders) or seen == {main}
+
+
+def test_an_interrupted_turn_loses_no_event(client: HyperId, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come between libmfa's event and the task that it is for."""
+    interrupted: list[Event] = []
+    take = _served.Served.take
+
+    def interrupt(self: _served.Served, event: Event) -> None:
+        if event.kind is EventKind.ENDED and not interrupted:
+            interrupted.append(event)
+            raise KeyboardInterrupt
+        take(self, event)
+
+    monkeypatch.setattr(_served.Served, "take", interrupt)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(client.confirm_async("sandbox-approve", "?", wait=QUICK, timeout=20))
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(task)
+    assert loop.run_until_complete(asyncio.wait_for(task, 10)).approved
+    loop.close()
+
+
+def test_closing_the_client_with_waits_under_way(
+    mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed: list[int] = []
+    free = _library.library().mfa_hyperid_free
+
+    def counting(pointer: int) -> None:
+        free(pointer)
+        freed.append(pointer)
+
+    monkeypatch.setattr(_library.library(), "mfa_hyperid_free", counting)
+    client = mfa_sandbox.hyperid()
+
+    async def story() -> bool:
+        waiting = asyncio.ensure_future(client.confirm_async("sandbox-phone", "?", wait=QUICK, timeout=20))
+        await until(lambda: mfa_sandbox.request_count(STATUS))
+        client.close()
+        with pytest.raises(ClosedError):
+            await client.confirm_async("sandbox-approve", "?")
+        assert not freed
+        started = mfa_sandbox.wait_for_transaction()
+        assert started is not None
+        mfa_sandbox.decide(started, Person.APPROVES)
+        return (await waiting).approved
+
+    assert loop.run_until_complete(story())
+    eventually(lambda: len(freed) == 1)
+
+
+def test_what_is_refused_leaves_nothing(client: HyperId) -> None:
+    async def story() -> None:
+        with pytest.raises(CallerError):
+            await client.wait_async("sandbox-approve", -1)
+        with pytest.raises(CallerError):
+            await client.confirm_async("a b", "?")
+        closed = CancelToken()
+        closed._close()
+        with pytest.raises(ClosedError):
+            await client.confirm_async("sandbox-approve", "?", cancel=closed)
+        assert no_waiter(client)
+
+    asyncio.run(story())
+
+
+@needs_proc
+@pytest.mark.parametrize("withdraw", [False, True])
+@pytest.mark.parametrize("make", [asyncio.SelectorEventLoop, with_uvloop, NoReaders])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_is_closed_with_waits_under_way(
+    client: HyperId, mfa_sandbox: Sandbox, make: MakeLoop, withdraw: bool
+) -> None:
+    """They are dropped once the loop is collected, or taken back where that was asked for."""
+    assert client.availability("sandbox-never").available
+    gc.collect()
+    before = descriptors()
+    ids: list[int] = []
+
+    def begin() -> None:
+        loop = make()
+        loop.set_exception_handler(lambda *_: None)
+        wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), min_interval=0.02, withdraw_on_cancel=withdraw)
+
+        async def story() -> None:
+            task = asyncio.ensure_future(client.confirm_async("sandbox-never", "?", wait=wait, timeout=60))
+            await until(lambda: len(ids) > 2)
+            del task
+
+        loop.run_until_complete(story())
+        loop.close()
+
+    begin()
+
+    def is_over() -> bool:
+        gc.collect()
+        return no_helpers() and no_waiter(client)
+
+    eventually(is_over)
+    assert status_of(mfa_sandbox, ids[0]) == (WITHDRAWN if withdraw else 0)
+    polls = mfa_sandbox.request_count(STATUS)
+    eventually(lambda: descriptors() <= before + 2)
+    time.sleep(0.2)
+    assert mfa_sandbox.request_count(STATUS) == polls, "it still polls"
+
+
+def test_a_coroutine_that_is_closed(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    """Its wait ends, and takes the question back."""
+
+    async def story() -> None:
+        ids: list[int] = []
+        wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), withdraw_on_cancel=True)
+        call = client.confirm_async("sandbox-never", "?", wait=wait, timeout=60)
+        waker = call.send(None)
+        while not ids:
+            await until(lambda waker=waker: waker.done())  # type: ignore[misc]
+            waker = call.send(None)
+        call.close()
+        await until(lambda: status_of(mfa_sandbox, ids[0]) == WITHDRAWN)
+        await until(lambda: no_waiter(client))
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_waits_on_its_own() -> None:
+    program = """
+import asyncio, warnings
+from mfa_client.exceptions import ForkedError
+warnings.simplefilter("ignore")
+wait = WaitOptions(min_interval=0.05)
+async def confirm(what):
+    return (await client.confirm_async("sandbox-" + what, "?", wait=wait, timeout=20)).approved
+def child():
+    asyncio.set_event_loop(None)
+    try:
+        waiter.next(0)
+    except ForkedError:
+        waiter.close()
+        return asyncio.run(confirm("approve"))
+async def main():
+    task = asyncio.ensure_future(confirm("phone"))
+    while not server.request_count("/mfa-client/transaction/status-get"):
+        await asyncio.sleep(0.002)
+    pid = os.fork()
+    if pid == 0:
+        from asyncio import events
+        events._set_running_loop(None)
+        os._exit(0 if child() else 1)
+    while (end := os.waitpid(pid, os.WNOHANG)) == (0, 0):
+        await asyncio.sleep(0.005)
+    started = server.wait_for_transaction()
+    server.decide(started, sandbox.Person.APPROVES)
+    print(end[1], await task)
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
+    waiter = client.waiter()
+    waiter.confirm("sandbox-never", "?")
+    asyncio.run(main())
+    print(len(waiter))
+"""
+    output, errors = outcome(program)
+    assert output == "0 True\n1\n", errors
+
+
+@pytest.mark.parametrize("where", ["running", "driven", "stopped", "events", "thread"])
+def test_the_end_of_a_program_takes_questions_back(where: str) -> None:
+    """While a loop runs on another thread (and one more drives its waits), while none runs, and with a waiter
+    of the program's own."""
+    program = """
+import asyncio, atexit, logging, threading, time
+server = sandbox.Sandbox(strict=True)
+client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
+ids = []
+wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), first_poll=0.01, withdraw_on_cancel=True)
+def report():
+    print([server.transaction(one).status for one in sorted(set(ids))], flush=True)
+mfa_client._call.atexit.unregister(mfa_client._call.under_way._end)
+atexit.register(report)
+atexit.register(mfa_client._call.under_way._end)
+class NoReaders(asyncio.SelectorEventLoop):
+    def add_reader(self, *_):
+        raise NotImplementedError
+loop = NoReaders() if sys.argv[1] == "driven" else asyncio.new_event_loop()
+loop.set_exception_handler(lambda *_: None)
+async def all():
+    await asyncio.gather(*(client.confirm_async(f"sandbox-never#{n}", "?", wait=wait) for n in range(3)))
+if sys.argv[1] in ("running", "driven"):
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    future = asyncio.run_coroutine_threadsafe(all(), loop)
+    while len(set(ids)) < 3:
+        time.sleep(0.002)
+elif sys.argv[1] == "stopped":
+    task = loop.create_task(all())
+    task._log_destroy_pending = False
+    async def started():
+        while len(set(ids)) < 3:
+            await asyncio.sleep(0.002)
+    loop.run_until_complete(started())
+else:
+    waiter = client.waiter()
+    for n in range(3):
+        waiter.confirm(f"sandbox-never#{n}", "?", wait=WaitOptions(withdraw_on_cancel=True))
+    def take():
+        with waiter:
+            while True:
+                ids.append(waiter.next().transaction.id)
+    threading.excepthook = lambda *_: None
+    if sys.argv[1] == "thread":
+        threading.Thread(target=take, daemon=True).start()
+    while len(ids) < 3:
+        if sys.argv[1] == "thread":
+            time.sleep(0.002)
+        else:
+            ids.append(waiter.next().transaction.id)
+print("over", flush=True)
+"""
+    with child(program, where) as process:
+        output, errors = rest(process)
+    assert (output, process.returncode) == ("over\n[4, 4, 4]\n", 0), errors
+    assert where == "stopped" or errors == ""
+
+
+# In greenlets.
+
+GREEN = {
+    "gevent": """
+from gevent import monkey; monkey.patch_all()
+import gevent
+spawn, sleep = gevent.spawn, gevent.sleep
+def join(ones):
+    return [one.get() for one in ones]
+def kill(one):
+    one.kill()
+""",
+    "eventlet": """
+import warnings
+warnings.simplefilter("ignore")
+import eventlet; eventlet.monkey_patch()
+spawn, sleep = eventlet.spawn, eventlet.sleep
+def join(ones):
+    return [one.wait() for one in ones]
+def kill(one):
+    one.kill()
+""",
+}
+
+IN_GREENLETS = """
+import logging, threading, time
+ticks, seen, lines = [], set(), []
+def tick():
+    while True:
+        ticks.append(time.monotonic())
+        sleep(0.005)
+wait = WaitOptions(min_interval=0.05, on_update=lambda so_far: seen.add((threading.get_ident(), so_far.id)))
+def confirm(number):
+    what = "approve" if number % 3 else "deny"
+    answer = client.confirm(f"sandbox-{what}-after-300#{number}", "?", wait=wait, timeout=30)
+    assert (threading.get_ident(), answer.id) in seen, "it was told elsewhere"
+    return answer.approved
+def threads():
+    return len(os.listdir("/proc/self/task"))
+url = sys.argv[1]
+with HyperId(url, allow_loopback_http=True, log=lambda *line: lines.append(line), log_level=logging.DEBUG) as client:
+    spawn(tick)
+    sleep(0)
+    before = threads()
+    asked = [spawn(confirm, number) for number in range(200)]
+    sleep(0.2)
+    most = threads() - before
+    answers = join(asked)
+    print(len(ticks), "turns of another greenlet,", most, "threads more", file=sys.stderr)
+    print(answers == [number % 3 > 0 for number in range(200)], len(ticks) > 5, most <= 2, bool(lines))
+
+    asking = spawn(confirm, 1)
+    sleep(0.1)
+    cancel = CancelToken()
+    def ask():
+        try:
+            client.confirm("sandbox-never", "?", wait=wait, timeout=30, cancel=cancel)
+        except Cancelled as error:
+            return error.transaction.id > 0
+    one = spawn(ask)
+    while len(seen) < 202:
+        sleep(0.005)
+    cancel.trigger()
+    print(join([one, asking]))
+
+    count = len(seen)
+    withdrawn = []
+    def killed():
+        back = WaitOptions(on_update=lambda so_far: seen.add(so_far.id), first_poll=0.01, withdraw_on_cancel=True)
+        try:
+            client.confirm("sandbox-never#killed", "?", wait=back, timeout=30)
+        finally:
+            withdrawn.append(client.status("sandbox-never#killed", max(one for one in seen if isinstance(one, int))).raw_status)
+    one = spawn(killed)
+    while len(seen) == count:
+        sleep(0.005)
+    kill(one)
+    while not withdrawn:
+        sleep(0.005)
+    print(withdrawn)
+    try:
+        client.confirm("sandbox-never", "?", timeout=0.2)
+    except CallTimeoutError as error:
+        print(error.name)
+"""
+
+
+@needs_proc
+@pytest.mark.parametrize("package", GREEN)
+def test_other_greenlets_run_during_a_confirm(package: str) -> None:
+    """One after the other they would take 60 s, and `outcome` waits for 30."""
+    pytest.importorskip(package)
+    with child(SERVER, stdin=True) as server:
+        output, errors = outcome(IN_GREENLETS, next_line(server).strip(), before=GREEN[package])
+    assert output == "True True True True\n[True, True]\n[4]\nMFA_ERR_TIMEOUT\n", errors
+
+
+# The short calls.
+
+
+def helpers() -> int:
+    return sum(thread.name == "libmfa" for thread in threading.enumerate())
+
+
+def test_short_calls_share_few_threads(client: HyperId) -> None:
+    async def story() -> None:
+        most = 0
+
+        async def look() -> None:
+            nonlocal most
+            while True:
+                most = max(most, helpers())
+                await asyncio.sleep(0.002)
+
+        looking = asyncio.ensure_future(look())
+        calls = [client.availability_async(f"sandbox-slow-20#p{n}") for n in range(100)]
+        assert all(answer.available for answer in await asyncio.gather(*calls))
+        looking.cancel()
+        assert 1 < most <= _pool.MOST_THREADS
+
+    asyncio.run(story())
+    eventually(no_helpers)
+
+
+def test_a_call_whose_turn_has_not_come(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    """Its deadline, its token and its task end it all the same, and nothing is sent."""
+
+    async def story() -> None:
+        block, cancel = CancelToken(), CancelToken()
+        blocking = [
+            asyncio.ensure_future(client.availability_async("sandbox-silent", timeout=60, cancel=block))
+            for _ in range(_pool.MOST_THREADS)
+        ]
+        await until(lambda: mfa_sandbox.request_count(AVAILABILITY) == _pool.MOST_THREADS)
+        with at_most(5), pytest.raises(CallTimeoutError):
+            await client.availability_async("sandbox-approve", timeout=0.1)
+        task = asyncio.ensure_future(client.availability_async("sandbox-approve", cancel=cancel))
+        await asyncio.sleep(0.01)
+        cancel.trigger()
+        with at_most(5), pytest.raises(Cancelled):
+            await task
+        task = asyncio.ensure_future(client.availability_async("sandbox-approve"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with at_most(5), pytest.raises(asyncio.CancelledError):
+            await task
+        assert mfa_sandbox.request_count(AVAILABILITY) == _pool.MOST_THREADS
+        block.trigger()
+        ends = await asyncio.gather(*blocking, return_exceptions=True)
+        assert {type(end) for end in ends} == {Cancelled}
+        assert (await client.availability_async("sandbox-approve")).available
+
+    asyncio.run(story())
+
+
+# As events.
+
+
+def ended(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.kind is EventKind.ENDED]
+
+
+def test_events(client: HyperId) -> None:
+    with client.waiter(max_connections=4) as waiter:
+        assert len(waiter) == 0 and list(waiter) == [] and waiter
+        tickets = {
+            waiter.confirm(f"sandbox-{what}-after-200#{what}", "?", data=what, wait=QUICK, report_updates=True): what
+            for what in ("approve", "deny", "expire")
+        }
+        assert len(tickets) == len(waiter) == 3 and 0 not in tickets
+        events = list(waiter)
+        assert len(waiter) == 0
+    assert {event.ticket: event.data for event in events} == tickets
+    for ticket, what in tickets.items():
+        mine = [event for event in events if event.ticket == ticket]
+        kinds = [event.kind for event in mine]
+        assert kinds[0] is EventKind.STARTED and kinds[-1] is EventKind.ENDED and EventKind.UPDATE in kinds
+        assert kinds.count(EventKind.ENDED) == kinds.count(EventKind.STARTED) == 1
+        assert mine[-1].result().approved is (what == "approve")
+        updates = [event.transaction for event in mine if event.kind is EventKind.UPDATE]
+        assert {getattr(update, "decision", None) for update in updates} == {Decision.PENDING}
+        assert not any(hasattr(event.transaction, "approved") for event in mine[:-1])
+        with pytest.raises(TypeError):
+            mine[0].result()
+        with pytest.raises(TypeError, match="no truth value"):
+            bool(mine[-1])
+
+
+def test_an_error_as_an_event(client: HyperId) -> None:
+    with client.waiter() as waiter:
+        waiter.confirm("sandbox-no-app", "?", timeout=20)
+        waiter.wait("sandbox-never", client.start("sandbox-never", "?"), timeout=0.1)
+        events = ended(list(waiter))
+    assert sorted(event.error.name for event in events if event.error) == [
+        "MFA_ERR_AUTHENTICATOR_NOT_LINKED",
+        "MFA_ERR_TIMEOUT",
+    ]
+    for event in events:
+        with pytest.raises(MfaError):
+            event.result()
+
+
+def test_a_token_as_an_event(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    kinds: list[EventKind] = []
+    with client.waiter() as waiter:
+        token = "sandbox-token-expires-after-2+phone#ann"
+        waiter.confirm(token, "?", wait=QUICK, timeout=20, ask_for_token=True)
+        for event in waiter:
+            kinds.append(event.kind)
+            if event.kind is EventKind.TOKEN_REFUSED:
+                assert isinstance(event.error, TokenExpiredError) and event.transaction is not None
+                mfa_sandbox.decide(event.transaction.id, Person.APPROVES)
+                waiter.give_token(event.ticket, "sandbox-phone#ann")
+            elif event.kind is EventKind.ENDED:
+                assert event.result().approved
+        waiter.confirm("sandbox-token-expired", "?", timeout=20, ask_for_token=True)
+        for event in waiter:
+            if event.kind is EventKind.TOKEN_REFUSED:
+                waiter.give_token(event.ticket, None)
+            else:
+                assert isinstance(event.error, TokenExpiredError)
+    assert kinds.count(EventKind.TOKEN_REFUSED) == 1 and kinds[-1] is EventKind.ENDED
+
+
+def test_cancelling_and_waking(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    with client.waiter() as waiter, ThreadPoolExecutor(1) as pool:
+        tickets = [waiter.confirm(f"sandbox-never#{n}", "?", wait=QUICK) for n in range(3)]
+        assert [waiter.next().kind for _ in tickets] == [EventKind.STARTED] * 3  # type: ignore[union-attr]
+        waiting = pool.submit(waiter.next)
+        waiter.wake()
+        assert waiting.result(timeout=5) is None and waiter.next(0.01) is None
+        waiting = pool.submit(waiter.next)
+        waiter.cancel(tickets[1], withdraw=True)
+        event = waiting.result(timeout=5)
+        assert event is not None and event.ticket == tickets[1] and isinstance(event.error, Cancelled)
+        assert event.error.withdrawn and len(waiter) == 2
+        waiter.cancel(tickets[1])
+        waiter.cancel_all()
+        assert [type(event.error) for event in waiter] == [Cancelled] * 2
+        with pytest.raises(InvalidArgumentError):
+            waiter.cancel(99)
+        with pytest.raises(InvalidArgumentError):
+            waiter.give_token(99, "t")
+        with pytest.raises(InvalidArgumentError):
+            waiter.next(-1)
+        with pytest.raises(InvalidArgumentError):
+            waiter.confirm("t", "?", wait=WaitOptions(on_update=print))
+        assert len(waiter) == 0
+    with pytest.raises(ClosedError):
+        waiter.confirm("sandbox-never", "?")
+    with pytest.raises(ClosedError):
+        waiter.next(0)
+
+
+@pytest.mark.parametrize("withdraw", [False, True])
+def test_closing_a_waiter(client: HyperId, mfa_sandbox: Sandbox, withdraw: bool) -> None:
+    with client.waiter() as waiter:
+        waiter.confirm("sandbox-never", "?", wait=WaitOptions(withdraw_on_cancel=withdraw))
+        event = waiter.next()
+        assert event is not None and event.transaction is not None
+    assert status_of(mfa_sandbox, event.transaction.id) == (WITHDRAWN if withdraw else 0)
+    assert waiter.closed
+
+
+def test_the_client_outlives_its_waiter(mfa_sandbox: Sandbox) -> None:
+    client = mfa_sandbox.hyperid()
+    waiter = client.waiter()
+    waiter.confirm("sandbox-approve-after-1", "?", wait=QUICK)
+    client.close()
+    del client
+    gc.collect()
+    assert [event.result().approved for event in ended(list(waiter))] == [True]
+    waiter.close()
+
+
+def test_the_log_takes_no_events(mfa_sandbox: Sandbox) -> None:
+    raised: list[BaseException] = []
+
+    def log(level: int, text: str) -> None:
+        try:
+            waiter.next(0)
+        except BaseException as error:
+            raised.append(error)
+
+    with mfa_sandbox.hyperid() as plain:
+        waiter = plain.waiter()
+    with mfa_sandbox.hyperid(log=log, log_level=logging.DEBUG) as client, client.waiter() as waiter:
+        waiter.confirm("sandbox-approve-after-1", "?", wait=QUICK)
+        raised.clear()
+        assert [event.result().approved for event in ended(list(waiter))] == [True]
+    assert raised and {type(error) for error in raised} == {BusyError}
+
+
+def test_what_the_log_raises_loses_no_event(mfa_sandbox: Sandbox) -> None:
+    def log(level: int, text: str) -> None:
+        if waiter is not None:
+            raise Surprise
+
+    waiter = None
+    events: list[Event] = []
+    surprises = 0
+    with mfa_sandbox.hyperid(log=log, log_level=logging.DEBUG) as client, client.waiter() as waiter:
+        try:
+            waiter.confirm("sandbox-approve-after-1", "?", wait=QUICK)
+        except Surprise:
+            surprises += 1
+        while len(waiter):
+            try:
+                event = waiter.next()
+            except Surprise:
+                surprises += 1
+            else:
+                assert event is not None
+                events.append(event)
+    assert surprises
+    assert [event.kind for event in events] == [EventKind.STARTED, EventKind.ENDED]
+    assert events[-1].result().approved
+
+
+def test_ctrl_c_ends_the_iterator() -> None:
+    program = """
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
+    try:
+        with client.waiter() as waiter:
+            waiter.confirm("sandbox-never", "?", wait=WaitOptions(withdraw_on_cancel=True))
+            for event in waiter:
+                started = event.transaction.id
+                print("waiting", flush=True)
+    except KeyboardInterrupt:
+        print(server.transaction(started).status)
+"""
+    with child(program) as process:
+        assert next_line(process) == "waiting\n", rest(process)
+        with at_most(10):
+            process.send_signal(signal.SIGINT)
+            assert (*rest(process), process.returncode) == ("4\n", "", 0)
+
+
+def test_a_loop_of_the_program_s_own(client: HyperId) -> None:
+    with client.waiter() as waiter, selectors.DefaultSelector() as selector:
+        selector.register(waiter.fd, selectors.EVENT_READ)
+        for number in range(20):
+            waiter.confirm(f"sandbox-approve-after-1#{number}", "?", wait=QUICK)
+        answers = []
+        while len(waiter):
+            assert selector.select(10)
+            while (event := waiter.next(0)) is not None:
+                if event.kind is EventKind.ENDED:
+                    answers.append(event.result().approved)
+        assert answers == [True] * 20

@@ -1,0 +1,220 @@
+//! Who waits: the calling thread itself, or a waiter for many pieces of work at once.
+//!
+//! Connecting, TLS, proxies, the exchange and the waiting policy are written once, as `async fn`s. What
+//! they wait for is told to a driver in one place, `Deadline::wait` (time.rs):
+//!
+//! - `Driver::Blocking` waits there and then, on the calling thread. Such a future is never pending, so
+//!   that `run_now` has its result after one look; a blocking call pays nothing for being written so.
+//! - `Driver::Queued` notes it in the work's own `Interests` and is pending. A waiter
+//!   (`hyperid/waiter.rs`) waits for all of its work with the system's queue, and looks again at what
+//!   has become ready.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::gate::{Gate, Turn};
+use crate::sys::{Interest, MAX_POLLED, RawDescriptor};
+use crate::time::Cancel;
+
+/// Who waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Driver<'a> {
+    /// The calling thread.
+    Blocking,
+    /// A waiter, for which the work notes its interests here.
+    Queued(&'a Work),
+}
+
+/// One piece of queued work, as its driver sees it.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) ticket: u64,
+    pub(crate) interests: Interests,
+    pub(crate) gate: Arc<Gate>,
+    /// Whoever cancels it wants what it has begun to be taken back.
+    pub(crate) withdraws: AtomicBool,
+}
+
+impl Work {
+    /// Waits for its turn to send a request, no later than `until` and its cancel. It has it as long as
+    /// what is returned lives.
+    pub(crate) async fn turn(
+        &self,
+        is_first: bool,
+        until: Instant,
+        cancel: Option<&Cancel>,
+        has_idle: impl Fn() -> bool,
+    ) -> Option<Turn<'_>> {
+        let turn = poll_fn(|_| {
+            if cancel.is_some_and(Cancel::is_triggered) {
+                return Poll::Ready(None);
+            }
+            match self.gate.enter(self.ticket, is_first, has_idle()) {
+                Ok(turn) => Poll::Ready(Some(turn)),
+                Err(_) if Instant::now() >= until => Poll::Ready(None),
+                Err(again) => {
+                    self.interests.note(&[], again.map_or(until, |again| again.min(until)));
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        self.interests.start_over();
+        if turn.is_none() {
+            self.gate.leave_queue(self.ticket);
+        }
+        turn
+    }
+}
+
+impl<'a> Driver<'a> {
+    /// How many connections may be open beside those of the exchanges under way.
+    pub(crate) fn room(self) -> usize {
+        match self {
+            Driver::Blocking => usize::MAX,
+            Driver::Queued(work) => work.gate.room(),
+        }
+    }
+
+    /// Whether the cancel came with the wish to take back what was begun.
+    pub(crate) fn withdraws(self) -> bool {
+        matches!(self, Driver::Queued(work) if work.withdraws.load(Ordering::SeqCst))
+    }
+
+    /// Told while a handshake is under way, of which a waiter has few at once.
+    pub(crate) fn handshake(self) -> Option<Handshake<'a>> {
+        let Driver::Queued(work) = self else { return None };
+        work.gate.handshake_begins();
+        Some(Handshake(&work.gate))
+    }
+}
+
+/// A handshake under way.
+pub(crate) struct Handshake<'a>(&'a Gate);
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        self.0.handshake_ends();
+    }
+}
+
+/// Runs work whose driver blocks.
+// Inlined, so that the work is made where it is run and not moved there.
+#[inline(always)]
+pub(crate) fn run_now<F: Future>(work: F) -> F::Output {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        // `Driver::Blocking` has no pending wait, and no other future is awaited.
+        Poll::Pending => unreachable!("work with a blocking driver was pending"),
+    }
+}
+
+/// Runs part of some work. Queued work keeps it apart as long as it runs, so that it is small while it
+/// sleeps in between; a blocking call pays nothing.
+macro_rules! apart {
+    ($driver:expr, $part:expr) => {
+        match $driver {
+            $crate::driver::Driver::Blocking => $crate::driver::run_now($part),
+            $crate::driver::Driver::Queued(_) => Box::pin($part).await,
+        }
+    };
+}
+pub(crate) use apart;
+
+/// What one piece of queued work waits for, and what has become of it.
+#[derive(Debug, Default)]
+pub(crate) struct Interests(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    fds: [(RawDescriptor, Interest); MAX_POLLED],
+    count: usize,
+    until: Option<Instant>,
+    /// A bit for each descriptor that is ready.
+    ready: u32,
+    late_looks: u32,
+}
+
+/// More than the largest answer needs.
+const MOST_LATE_LOOKS: u32 = 256;
+
+impl Default for State {
+    fn default() -> Self {
+        State { fds: [(-1, Interest::Read); MAX_POLLED], count: 0, until: None, ready: 0, late_looks: 0 }
+    }
+}
+
+/// What a piece of work waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    fds: [(RawDescriptor, Interest); MAX_POLLED],
+    count: usize,
+    pub(crate) until: Instant,
+}
+
+impl Wanted {
+    pub(crate) fn fds(&self) -> &[(RawDescriptor, Interest)] {
+        &self.fds[..self.count]
+    }
+}
+
+impl Interests {
+    /// The work waits for any of these, and no longer than `until`.
+    pub(crate) fn note(&self, fds: &[(RawDescriptor, Interest)], until: Instant) {
+        self.with(|state| {
+            state.fds[..fds.len()].copy_from_slice(fds);
+            state.count = fds.len();
+            state.until = Some(until);
+            state.ready = 0;
+        });
+    }
+
+    /// An exchange begins: none of its time is over.
+    fn start_over(&self) {
+        self.with(|state| *state = State::default());
+    }
+
+    /// Whether it may look at its descriptors once more although its time is over. A peer that never
+    /// stops sending must not keep it from ending.
+    pub(crate) fn look_late(&self) -> bool {
+        self.with(|state| {
+            state.late_looks += 1;
+            state.late_looks <= MOST_LATE_LOOKS
+        })
+    }
+
+    /// It waits no more. Returns what was ready.
+    pub(crate) fn clear(&self) -> u32 {
+        self.with(|state| {
+            state.until = None;
+            state.count = 0;
+            std::mem::take(&mut state.ready)
+        })
+    }
+
+    /// What it waits for now, if it does.
+    pub(crate) fn wanted(&self) -> Option<Wanted> {
+        self.with(|state| state.until.map(|until| Wanted { fds: state.fds, count: state.count, until }))
+    }
+
+    /// A descriptor is ready. Returns whether the work waits for it.
+    pub(crate) fn set_ready(&self, fd: RawDescriptor) -> bool {
+        self.with(|state| {
+            let place = state.fds[..state.count].iter().position(|(known, _)| *known == fd);
+            place.inspect(|place| state.ready |= 1 << place).is_some()
+        })
+    }
+
+    /// What is ready, so far.
+    pub(crate) fn ready(&self) -> u32 {
+        self.with(|state| state.ready)
+    }
+
+    fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
+        use_it(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,212 @@
+//! Whose turn it is to send a request, among all the work of one waiter.
+//!
+//! Bounded: how many exchanges are under way, since each has a connection; how many of them open one; and
+//! how many begin in a second. Starts go before polls, and each kind in the order of its coming.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Handshakes under way at once: more would only delay each other, and the answers beside them.
+const MOST_HANDSHAKES: u32 = 16;
+
+#[derive(Debug)]
+pub(crate) struct Gate {
+    most: u32,
+    /// Between two requests; zero: no limit.
+    spacing: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: u32,
+    handshakes: u32,
+    /// No request before this.
+    next_at: Option<Instant>,
+    /// Who waits, in the order of their turns.
+    queue: BTreeMap<Place, u64>,
+    places: HashMap<u64, Place>,
+    /// How many have come to wait so far.
+    arrivals: u64,
+    /// Those to look again.
+    awake: Vec<u64>,
+}
+
+/// A place in the queue: whether it is behind all that go first, and the arrival.
+type Place = (bool, u64);
+
+/// The turn of one piece of work.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(&'a Gate);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| {
+            state.under_way -= 1;
+            state.wake_next();
+        });
+    }
+}
+
+impl Gate {
+    /// `per_second`: 0 for no limit.
+    pub(crate) fn new(most: u32, per_second: u32) -> Self {
+        let spacing = if per_second == 0 { Duration::ZERO } else { Duration::from_secs(1) / per_second };
+        Gate { most, spacing, state: Mutex::default() }
+    }
+
+    /// The turn, or when to look again: `None`, when it is told. One that `has_idle` a connection to use
+    /// does not wait for those that are being opened.
+    pub(crate) fn enter(
+        &self,
+        ticket: u64,
+        is_first: bool,
+        has_idle: bool,
+    ) -> Result<Turn<'_>, Option<Instant>> {
+        self.with(|state| {
+            let now = Instant::now();
+            let place = state.place(ticket, is_first);
+            let is_its_turn = state.queue.first_key_value().is_none_or(|(ahead, _)| place <= *ahead);
+            let has_room = state.under_way < self.most && (has_idle || state.handshakes < MOST_HANDSHAKES);
+            if !is_its_turn || !has_room {
+                return Err(None);
+            }
+            if let Some(at) = state.next_at.filter(|at| *at > now) {
+                return Err(Some(at));
+            }
+            state.leave_queue(ticket);
+            state.under_way += 1;
+            if !self.spacing.is_zero() {
+                state.next_at = Some(now + self.spacing);
+            }
+            state.wake_next();
+            Ok(Turn(self))
+        })
+    }
+
+    pub(crate) fn leave_queue(&self, ticket: u64) {
+        self.with(|state| {
+            state.leave_queue(ticket);
+            state.wake_next();
+        });
+    }
+
+    /// How many more exchanges could be under way.
+    pub(crate) fn room(&self) -> usize {
+        self.with(|state| self.most.saturating_sub(state.under_way) as usize)
+    }
+
+    pub(crate) fn handshake_begins(&self) {
+        self.with(|state| state.handshakes += 1);
+    }
+
+    pub(crate) fn handshake_ends(&self) {
+        self.with(|state| {
+            state.handshakes -= 1;
+            state.wake_next();
+        });
+    }
+
+    /// Those whose turn may have come.
+    pub(crate) fn take_awake(&self, into: &mut Vec<u64>) {
+        self.with(|state| into.append(&mut state.awake));
+    }
+
+    fn with<T>(&self, use_it: impl FnOnce(&mut State) -> T) -> T {
+        use_it(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    /// Where the ticket stands; it joins the queue, if it is not in it.
+    fn place(&mut self, ticket: u64, is_first: bool) -> Place {
+        if let Some(place) = self.places.get(&ticket) {
+            return *place;
+        }
+        self.arrivals += 1;
+        let place = (!is_first, self.arrivals);
+        self.places.insert(ticket, place);
+        self.queue.insert(place, ticket);
+        place
+    }
+
+    fn leave_queue(&mut self, ticket: u64) {
+        if let Some(place) = self.places.remove(&ticket) {
+            self.queue.remove(&place);
+        }
+    }
+
+    fn wake_next(&mut self) {
+        if let Some(next) = self.queue.values().next() {
+            self.awake.push(*next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn awake(gate: &Gate) -> Vec<u64> {
+        let mut awake = Vec::new();
+        gate.take_awake(&mut awake);
+        awake
+    }
+
+    #[test]
+    fn turns_go_in_order_and_starts_before_polls() {
+        let gate = Gate::new(1, 0);
+        let turn = gate.enter(1, false, false).unwrap();
+        assert!(
+            [(2, false), (3, false), (4, true)]
+                .iter()
+                .all(|(t, first)| gate.enter(*t, *first, false).is_err())
+        );
+        drop(turn);
+        assert_eq!(awake(&gate), [4]);
+        assert!(gate.enter(2, false, false).is_err());
+        drop(gate.enter(4, true, false).unwrap());
+        assert_eq!(awake(&gate), [2, 2], "told while it was out, and when it came back");
+        drop(gate.enter(2, false, false).unwrap());
+        drop(gate.enter(3, false, false).unwrap());
+        awake(&gate);
+        assert!(gate.with(|state| state.queue.is_empty() && state.places.is_empty()));
+    }
+
+    #[test]
+    fn who_leaves_makes_room_for_the_next() {
+        let gate = Gate::new(1, 0);
+        let turn = gate.enter(1, false, false).unwrap();
+        assert!(gate.enter(2, false, false).is_err() && gate.enter(3, false, false).is_err());
+        drop(turn);
+        awake(&gate);
+        gate.leave_queue(2);
+        assert_eq!(awake(&gate), [3]);
+        assert!(gate.enter(3, false, false).is_ok());
+    }
+
+    #[test]
+    fn an_idle_connection_waits_for_no_handshake() {
+        let gate = Gate::new(99, 0);
+        (0..MOST_HANDSHAKES).for_each(|_| gate.handshake_begins());
+        assert!(gate.enter(1, false, false).is_err());
+        assert!(gate.enter(1, false, true).is_ok());
+        assert!(gate.enter(2, false, false).is_err());
+        awake(&gate);
+        gate.handshake_ends();
+        assert_eq!(awake(&gate), [2]);
+        assert!(gate.enter(2, false, false).is_ok());
+    }
+
+    #[test]
+    fn a_rate_keeps_requests_apart() {
+        let gate = Gate::new(9, 10);
+        let before = Instant::now();
+        drop(gate.enter(1, false, false).unwrap());
+        let Err(Some(at)) = gate.enter(2, true, false) else { panic!("at once") };
+        assert!(at >= before + Duration::from_millis(100));
+        // Behind it, the one that waits is told by the one before.
+        assert!(matches!(gate.enter(3, false, false), Err(None)));
+    }
+}
