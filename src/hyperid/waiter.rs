@@ -812,8 +812,12 @@ impl<'a> Core<'a> {
         let next = self.timers.first().map_or(until, |(at, _)| until.min(*at));
         // Once it has come, it would end every sleep at once.
         self.set_alarm(shared, None);
-        if shared.queue.wait(&mut self.ready, next).is_ok() {
-            self.take_ready();
+        match shared.queue.wait(&mut self.ready, next) {
+            Ok(()) => {
+                self.take_ready();
+            }
+            // Somebody closed its descriptor, or there is no memory: without it, time goes on alone.
+            Err(_) => std::thread::sleep(UNWATCHED.min(next.saturating_duration_since(Instant::now()))),
         }
     }
 

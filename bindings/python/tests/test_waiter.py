@@ -529,6 +529,32 @@ with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     assert output == "0 True\n1\n", errors
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_take_its_parents_event() -> None:
+    program = """
+import warnings
+from mfa_client import _abi
+from mfa_client.exceptions import ForkedError
+warnings.simplefilter("ignore")
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
+    waiter = client.waiter()
+    waiter.confirm("sandbox-never", "?")
+    # As where one thread forks while another one takes an event.
+    held = waiter._waits._event
+    held.user_data, held.kind = next(iter(waiter._waits._sinks)), _abi.MFA_EVENT_ENDED
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(1 if waiter.next(0) else 2)
+        except ForkedError:
+            os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    held.kind = _abi.MFA_EVENT_NONE
+"""
+    output, errors = outcome(program)
+    assert output == "0\n", errors
+
+
 @pytest.mark.parametrize("where", ["running", "driven", "stopped", "events", "thread"])
 def test_the_end_of_a_program_takes_questions_back(where: str) -> None:
     """While a loop runs on another thread (and one more drives its waits), while none runs, and with a waiter

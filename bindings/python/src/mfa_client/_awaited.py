@@ -54,6 +54,8 @@ class LoopWaits:
         except (AtItsEnd, ClosedError):
             self.loop.remove_reader(self.waits.fd)
         finally:
+            if self.waits.closed:  # It broke: its descriptor's number may soon be somebody else's.
+                self.loop.remove_reader(self.waits.fd)
             self.close_if_idle()
 
     def _drive(self) -> None:

@@ -357,6 +357,7 @@ def _all() -> list[Waits]:
 def _forked() -> None:
     for waits in _all():
         waits._lock = threading.RLock()  # Another thread may have had it, which is not here.
+        waits._event.kind = _abi.MFA_EVENT_NONE  # It is the parent's.
         waits._is_turning = False
     _live.clear()
 

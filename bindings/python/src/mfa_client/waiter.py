@@ -6,7 +6,6 @@ import ctypes
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Optional, Union
 
 from ._handle import Handle, Uncopied
@@ -118,11 +117,11 @@ class Waiter(Uncopied):
             raise InvalidArgumentError("timeout is below 0")
         latest = None if timeout is None else time.monotonic() + timeout
         while True:
-            turned = self._waits.turn()
-            with suppress(IndexError):
-                event = self._events.popleft()
+            # One may be left from a turn that was interrupted.
+            turned = bool(self._events) or self._waits.turn()
+            if self._events:
                 self._woken = False
-                return event
+                return self._events.popleft()
             is_over = latest is not None and time.monotonic() >= latest
             if self._woken or (is_over and not turned):
                 self._woken = False
