@@ -55,9 +55,9 @@ mod tests {
     #[test]
     fn what_a_binding_does_not_know_is_an_error_that_names_its_place() {
         for (declaration, place) in [
-            ("typedef struct mfa_x { uint32_t struct_size; uint32_t a; double big; } mfa_x;", "mfa_x.big"),
-            ("void mfa_later(double number);", "mfa_later"),
-            ("double mfa_later(void);", "mfa_later"),
+            ("typedef struct mfa_x { uint32_t struct_size; uint32_t a; uint16_t *big; } mfa_x;", "mfa_x.big"),
+            ("void mfa_later(uint16_t number);", "mfa_later"),
+            ("uint16_t mfa_later(void);", "mfa_later"),
             ("void mfa_later(mfa_transaction **out);", "mfa_later"),
         ] {
             for outcome in planted(declaration) {
