@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::driver::{Driver, apart};
+use crate::driver::Driver;
 use crate::error::{Code, Error, Provider};
+use crate::gate::Turn;
 use crate::http::{Answer, ExchangeContext, Exchanged, Grace, Http, HttpRequest, Reader, Reuse, not_kept};
 use crate::options::{CallOptions, LogLevel};
 use crate::retry;
@@ -20,6 +21,8 @@ pub(crate) struct Call<'a> {
     pub(crate) cancel: Option<&'a Cancel>,
     pub(crate) attempts: u32,
     pub(crate) driver: Driver<'a>,
+    /// For the next request, waited for already.
+    turn: Option<Turn<'a>>,
 }
 
 /// How one request of a call is sent.
@@ -63,7 +66,8 @@ impl<'a> Call<'a> {
     ) -> Self {
         let start = Instant::now();
         let until = sys::instant_after(start, options.timeout.unwrap_or(default_timeout));
-        Call { http, provider, start, until, cancel: options.cancel, attempts: 0, driver: Driver::Blocking }
+        let cancel = options.cancel;
+        Call { http, provider, start, until, cancel, attempts: 0, driver: Driver::Blocking, turn: None }
     }
 
     /// A call that a waiter drives.
@@ -75,7 +79,7 @@ impl<'a> Call<'a> {
         driver: Driver<'a>,
     ) -> Self {
         let until = sys::instant_after(start, timeout);
-        Call { http, provider, start, until, cancel: Some(cancel), attempts: 0, driver }
+        Call { http, provider, start, until, cancel: Some(cancel), attempts: 0, driver, turn: None }
     }
 
     pub(crate) fn timeout(&self) -> Duration {
@@ -133,6 +137,21 @@ impl<'a> Call<'a> {
         kept.ok_or_else(not_kept)
     }
 
+    /// Waits for the turn to send the next request, no later than `until` and the cancel. It need not be
+    /// called; called before the work on a request is made, it keeps that from being made for thousands
+    /// who wait for their turns.
+    pub(crate) async fn take_turn(&mut self, is_first: bool, until: Instant, reuse: Reuse) {
+        let Driver::Queued(work) = self.driver else { return };
+        let http = self.http;
+        let has_idle = move || reuse == Reuse::Allowed && http.has_idle();
+        self.turn = work.turn(is_first, until.min(self.until), self.cancel, has_idle).await;
+    }
+
+    /// No request is sent after all.
+    pub(crate) fn leave_turn(&mut self) {
+        self.turn = None;
+    }
+
     async fn send_once(
         &mut self,
         request: &HttpRequest<'_>,
@@ -140,13 +159,10 @@ impl<'a> Call<'a> {
         read: Reader<'_>,
     ) -> Exchanged<()> {
         let call_until = sending.until.min(self.until);
-        let _turn = match self.driver {
-            Driver::Blocking => None,
-            Driver::Queued(work) => {
-                let has_idle = || sending.reuse == Reuse::Allowed && self.http.has_idle();
-                work.turn(!request.is_repeatable, call_until, self.cancel, has_idle).await
-            }
-        };
+        if self.turn.is_none() {
+            self.take_turn(!request.is_repeatable, call_until, sending.reuse).await;
+        }
+        let _turn = self.turn.take();
         let now = Instant::now();
         if let Err(why) = self.deadline().no_later_than(sending.until).check_at(now) {
             return Exchanged::not_begun(self.wait_failed(why, "beginning a request"));
@@ -169,7 +185,7 @@ impl<'a> Call<'a> {
         let sent = self.send_once(request, sending, read).await;
         let Some(failed) = self.failed(sent, begun) else { return Ok(()) };
         // Apart: it is seldom, and large.
-        apart!(self.driver, self.send_again(request, sending, patience, failed, read))
+        Box::pin(self.send_again(request, sending, patience, failed, read)).await
     }
 
     async fn send_again(

@@ -8,6 +8,9 @@
 //! - `Driver::Queued` notes it in the work's own `Interests` and is pending. A waiter
 //!   (`hyperid/waiter.rs`) waits for all of its work with the system's queue, and looks again at what
 //!   has become ready.
+//!
+//! Thousands of waits sleep at once, so what is seldom under way (connecting, asking, polling, a second
+//! try) is boxed where it is awaited, and a wait that sleeps has no place for it.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::gate::{Gate, Turn};
+use crate::gate::{Gate, Place, Turn};
 use crate::sys::{Interest, MAX_POLLED, RawDescriptor};
 use crate::time::Cancel;
 
@@ -35,6 +38,8 @@ pub(crate) struct Work {
     pub(crate) ticket: u64,
     pub(crate) interests: Interests,
     pub(crate) gate: Arc<Gate>,
+    /// Where it stands in the gate's queue.
+    pub(crate) place: Place,
     /// Whoever cancels it wants what it has begun to be taken back.
     pub(crate) withdraws: AtomicBool,
 }
@@ -42,32 +47,32 @@ pub(crate) struct Work {
 impl Work {
     /// Waits for its turn to send a request, no later than `until` and its cancel. It has it as long as
     /// what is returned lives.
-    pub(crate) async fn turn(
-        &self,
+    pub(crate) fn turn<'t>(
+        &'t self,
         is_first: bool,
         until: Instant,
-        cancel: Option<&Cancel>,
-        has_idle: impl Fn() -> bool,
-    ) -> Option<Turn<'_>> {
-        let turn = poll_fn(|_| {
-            if cancel.is_some_and(Cancel::is_triggered) {
-                return Poll::Ready(None);
-            }
-            match self.gate.enter(self.ticket, is_first, has_idle()) {
-                Ok(turn) => Poll::Ready(Some(turn)),
-                Err(_) if Instant::now() >= until => Poll::Ready(None),
-                Err(again) => {
-                    self.interests.note(&[], again.map_or(until, |again| again.min(until)));
-                    Poll::Pending
+        cancel: Option<&'t Cancel>,
+        has_idle: impl Fn() -> bool + 't,
+    ) -> impl Future<Output = Option<Turn<'t>>> + 't {
+        poll_fn(move |_| {
+            let turn = if cancel.is_some_and(Cancel::is_triggered) {
+                None
+            } else {
+                match self.gate.enter(self.ticket, &self.place, is_first, has_idle()) {
+                    Ok(turn) => Some(turn),
+                    Err(_) if Instant::now() >= until => None,
+                    Err(again) => {
+                        self.interests.note(&[], again.map_or(until, |again| again.min(until)));
+                        return Poll::Pending;
+                    }
                 }
+            };
+            self.interests.start_over();
+            if turn.is_none() {
+                self.gate.leave_queue(self.ticket, &self.place);
             }
+            Poll::Ready(turn)
         })
-        .await;
-        self.interests.start_over();
-        if turn.is_none() {
-            self.gate.leave_queue(self.ticket);
-        }
-        turn
     }
 }
 
@@ -112,18 +117,6 @@ pub(crate) fn run_now<F: Future>(work: F) -> F::Output {
         Poll::Pending => unreachable!("work with a blocking driver was pending"),
     }
 }
-
-/// Runs part of some work. Queued work keeps it apart as long as it runs, so that it is small while it
-/// sleeps in between; a blocking call pays nothing.
-macro_rules! apart {
-    ($driver:expr, $part:expr) => {
-        match $driver {
-            $crate::driver::Driver::Blocking => $crate::driver::run_now($part),
-            $crate::driver::Driver::Queued(_) => Box::pin($part).await,
-        }
-    };
-}
-pub(crate) use apart;
 
 /// What one piece of queued work waits for, and what has become of it.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 //! Bounded: how many exchanges are under way, since each has a connection; how many of them open one; and
 //! how many begin in a second. Starts go before polls, and each kind in the order of its coming.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,17 +25,20 @@ struct State {
     handshakes: u32,
     /// No request before this.
     next_at: Option<Instant>,
-    /// Who waits, in the order of their turns.
-    queue: BTreeMap<Place, u64>,
-    places: HashMap<u64, Place>,
+    /// Who waits, in the order of their turns: place and ticket.
+    queue: BTreeSet<(u64, u64)>,
     /// How many have come to wait so far.
     arrivals: u64,
     /// Those to look again.
     awake: Vec<u64>,
 }
 
-/// A place in the queue: whether it is behind all that go first, and the arrival.
-type Place = (bool, u64);
+/// Where a piece of work stands in the queue: its arrival, with a bit for those that do not go first.
+/// 0: nowhere. Changed by the gate alone, under its lock.
+#[derive(Debug, Default)]
+pub(crate) struct Place(AtomicU64);
+
+const GOES_SECOND: u64 = 1 << 63;
 
 /// The turn of one piece of work.
 #[derive(Debug)]
@@ -61,13 +65,14 @@ impl Gate {
     pub(crate) fn enter(
         &self,
         ticket: u64,
+        place: &Place,
         is_first: bool,
         has_idle: bool,
     ) -> Result<Turn<'_>, Option<Instant>> {
         self.with(|state| {
             let now = Instant::now();
-            let place = state.place(ticket, is_first);
-            let is_its_turn = state.queue.first_key_value().is_none_or(|(ahead, _)| place <= *ahead);
+            let stands_at = state.join_queue(ticket, place, is_first);
+            let is_its_turn = state.queue.first().is_none_or(|(ahead, _)| stands_at <= *ahead);
             let has_room = state.under_way < self.most && (has_idle || state.handshakes < MOST_HANDSHAKES);
             if !is_its_turn || !has_room {
                 return Err(None);
@@ -75,7 +80,7 @@ impl Gate {
             if let Some(at) = state.next_at.filter(|at| *at > now) {
                 return Err(Some(at));
             }
-            state.leave_queue(ticket);
+            state.leave_queue(ticket, place);
             state.under_way += 1;
             if !self.spacing.is_zero() {
                 state.next_at = Some(now + self.spacing);
@@ -85,9 +90,9 @@ impl Gate {
         })
     }
 
-    pub(crate) fn leave_queue(&self, ticket: u64) {
+    pub(crate) fn leave_queue(&self, ticket: u64, place: &Place) {
         self.with(|state| {
-            state.leave_queue(ticket);
+            state.leave_queue(ticket, place);
             state.wake_next();
         });
     }
@@ -120,25 +125,24 @@ impl Gate {
 
 impl State {
     /// Where the ticket stands; it joins the queue, if it is not in it.
-    fn place(&mut self, ticket: u64, is_first: bool) -> Place {
-        if let Some(place) = self.places.get(&ticket) {
-            return *place;
+    fn join_queue(&mut self, ticket: u64, place: &Place, is_first: bool) -> u64 {
+        let known = place.0.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
         }
         self.arrivals += 1;
-        let place = (!is_first, self.arrivals);
-        self.places.insert(ticket, place);
-        self.queue.insert(place, ticket);
-        place
+        let stands_at = self.arrivals | if is_first { 0 } else { GOES_SECOND };
+        place.0.store(stands_at, Ordering::Relaxed);
+        self.queue.insert((stands_at, ticket));
+        stands_at
     }
 
-    fn leave_queue(&mut self, ticket: u64) {
-        if let Some(place) = self.places.remove(&ticket) {
-            self.queue.remove(&place);
-        }
+    fn leave_queue(&mut self, ticket: u64, place: &Place) {
+        self.queue.remove(&(place.0.swap(0, Ordering::Relaxed), ticket));
     }
 
     fn wake_next(&mut self) {
-        if let Some(next) = self.queue.values().next() {
+        if let Some((_, next)) = self.queue.first() {
             self.awake.push(*next);
         }
     }
@@ -148,15 +152,28 @@ impl State {
 mod tests {
     use super::*;
 
-    fn awake(gate: &Gate) -> Vec<u64> {
+    /// A gate, and the places of ten pieces of work.
+    struct Gated(Gate, [Place; 10]);
+
+    impl Gated {
+        fn new(most: u32, per_second: u32) -> Self {
+            Gated(Gate::new(most, per_second), Default::default())
+        }
+
+        fn enter(&self, ticket: u64, is_first: bool, has_idle: bool) -> Result<Turn<'_>, Option<Instant>> {
+            self.0.enter(ticket, &self.1[ticket as usize], is_first, has_idle)
+        }
+    }
+
+    fn awake(gate: &Gated) -> Vec<u64> {
         let mut awake = Vec::new();
-        gate.take_awake(&mut awake);
+        gate.0.take_awake(&mut awake);
         awake
     }
 
     #[test]
     fn turns_go_in_order_and_starts_before_polls() {
-        let gate = Gate::new(1, 0);
+        let gate = Gated::new(1, 0);
         let turn = gate.enter(1, false, false).unwrap();
         assert!(
             [(2, false), (3, false), (4, true)]
@@ -171,37 +188,37 @@ mod tests {
         drop(gate.enter(2, false, false).unwrap());
         drop(gate.enter(3, false, false).unwrap());
         awake(&gate);
-        assert!(gate.with(|state| state.queue.is_empty() && state.places.is_empty()));
+        assert!(gate.0.with(|state| state.queue.is_empty()));
     }
 
     #[test]
     fn who_leaves_makes_room_for_the_next() {
-        let gate = Gate::new(1, 0);
+        let gate = Gated::new(1, 0);
         let turn = gate.enter(1, false, false).unwrap();
         assert!(gate.enter(2, false, false).is_err() && gate.enter(3, false, false).is_err());
         drop(turn);
         awake(&gate);
-        gate.leave_queue(2);
+        gate.0.leave_queue(2, &gate.1[2]);
         assert_eq!(awake(&gate), [3]);
         assert!(gate.enter(3, false, false).is_ok());
     }
 
     #[test]
     fn an_idle_connection_waits_for_no_handshake() {
-        let gate = Gate::new(99, 0);
-        (0..MOST_HANDSHAKES).for_each(|_| gate.handshake_begins());
+        let gate = Gated::new(99, 0);
+        (0..MOST_HANDSHAKES).for_each(|_| gate.0.handshake_begins());
         assert!(gate.enter(1, false, false).is_err());
         assert!(gate.enter(1, false, true).is_ok());
         assert!(gate.enter(2, false, false).is_err());
         awake(&gate);
-        gate.handshake_ends();
+        gate.0.handshake_ends();
         assert_eq!(awake(&gate), [2]);
         assert!(gate.enter(2, false, false).is_ok());
     }
 
     #[test]
     fn a_rate_keeps_requests_apart() {
-        let gate = Gate::new(9, 10);
+        let gate = Gated::new(9, 10);
         let before = Instant::now();
         drop(gate.enter(1, false, false).unwrap());
         let Err(Some(at)) = gate.enter(2, true, false) else { panic!("at once") };

@@ -134,63 +134,77 @@ impl<'a> Deadline<'a> {
     }
 
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
-    pub(crate) async fn wait_for(&self, fds: &[(RawFd, Interest)]) -> Result<u32, WaitError> {
-        match self.wait(fds, self.until).await? {
-            0 => Err(WaitError::Elapsed),
-            ready => Ok(ready),
-        }
+    pub(crate) fn wait_for<'w>(&'w self, fds: &'w [(RawFd, Interest)]) -> impl Future<Output = Waited> + 'w {
+        self.wait_for_until(fds, self.until)
     }
 
     /// As `wait_for`, and returns 0 when `until` comes first.
-    pub(crate) async fn wait_for_until(
-        &self,
-        fds: &[(RawFd, Interest)],
+    // Neither this nor what stands on it is an `async fn`: a wait that sleeps for minutes is little more
+    // than what it waits for.
+    pub(crate) fn wait_for_until<'w>(
+        &'w self,
+        fds: &'w [(RawFd, Interest)],
         until: Instant,
-    ) -> Result<u32, WaitError> {
-        if until >= self.until {
-            return self.wait_for(fds).await;
-        }
-        self.wait(fds, until).await
+    ) -> impl Future<Output = Waited> + 'w {
+        let mut stage = Stage::Begins;
+        poll_fn(move |_| {
+            let end = until.min(self.until);
+            let waited = match self.driver {
+                // The one place where a call waits.
+                Driver::Blocking => Poll::Ready(self.block(fds, end)),
+                Driver::Queued(work) => self.look(&work.interests, fds, end, &mut stage),
+            };
+            match waited {
+                Poll::Ready(Ok(0)) if until >= self.until => Poll::Ready(Err(WaitError::Elapsed)),
+                waited => waited,
+            }
+        })
     }
 
-    /// 0: `until` has come. The one place where anything waits.
-    async fn wait(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
-        match self.driver {
-            Driver::Blocking => self.block(fds, until),
-            Driver::Queued(work) => self.queue(&work.interests, fds, until).await,
-        }
-    }
-
-    async fn queue(
+    /// Notes what queued work waits for, and looks at what has become of it. 0: `until` has come.
+    fn look(
         &self,
         interests: &Interests,
         fds: &[(RawFd, Interest)],
         until: Instant,
-    ) -> Result<u32, WaitError> {
-        interests.note(fds, until);
+        stage: &mut Stage,
+    ) -> Poll<Waited> {
+        if *stage == Stage::Begins {
+            interests.note(fds, until);
+            *stage = Stage::Waits;
+        }
+        let waited = self.look_at(interests, fds, until, stage);
+        if waited.is_ready() {
+            interests.clear();
+        }
+        waited
+    }
+
+    fn look_at(
+        &self,
+        interests: &Interests,
+        fds: &[(RawFd, Interest)],
+        until: Instant,
+        stage: &mut Stage,
+    ) -> Poll<Waited> {
+        if self.is_cancelled() {
+            return Poll::Ready(Err(WaitError::Cancelled));
+        }
+        // What the network has brought goes before the clock: a late look loses no answer.
+        let ready = interests.ready();
         let sends = fds.iter().any(|(_, interest)| *interest == Interest::Write);
-        let mut is_first_look = true;
-        let result = poll_fn(|_| {
-            if self.is_cancelled() {
-                return Poll::Ready(Err(WaitError::Cancelled));
-            }
-            // What the network has brought goes before the clock: a late look loses no answer.
-            let ready = interests.ready();
-            if ready != 0 && !(sends && Instant::now() >= self.until) {
-                return Poll::Ready(Ok(ready));
-            }
-            if ready == 0 && Instant::now() < until {
-                return Poll::Pending;
-            }
-            // Time is over already as the wait begins: the rest of an answer may be there all the same.
-            if std::mem::take(&mut is_first_look) && !sends && !fds.is_empty() && interests.look_late() {
-                return Poll::Pending;
-            }
-            Poll::Ready(Ok(0))
-        });
-        let result = result.await;
-        interests.clear();
-        result
+        if ready != 0 && !(sends && Instant::now() >= self.until) {
+            return Poll::Ready(Ok(ready));
+        }
+        if ready == 0 && Instant::now() < until {
+            return Poll::Pending;
+        }
+        // Time may have been over as the wait began: the rest of an answer may be there all the same.
+        if *stage == Stage::Waits && !sends && !fds.is_empty() && interests.look_late() {
+            *stage = Stage::HasLookedLate;
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(0))
     }
 
     fn block(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
@@ -234,6 +248,17 @@ impl<'a> Deadline<'a> {
         }
         self.check()
     }
+}
+
+/// A bit for each descriptor that is ready.
+type Waited = Result<u32, WaitError>;
+
+/// How far a queued wait is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Begins,
+    Waits,
+    HasLookedLate,
 }
 
 struct Ready {

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
 
-use crate::driver::{Driver, apart, run_now};
+use crate::driver::{Driver, run_now};
 use crate::error::{Code, Error};
 use crate::http::connection::Connection;
 use crate::http::connector::Connectors;
@@ -253,7 +253,7 @@ impl Http {
             Some(connection) => connection,
             // Apart: connecting is seldom, and its future large. A blocking call has it on its stack,
             // since what a box is made from may carry what lay there before into freed memory.
-            None => Box::new(apart!(driver, connector.open(self.connect_timeout, context))?),
+            None => Box::new(Box::pin(connector.open(self.connect_timeout, context)).await?),
         };
         let mut exchange = Exchange::new(&mut connection, context);
         let mut answer = pin!(exchange.run(request, &self.common_headers)).await?;

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
-use crate::driver::apart;
 use crate::error::{Code, Error};
 use crate::http::exchange_context::{ExchangeContext, Phase};
 use crate::sys::{self, Interest};
@@ -21,7 +20,7 @@ pub(super) async fn wait(
     let deadline = context.deadline();
     let waited: Result<bool, WaitError> = match &mut context.phase {
         // Apart: an exchange that only waits for its answer is small.
-        Phase::Connecting { race, .. } => apart!(deadline.driver, race.wait_beside(fd, &deadline)),
+        Phase::Connecting { race, .. } => Box::pin(race.wait_beside(fd, &deadline)).await,
         Phase::Exchanging => deadline.wait_for(&[fd]).await.map(|_| true),
     };
     match waited {

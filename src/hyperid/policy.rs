@@ -30,7 +30,7 @@ pub(super) struct Settings {
 }
 
 /// What to do next. Times are durations since the start of the call.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     /// Sleep until `at`, then ask for the state; the answer must be there by `until`.
     Poll { at: Duration, until: Duration, is_second_look: bool },
@@ -40,19 +40,20 @@ pub(super) enum Step {
     AskForToken { until: Duration },
     /// Cancel the transaction, by `until`.
     Withdraw { until: Duration },
-    /// The wait is over.
-    Finish(End),
+    /// The wait is over: `take_end` says how.
+    Finish,
 }
 
-/// How a wait ends.
+/// How a wait ends. Errors are boxed, here and below: thousands of waits keep a place for each, and few
+/// meet any.
 #[derive(Debug)]
 pub(super) enum End {
     /// With the answer that was read last.
     Answer,
     /// With this error.
-    Failed(Error),
+    Failed(Box<Error>),
     /// At the deadline, with this error.
-    DeadlinePassed(Error),
+    DeadlinePassed(Box<Error>),
 }
 
 #[derive(Debug)]
@@ -69,7 +70,7 @@ enum Phase {
 #[derive(Debug)]
 struct Withdrawal {
     /// The caller's wish; `None`: the deadline.
-    wish: Option<Error>,
+    wish: Option<Box<Error>>,
     until: Duration,
     /// The provider said that it is cancelled.
     confirmed: bool,
@@ -100,14 +101,14 @@ pub(super) struct Policy {
     end: Duration,
     phase: Phase,
     /// The token was refused with this; the caller is to be asked for another.
-    refused: Option<Error>,
+    refused: Option<Box<Error>>,
     next_poll: Duration,
     /// No poll before this, whatever the deadline.
     not_before: Duration,
     second_look: Option<SecondLook>,
     hearsay: Option<Hearsay>,
     /// What the last poll that failed met.
-    last_failure: Option<Error>,
+    last_failure: Option<Box<Error>>,
     /// A fresh token has been given and no poll has proved it yet.
     token_unproven: bool,
 }
@@ -153,7 +154,7 @@ impl Policy {
                 self.withdrawing_ends();
                 self.step(now)
             }
-            Phase::Done(_) => Step::Finish(self.take_end()),
+            Phase::Done(_) => Step::Finish,
         }
     }
 
@@ -188,20 +189,21 @@ impl Policy {
         self.phase = if self.settings.cancel_on_timeout {
             Phase::Withdrawing(Withdrawal { wish: None, until: self.end, confirmed: false })
         } else {
-            Phase::Done(End::DeadlinePassed(self.timeout()))
+            Phase::Done(End::DeadlinePassed(Box::new(self.timeout())))
         };
     }
 
     fn timeout(&self) -> Error {
-        timeout_after(self.last_failure.as_ref())
+        timeout_after(self.last_failure.as_deref())
     }
 
-    fn take_end(&mut self) -> End {
+    /// How the wait ends, once it does.
+    pub(super) fn take_end(&mut self) -> End {
         // What is left behind is an end too, and no approval.
-        let left = Phase::Done(End::Failed(Error::internal("the wait has ended already")));
+        let left = Phase::Done(failed(Error::internal("the wait has ended already")));
         match std::mem::replace(&mut self.phase, left) {
             Phase::Done(end) => end,
-            _ => End::Failed(Error::internal("the wait has not ended")),
+            _ => failed(Error::internal("the wait has not ended")),
         }
     }
 
@@ -241,9 +243,9 @@ impl Policy {
         if error.code == Code::Timeout {
             return if is_polling { self.polling_time_is_over() } else { self.withdrawing_ends() };
         }
-        self.last_failure = Some(error.clone());
+        self.last_failure = Some(Box::new(error.clone()));
         if is_polling && is_refused_token(&error) && self.may_ask_for_token() {
-            self.refused = Some(error);
+            self.refused = Some(Box::new(error));
             return;
         }
         let may_pass = self.may_pass(now, &error);
@@ -256,7 +258,7 @@ impl Policy {
         if may_pass {
             return self.schedule(now, self.hold_back(&error), jitter);
         }
-        self.phase = Phase::Done(End::Failed(error));
+        self.phase = Phase::Done(failed(error));
     }
 
     fn may_pass(&mut self, now: Duration, error: &Error) -> bool {
@@ -309,7 +311,7 @@ impl Policy {
 
     /// With what the token was refused that is to be replaced.
     pub(super) fn refusal(&self) -> Option<&Error> {
-        self.refused.as_ref()
+        self.refused.as_deref()
     }
 
     fn may_ask_for_token(&self) -> bool {
@@ -331,7 +333,7 @@ impl Policy {
     /// what is wrong with the new token.
     pub(super) fn token_withheld(&mut self, instead: Option<Error>) {
         if let Some(refusal) = self.refused.take() {
-            self.phase = Phase::Done(End::Failed(instead.unwrap_or(refusal)));
+            self.phase = Phase::Done(End::Failed(instead.map_or(refusal, Box::new)));
         }
     }
 
@@ -360,21 +362,21 @@ impl Policy {
         let phase = std::mem::replace(&mut self.phase, Phase::Polling);
         self.phase = match phase {
             Phase::Done(End::DeadlinePassed(error)) => {
-                Phase::Done(End::Failed(Error { withdrawn: error.withdrawn, ..wish }))
+                Phase::Done(failed(Error { withdrawn: error.withdrawn, ..wish }))
             }
             Phase::Done(end) => Phase::Done(end),
             // Wished for before.
             Phase::Withdrawing(it) if it.wish.is_some() => Phase::Withdrawing(it),
             Phase::LastLook(it) if it.wish.is_some() => Phase::LastLook(it),
             Phase::LastLook(it) if may_withdraw => {
-                Phase::LastLook(Withdrawal { wish: Some(wish), until: until.min(it.until), ..it })
+                Phase::LastLook(Withdrawal { wish: Some(Box::new(wish)), until: until.min(it.until), ..it })
             }
             Phase::Polling | Phase::Withdrawing(_) if may_withdraw => {
                 self.second_look = None;
-                Phase::Withdrawing(Withdrawal { wish: Some(wish), until, confirmed: false })
+                Phase::Withdrawing(Withdrawal { wish: Some(Box::new(wish)), until, confirmed: false })
             }
-            Phase::LastLook(it) => Phase::Done(End::Failed(Error { withdrawn: it.confirmed, ..wish })),
-            Phase::Polling | Phase::Withdrawing(_) => Phase::Done(End::Failed(wish)),
+            Phase::LastLook(it) => Phase::Done(failed(Error { withdrawn: it.confirmed, ..wish })),
+            Phase::Polling | Phase::Withdrawing(_) => Phase::Done(failed(wish)),
         };
         matches!(self.phase, Phase::Withdrawing(_) | Phase::LastLook(_))
     }
@@ -385,8 +387,8 @@ impl Policy {
             Phase::Withdrawing(it) | Phase::LastLook(it) => {
                 let withdrawn = it.confirmed;
                 Phase::Done(match it.wish {
-                    Some(wish) => End::Failed(Error { withdrawn, ..wish }),
-                    None => End::DeadlinePassed(Error { withdrawn, ..self.timeout() }),
+                    Some(wish) => failed(Error { withdrawn, ..*wish }),
+                    None => End::DeadlinePassed(Box::new(Error { withdrawn, ..self.timeout() })),
                 })
             }
             other => other,
@@ -403,6 +405,10 @@ impl Policy {
         self.not_before = now.saturating_add(min_interval);
         self.next_poll = now.saturating_add(spread.max(hold));
     }
+}
+
+fn failed(error: Error) -> End {
+    End::Failed(Box::new(error))
 }
 
 /// The deadline's error tells what the last failed poll met.

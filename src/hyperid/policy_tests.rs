@@ -80,22 +80,29 @@ fn second_look_at(policy: &mut Policy, now: Duration) -> Duration {
     }
 }
 
-fn failure(policy: &mut Policy, now: Duration) -> Error {
+fn end(policy: &mut Policy, now: Duration) -> End {
     match policy.step(now) {
-        Step::Finish(End::Failed(error)) => error,
+        Step::Finish => policy.take_end(),
+        other => panic!("expected the end, got {other:?}"),
+    }
+}
+
+fn failure(policy: &mut Policy, now: Duration) -> Error {
+    match end(policy, now) {
+        End::Failed(error) => *error,
         other => panic!("expected a failure, got {other:?}"),
     }
 }
 
 fn timeout(policy: &mut Policy, now: Duration) -> Error {
-    match policy.step(now) {
-        Step::Finish(End::DeadlinePassed(error)) => error,
+    match end(policy, now) {
+        End::DeadlinePassed(error) => *error,
         other => panic!("expected the deadline, got {other:?}"),
     }
 }
 
 fn is_answer(policy: &mut Policy, now: Duration) -> bool {
-    matches!(policy.step(now), Step::Finish(End::Answer))
+    matches!(policy.step(now), Step::Finish) && matches!(policy.take_end(), End::Answer)
 }
 
 #[test]
@@ -496,9 +503,9 @@ fn after_withdrawing_only_a_decision_is_an_answer() {
         policy.cancel_sent(Err(error(Code::AlreadyCompleted)));
         policy.step(until);
         assert_eq!(policy.answered(until, &status(raw, complete), 0), decided);
-        match policy.step(until) {
-            Step::Finish(End::Answer) => assert!(decided, "{raw}"),
-            Step::Finish(End::DeadlinePassed(error)) => {
+        match end(&mut policy, until) {
+            End::Answer => assert!(decided, "{raw}"),
+            End::DeadlinePassed(error) => {
                 assert!(!decided, "{raw}");
                 assert_eq!(error.withdrawn, raw == 4);
             }
@@ -606,8 +613,10 @@ fn every_course_ends() {
                             policy.cancel_sent(Ok(()));
                         }
                         Step::AskForToken { .. } => panic!("nothing was refused"),
-                        Step::Finish(End::DeadlinePassed(_)) => break,
-                        Step::Finish(other) => panic!("{other:?}"),
+                        Step::Finish => {
+                            assert!(matches!(policy.take_end(), End::DeadlinePassed(_)));
+                            break;
+                        }
                     }
                 }
             }
@@ -646,8 +655,10 @@ fn simulate(confirms: u32) -> Course {
                     policy.answered(now, &reading, random.next());
                 }
                 Step::Sleep { until } => now = until,
-                Step::Finish(End::Answer) => break delays.push((now - decided).as_secs_f64()),
-                Step::Finish(_) => break,
+                Step::Finish if matches!(policy.take_end(), End::Answer) => {
+                    break delays.push((now - decided).as_secs_f64());
+                }
+                Step::Finish => break,
                 other => panic!("{other:?}"),
             }
         }

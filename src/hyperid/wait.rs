@@ -163,7 +163,7 @@ impl HyperId {
             Err(error) => return not_begun(&call, error),
         };
         match self.waiting(call, access_token, wait) {
-            Ok(mut waiting) => run_now(waiting.confirm(&body)),
+            Ok(mut waiting) => run_now(waiting.confirm(body)),
             Err(end) => *end,
         }
     }

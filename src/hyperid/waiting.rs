@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, Sending, cancelled, repeatable};
-use crate::driver::apart;
 use crate::error::{Code, Error};
 use crate::http::{Grace, Reuse};
 use crate::hyperid::decision::{Decision, Look, Reading, State};
@@ -86,7 +85,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
     }
 
     /// Asks, and waits for the answer; `body` is start's.
-    pub(super) async fn confirm(&mut self, body: &[u8]) -> WaitEnd {
+    pub(super) async fn confirm(&mut self, body: Vec<u8>) -> WaitEnd {
         let result = self.start_and_poll(body).await;
         self.end(result)
     }
@@ -100,12 +99,15 @@ impl<'a, L: Listener> Waiting<'a, L> {
         self.poll_for(&mut policy, &body).await
     }
 
-    async fn start_and_poll(&mut self, body: &[u8]) -> Result<(), Error> {
-        if !apart!(self.call.driver, self.is_available())? {
+    async fn start_and_poll(&mut self, body: Vec<u8>) -> Result<(), Error> {
+        self.call.take_turn(false, self.call.until, Reuse::Allowed).await;
+        if !Box::pin(self.is_available()).await? {
             let text = "the person has not linked the authenticator app";
             return Err(Error::new(Code::AuthenticatorNotLinked, text));
         }
-        let id = apart!(self.call.driver, self.start(body))?;
+        self.call.take_turn(true, self.call.until, Reuse::Allowed).await;
+        let id = Box::pin(self.start(&body)).await?;
+        drop(body);
         let body = request::transaction_id(id)?;
         self.transaction.transaction_id = id;
         self.transaction.decision = Decision::Pending;
@@ -219,25 +221,39 @@ impl<'a, L: Listener> Waiting<'a, L> {
                 Step::Sleep { until } => {
                     self.sleep(policy, until).await;
                 }
-                Step::AskForToken { until } => self.ask_for_token(policy, until).await,
-                Step::Withdraw { until } => apart!(self.call.driver, self.cancel(policy, until)),
-                Step::Finish(End::Answer) => return Ok(()),
-                Step::Finish(End::Failed(error)) => return Err(error),
-                // Whoever finds both the cancel and the deadline past says "cancelled".
-                Step::Finish(End::DeadlinePassed(error)) if self.call.is_cancelled() => {
-                    return Err(Error { withdrawn: error.withdrawn, ..cancelled("waiting for the answer") });
+                Step::AskForToken { until } => Box::pin(self.ask_for_token(policy, until)).await,
+                Step::Withdraw { until } => {
+                    self.call.take_turn(true, self.instant(until), Reuse::Allowed).await;
+                    Box::pin(self.cancel(policy, until)).await;
                 }
-                Step::Finish(End::DeadlinePassed(error)) => return Err(error),
+                Step::Finish => return self.ended(policy.take_end()),
             }
         }
     }
 
+    fn ended(&self, end: End) -> Result<(), Error> {
+        match end {
+            End::Answer => Ok(()),
+            End::Failed(error) => Err(*error),
+            // Whoever finds both the cancel and the deadline past says "cancelled".
+            End::DeadlinePassed(error) if self.call.is_cancelled() => {
+                Err(Error { withdrawn: error.withdrawn, ..cancelled("waiting for the answer") })
+            }
+            End::DeadlinePassed(error) => Err(*error),
+        }
+    }
+
     async fn poll(&mut self, policy: &mut Policy, body: &[u8], at: Duration, until: Duration, look: Look) {
-        if !self.sleep(policy, at).await || self.is_held(policy) {
+        if !self.sleep(policy, at).await {
             return;
         }
+        self.call.take_turn(false, self.instant(until), reuse(look)).await;
+        // Others may have been told to hold back while this one waited for its turn.
+        if self.is_held(policy) {
+            return self.call.leave_turn();
+        }
         self.transaction.polls = self.transaction.polls.saturating_add(1);
-        let is_final = match apart!(self.call.driver, self.ask_status(body, until, look)) {
+        let is_final = match Box::pin(self.ask_status(body, until, look)).await {
             Ok(reading) => {
                 if let Reading::State(state) = &reading {
                     self.record(state);
@@ -266,8 +282,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
 
     async fn ask_status(&mut self, body: &[u8], until: Duration, look: Look) -> Result<Reading, Error> {
         let id = self.transaction.transaction_id;
-        let reuse = if look == Look::Second { Reuse::Forbidden } else { Reuse::Allowed };
-        let sending = Sending { reuse, ..Sending::by(self.instant(until)) };
+        let sending = Sending { reuse: reuse(look), ..Sending::by(self.instant(until)) };
         let request = self.client.request(&self.client.status, &self.token, body);
         let polled = self.call.ask(&request, sending, |answer| answer::polled(answer, id, look)).await;
         self.listener.polled(&self.token, polled.as_ref().err());
@@ -347,6 +362,13 @@ impl<'a, L: Listener> Waiting<'a, L> {
             self.transaction.decision = Decision::None;
         }
         WaitEnd { transaction: self.transaction, result }
+    }
+}
+
+fn reuse(look: Look) -> Reuse {
+    match look {
+        Look::First => Reuse::Allowed,
+        Look::Second => Reuse::Forbidden,
     }
 }
 
