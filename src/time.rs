@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -12,7 +11,7 @@ use once_cell::race::OnceBox;
 
 use crate::driver::{Driver, Interests};
 use crate::per_process::PerProcess;
-use crate::sys::{self, Interest, Waker};
+use crate::sys::{self, Interest, RawDescriptor, Waker};
 
 /// The longest that a wait goes on without looking at the cancel flag, where no waker can be had.
 const SLICE: Duration = Duration::from_millis(20);
@@ -61,7 +60,7 @@ impl Cancel {
         self.0.triggered.load(Ordering::SeqCst)
     }
 
-    fn waker(&self) -> Option<RawFd> {
+    fn waker(&self) -> Option<RawDescriptor> {
         let make = || Waker::new().ok();
         let first = || Box::new(PerProcess::new(sys::fork_generation(), make()));
         let waker = self.0.wakers.get_or_init(first).current(make);
@@ -134,7 +133,7 @@ impl<'a> Deadline<'a> {
     }
 
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
-    pub(crate) async fn wait_for(&self, fds: &[(RawFd, Interest)]) -> Result<u32, WaitError> {
+    pub(crate) async fn wait_for(&self, fds: &[(RawDescriptor, Interest)]) -> Result<u32, WaitError> {
         match self.wait(fds, self.until).await? {
             0 => Err(WaitError::Elapsed),
             ready => Ok(ready),
@@ -144,7 +143,7 @@ impl<'a> Deadline<'a> {
     /// As `wait_for`, and returns 0 when `until` comes first.
     pub(crate) async fn wait_for_until(
         &self,
-        fds: &[(RawFd, Interest)],
+        fds: &[(RawDescriptor, Interest)],
         until: Instant,
     ) -> Result<u32, WaitError> {
         if until >= self.until {
@@ -154,7 +153,7 @@ impl<'a> Deadline<'a> {
     }
 
     /// 0: `until` has come. The one place where anything waits.
-    async fn wait(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+    async fn wait(&self, fds: &[(RawDescriptor, Interest)], until: Instant) -> Result<u32, WaitError> {
         match self.driver {
             Driver::Blocking => self.block(fds, until),
             Driver::Queued(work) => self.queue(&work.interests, fds, until).await,
@@ -164,7 +163,7 @@ impl<'a> Deadline<'a> {
     async fn queue(
         &self,
         interests: &Interests,
-        fds: &[(RawFd, Interest)],
+        fds: &[(RawDescriptor, Interest)],
         until: Instant,
     ) -> Result<u32, WaitError> {
         interests.note(fds, until);
@@ -193,7 +192,7 @@ impl<'a> Deadline<'a> {
         result
     }
 
-    fn block(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+    fn block(&self, fds: &[(RawDescriptor, Interest)], until: Instant) -> Result<u32, WaitError> {
         let mut waker = self.cancel.and_then(Cancel::waker);
         loop {
             if self.is_cancelled() {
@@ -241,7 +240,11 @@ struct Ready {
     waker: bool,
 }
 
-fn poll_with_waker(fds: &[(RawFd, Interest)], waker: Option<RawFd>, until: Instant) -> io::Result<Ready> {
+fn poll_with_waker(
+    fds: &[(RawDescriptor, Interest)],
+    waker: Option<RawDescriptor>,
+    until: Instant,
+) -> io::Result<Ready> {
     let Some(waker) = waker else {
         return Ok(Ready { fds: sys::poll(fds, until)?, waker: false });
     };

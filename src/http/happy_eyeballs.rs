@@ -10,10 +10,9 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Interest, Socket};
+use crate::sys::{self, Interest, RawDescriptor, Socket};
 use crate::time::{Deadline, WaitError};
 
 const STAGGER: Duration = Duration::from_millis(250);
@@ -85,7 +84,7 @@ impl Race {
     /// accepted meanwhile.
     pub(crate) async fn wait_beside(
         &mut self,
-        beside: (RawFd, Interest),
+        beside: (RawDescriptor, Interest),
         deadline: &Deadline<'_>,
     ) -> Result<bool, WaitError> {
         if deadline.wait_for_until(&[beside], self.alone_until(deadline)).await? != 0 {
@@ -125,12 +124,12 @@ impl Race {
     async fn wait(
         &mut self,
         deadline: &Deadline<'_>,
-        beside: Option<(RawFd, Interest)>,
+        beside: Option<(RawDescriptor, Interest)>,
         until: Instant,
     ) -> Result<bool, WaitError> {
         let next_start = self.next_start.filter(|_| !self.waiting.is_empty());
         let until = next_start.map_or(until, |start| start.min(until));
-        let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
+        let attempts = self.pending.iter().map(|s| (sys::descriptor(s), Interest::Write));
         let fds: Vec<_> = attempts.chain(beside).collect();
         let ready = deadline.wait_for_until(&fds, until).await?;
         let is_ready = |i: usize| ready & (1 << i) != 0;

@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,7 +25,7 @@ use crate::hyperid::policy::Settings;
 use crate::hyperid::wait::{DEFAULT_TIMEOUT, WaitEnd, settings};
 use crate::hyperid::waiting::{FreshToken, Listener, Waiting};
 use crate::secret::Secret;
-use crate::sys::{self, Queue};
+use crate::sys::{self, Queue, RawDescriptor as RawFd};
 use crate::time::Cancel;
 
 /// How long one turn works before it looks at the system again.
