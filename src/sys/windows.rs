@@ -19,27 +19,27 @@ use windows_sys::Win32::System::LibraryLoader::{
 use super::{Interest, Owned, Socket, millis_until};
 
 /// A socket by its number.
-pub(crate) type RawDescriptor = RawSocket;
+pub(crate) type RawDescriptor = winsock::SOCKET;
 
 /// The number of none.
-pub(crate) const NO_DESCRIPTOR: RawDescriptor = RawDescriptor::MAX;
+pub(crate) const NO_DESCRIPTOR: RawDescriptor = winsock::INVALID_SOCKET;
 
 /// What to wait for when a connection is waited for.
 pub(crate) fn descriptor(stream: &TcpStream) -> RawDescriptor {
-    stream.as_raw_socket()
+    stream.as_raw_socket() as RawDescriptor
 }
 
 /// One socket in a list for `poll_once`, which writes into `revents` what it is ready for.
 pub(super) type Polled = winsock::WSAPOLLFD;
 
-pub(super) const NOT_POLLED: Polled = Polled { fd: winsock::INVALID_SOCKET, events: 0, revents: 0 };
+pub(super) const NOT_POLLED: Polled = Polled { fd: NO_DESCRIPTOR, events: 0, revents: 0 };
 
 pub(super) fn polled(fd: RawDescriptor, interest: Interest) -> Polled {
     let events = match interest {
         Interest::Read => winsock::POLLRDNORM,
         Interest::Write => winsock::POLLWRNORM,
     };
-    Polled { fd: fd as winsock::SOCKET, events, revents: 0 }
+    Polled { fd, events, revents: 0 }
 }
 
 /// How often a socket that is to be written to is looked at: before Windows 10 of 2004 (Server 2022),
@@ -72,10 +72,9 @@ pub(super) fn poll_once(list: &mut [Polled], until: Instant) -> io::Result<usize
 pub(crate) fn begin_connect(addr: &SocketAddr) -> io::Result<(Socket, bool)> {
     let stream = new_socket(addr)?;
     let (storage, len) = raw_address(addr);
-    let socket = stream.as_raw_socket() as winsock::SOCKET;
     // SAFETY: `storage` holds a socket address of `len` bytes of the socket's family, and the socket is
     // open for the call.
-    let rc = unsafe { winsock::connect(socket, (&raw const storage).cast(), len) };
+    let rc = unsafe { winsock::connect(descriptor(&stream), (&raw const storage).cast(), len) };
     if rc == 0 {
         return Ok((Owned::new(stream), true));
     }
@@ -188,7 +187,7 @@ impl Waker {
     }
 
     pub(crate) fn fd(&self) -> RawDescriptor {
-        self.0.as_raw_socket()
+        self.0.as_raw_socket() as RawDescriptor
     }
 
     /// Makes the socket readable.
