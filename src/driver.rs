@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::gate::{Gate, Place, Turn};
-use crate::sys::{Interest, MAX_POLLED, RawDescriptor};
+use crate::sys::{Interest, MAX_POLLED, NO_DESCRIPTOR, RawDescriptor};
 use crate::time::Cancel;
 
 /// Who waits.
@@ -137,7 +137,13 @@ const MOST_LATE_LOOKS: u32 = 256;
 
 impl Default for State {
     fn default() -> Self {
-        State { fds: [(-1, Interest::Read); MAX_POLLED], count: 0, until: None, ready: 0, late_looks: 0 }
+        State {
+            fds: [(NO_DESCRIPTOR, Interest::Read); MAX_POLLED],
+            count: 0,
+            until: None,
+            ready: 0,
+            late_looks: 0,
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -12,7 +11,7 @@ use once_cell::race::OnceBox;
 
 use crate::driver::{Driver, Interests};
 use crate::per_process::PerProcess;
-use crate::sys::{self, Interest, Waker};
+use crate::sys::{self, Interest, RawDescriptor, Waker};
 
 /// The longest that a wait goes on without looking at the cancel flag, where no waker can be had.
 const SLICE: Duration = Duration::from_millis(20);
@@ -61,7 +60,7 @@ impl Cancel {
         self.0.triggered.load(Ordering::SeqCst)
     }
 
-    fn waker(&self) -> Option<RawFd> {
+    fn waker(&self) -> Option<RawDescriptor> {
         let make = || Waker::new().ok();
         let first = || Box::new(PerProcess::new(sys::fork_generation(), make()));
         let waker = self.0.wakers.get_or_init(first).current(make);
@@ -134,7 +133,10 @@ impl<'a> Deadline<'a> {
     }
 
     /// Waits until one of the descriptors is ready; returns a bit for each that is.
-    pub(crate) fn wait_for<'w>(&'w self, fds: &'w [(RawFd, Interest)]) -> impl Future<Output = Waited> + 'w {
+    pub(crate) fn wait_for<'w>(
+        &'w self,
+        fds: &'w [(RawDescriptor, Interest)],
+    ) -> impl Future<Output = Waited> + 'w {
         self.wait_for_until(fds, self.until)
     }
 
@@ -143,7 +145,7 @@ impl<'a> Deadline<'a> {
     // than what it waits for.
     pub(crate) fn wait_for_until<'w>(
         &'w self,
-        fds: &'w [(RawFd, Interest)],
+        fds: &'w [(RawDescriptor, Interest)],
         until: Instant,
     ) -> impl Future<Output = Waited> + 'w {
         let mut stage = Stage::Begins;
@@ -165,7 +167,7 @@ impl<'a> Deadline<'a> {
     fn look(
         &self,
         interests: &Interests,
-        fds: &[(RawFd, Interest)],
+        fds: &[(RawDescriptor, Interest)],
         until: Instant,
         stage: &mut Stage,
     ) -> Poll<Waited> {
@@ -183,7 +185,7 @@ impl<'a> Deadline<'a> {
     fn look_at(
         &self,
         interests: &Interests,
-        fds: &[(RawFd, Interest)],
+        fds: &[(RawDescriptor, Interest)],
         until: Instant,
         stage: &mut Stage,
     ) -> Poll<Waited> {
@@ -207,7 +209,7 @@ impl<'a> Deadline<'a> {
         Poll::Ready(Ok(0))
     }
 
-    fn block(&self, fds: &[(RawFd, Interest)], until: Instant) -> Result<u32, WaitError> {
+    fn block(&self, fds: &[(RawDescriptor, Interest)], until: Instant) -> Result<u32, WaitError> {
         let mut waker = self.cancel.and_then(Cancel::waker);
         loop {
             if self.is_cancelled() {
@@ -266,7 +268,11 @@ struct Ready {
     waker: bool,
 }
 
-fn poll_with_waker(fds: &[(RawFd, Interest)], waker: Option<RawFd>, until: Instant) -> io::Result<Ready> {
+fn poll_with_waker(
+    fds: &[(RawDescriptor, Interest)],
+    waker: Option<RawDescriptor>,
+    until: Instant,
+) -> io::Result<Ready> {
     let Some(waker) = waker else {
         return Ok(Ready { fds: sys::poll(fds, until)?, waker: false });
     };

@@ -36,6 +36,8 @@ pub(crate) struct Connectors {
 
 impl Connectors {
     pub(crate) fn new(base: &BaseUrl, options: &ClientOptions) -> Result<Self, Error> {
+        // Its look-ups run in threads of their own, which may outlive it.
+        sys::stay_loaded();
         let settings = ConnectorSettings::new(base, options)?;
         let connector = PerProcess::new(fork_generation(), settings.connector());
         Ok(Connectors { settings, connector })

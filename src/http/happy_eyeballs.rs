@@ -9,11 +9,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::sys::{self, Interest, Socket};
+use crate::sys::{self, Interest, RawDescriptor, Socket};
 use crate::time::{Deadline, WaitError};
 
 const STAGGER: Duration = Duration::from_millis(250);
@@ -85,7 +84,7 @@ impl Race {
     /// accepted meanwhile.
     pub(crate) async fn wait_beside(
         &mut self,
-        beside: (RawFd, Interest),
+        beside: (RawDescriptor, Interest),
         deadline: &Deadline<'_>,
     ) -> Result<bool, WaitError> {
         if deadline.wait_for_until(&[beside], self.alone_until(deadline)).await? != 0 {
@@ -125,12 +124,12 @@ impl Race {
     async fn wait(
         &mut self,
         deadline: &Deadline<'_>,
-        beside: Option<(RawFd, Interest)>,
+        beside: Option<(RawDescriptor, Interest)>,
         until: Instant,
     ) -> Result<bool, WaitError> {
         let next_start = self.next_start.filter(|_| !self.waiting.is_empty());
         let until = next_start.map_or(until, |start| start.min(until));
-        let attempts = self.pending.iter().map(|s| (s.as_raw_fd(), Interest::Write));
+        let attempts = self.pending.iter().map(|s| (sys::descriptor(s), Interest::Write));
         let fds: Vec<_> = attempts.chain(beside).collect();
         let ready = deadline.wait_for_until(&fds, until).await?;
         let is_ready = |i: usize| ready & (1 << i) != 0;
@@ -139,15 +138,29 @@ impl Race {
         }
         for i in (0..self.pending.len()).rev().filter(|i| is_ready(*i)) {
             let stream = self.pending.remove(i);
-            match stream.take_error() {
-                Ok(None) => {
+            match has_connected(&stream) {
+                Ok(true) => {
                     self.connected = Some(stream);
                     break;
                 }
-                Ok(Some(error)) | Err(error) => self.last_error = Some(error),
+                // It was said to be ready too soon.
+                Ok(false) => self.pending.insert(i, stream),
+                Err(error) => self.last_error = Some(error),
             }
         }
         Ok(false)
+    }
+}
+
+/// What has become of an attempt. One that has connected is asked nothing else.
+fn has_connected(stream: &TcpStream) -> io::Result<bool> {
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) => match stream.take_error()? {
+            Some(why) => Err(why),
+            None if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            None => Err(error),
+        },
     }
 }
 
@@ -188,6 +201,55 @@ mod tests {
         let stream =
             run_now(Race::new(&[closed, open.local_addr().unwrap()]).next(&deadline(5_000))).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open.local_addr().unwrap());
+    }
+
+    /// An attempt that gets no answer: the listener's queue of connections is full.
+    #[cfg(target_os = "linux")]
+    fn unanswered(listener: &TcpListener) -> (Socket, Vec<Socket>) {
+        let address = listener.local_addr().unwrap();
+        let mut accepted = Vec::new();
+        loop {
+            let (socket, connected) = sys::begin_connect(&address).unwrap();
+            let soon = Instant::now() + Duration::from_millis(100);
+            if !connected && sys::poll(&[(sys::descriptor(&socket), Interest::Write)], soon).unwrap() == 0 {
+                return (socket, accepted);
+            }
+            accepted.push(socket);
+        }
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // Elsewhere a full queue is no silence.
+    fn an_attempt_that_is_said_to_be_ready_too_soon_is_not_connected() {
+        use std::sync::Arc;
+        use std::task::{Context, Poll, Waker};
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (socket, _accepted) = unanswered(&listener);
+        let fd = sys::descriptor(&socket);
+        let work = crate::driver::Work {
+            ticket: 1,
+            interests: Default::default(),
+            gate: Arc::new(crate::gate::Gate::new(1, 0)),
+            withdraws: Default::default(),
+        };
+        let deadline = Deadline { driver: Driver::Queued(&work), ..deadline(60_000) };
+        let mut race = Race { pending: vec![socket], ..Race::default() };
+        let mut next = std::pin::pin!(race.next(&deadline));
+        let mut look = || next.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(look().is_pending());
+        // As for a descriptor that had the same number, or one that the queue cannot watch.
+        assert!(work.interests.set_ready(fd));
+        assert!(look().is_pending(), "it has not connected");
+        while let Ok((stream, _)) = listener.accept() {
+            drop(stream);
+            let soon = Instant::now() + Duration::from_millis(10);
+            if sys::poll(&[(fd, Interest::Write)], soon).unwrap() != 0 {
+                break;
+            }
+        }
+        assert!(work.interests.set_ready(fd));
+        assert!(matches!(look(), Poll::Ready(Ok(_))), "now it has");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 
 use crate::error::{Code, Error};
 use crate::http::exchange_context::{ExchangeContext, Phase};
@@ -16,7 +15,7 @@ pub(super) async fn wait(
     context: &mut ExchangeContext<'_>,
     doing: &str,
 ) -> Result<(), Error> {
-    let fd = (stream.as_raw_fd(), interest);
+    let fd = (sys::descriptor(stream), interest);
     let deadline = context.deadline();
     let waited: Result<bool, WaitError> = match &mut context.phase {
         // Apart: an exchange that only waits for its answer is small.

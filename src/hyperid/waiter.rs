@@ -12,7 +12,6 @@ mod turns;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::Poll;
@@ -31,7 +30,7 @@ use crate::hyperid::policy::Settings;
 use crate::hyperid::wait::{DEFAULT_TIMEOUT, WaitEnd, settings};
 use crate::hyperid::waiting::{FreshToken, Listener, Waiting};
 use crate::secret::Secret;
-use crate::sys::{self, Queue};
+use crate::sys::{self, Queue, RawDescriptor};
 use crate::time::Cancel;
 
 const DEFAULT_CONNECTIONS: u32 = 256;
@@ -205,7 +204,7 @@ impl<'a> Waiter<'a> {
     }
 
     /// A descriptor that is readable when `next` has work; for a poll(2) or queue of the program's own.
-    pub fn fd(&self) -> Option<RawFd> {
+    pub fn fd(&self) -> Option<RawDescriptor> {
         if self.generation == sys::fork_generation() { self.shared.queue.fd() } else { None }
     }
 
