@@ -231,6 +231,7 @@ mod tests {
             ticket: 1,
             interests: Default::default(),
             gate: Arc::new(crate::gate::Gate::new(1, 0)),
+            place: Default::default(),
             withdraws: Default::default(),
         };
         let deadline = Deadline { driver: Driver::Queued(&work), ..deadline(60_000) };

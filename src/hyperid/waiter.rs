@@ -64,6 +64,7 @@ impl<'a> Waiter<'a> {
             load: Load::default(),
             tickets: Mutex::default(),
             woken: AtomicBool::new(false),
+            has_fd: AtomicBool::new(false),
             next_ticket: AtomicU64::new(1),
         };
         Ok(Waiter {
@@ -205,7 +206,14 @@ impl<'a> Waiter<'a> {
 
     /// A descriptor that is readable when `next` has work; for a poll(2) or queue of the program's own.
     pub fn fd(&self) -> Option<RawDescriptor> {
-        if self.generation == sys::fork_generation() { self.shared.queue.fd() } else { None }
+        if self.generation != sys::fork_generation() {
+            return None;
+        }
+        if !self.shared.has_fd.swap(true, Ordering::SeqCst) {
+            // From the next `next` on it tells what there is; until then, that somebody should call it.
+            self.shared.queue.signal();
+        }
+        self.shared.queue.fd()
     }
 
     /// Drives all waits until there is an event, `timeout` has passed or somebody woke it: then `None`.

@@ -97,8 +97,9 @@ impl Queue {
         }
     }
 
-    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`.
-    pub(crate) fn wait(&self, ready: &mut Vec<RawFd>, until: Instant) -> io::Result<()> {
+    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`,
+    /// and returns whether the signal is raised.
+    pub(crate) fn wait(&self, ready: &mut Vec<RawFd>, until: Instant) -> io::Result<bool> {
         const MOST: usize = 256;
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST];
         let timeout = millis_until(until);
@@ -109,12 +110,12 @@ impl Queue {
         let Ok(count) = usize::try_from(count) else {
             let error = io::Error::last_os_error();
             // The caller looks at its time and comes again.
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
+            return if error.kind() == io::ErrorKind::Interrupted { Ok(false) } else { Err(error) };
         };
-        let own = [self.timer.as_raw_fd(), self.signal.fd()];
+        let (timer, signal) = (self.timer.as_raw_fd(), self.signal.fd());
         let fds = events[..count].iter().map(|event| event.u64 as RawFd);
-        ready.extend(fds.filter(|fd| !own.contains(fd)));
-        Ok(())
+        ready.extend(fds.clone().filter(|fd| *fd != timer && *fd != signal));
+        Ok(fds.into_iter().any(|fd| fd == signal))
     }
 
     /// Makes the queue's own descriptor readable at that time; `None`: not by the timer.

@@ -27,13 +27,14 @@ impl PollQueue {
         Ok(())
     }
 
-    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`.
-    pub(crate) fn wait(&self, ready: &mut Vec<RawDescriptor>, until: Instant) -> io::Result<()> {
+    /// Waits until something is ready, the signal is raised, or `until`; puts what is ready into `ready`,
+    /// and returns whether the signal is raised.
+    pub(crate) fn wait(&self, ready: &mut Vec<RawDescriptor>, until: Instant) -> io::Result<bool> {
         let mut list = vec![family::polled(self.signal.fd(), Interest::Read)];
         list.extend(self.watched().iter().map(|(fd, interest)| family::polled(*fd, *interest)));
         match family::poll_once(&mut list, until) {
             // The caller looks at its time and comes again.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(false),
             polled => polled?,
         };
         let mut watched = self.watched();
@@ -42,7 +43,7 @@ impl PollQueue {
             watched.remove(&fd);
             ready.push(fd);
         }
-        Ok(())
+        Ok(list[0].revents != 0)
     }
 
     #[allow(clippy::unused_self)] // As the other queue has it.
@@ -85,26 +86,27 @@ mod tests {
         let past = Instant::now();
         let wait = |until| {
             let mut ready = Vec::new();
-            queue.wait(&mut ready, until).unwrap();
-            ready
+            let is_raised = queue.wait(&mut ready, until).unwrap();
+            (ready, is_raised)
         };
         queue.watch(descriptor(&ours), Interest::Read).unwrap();
-        assert!(wait(past).is_empty());
+        let nothing = (Vec::new(), false);
+        assert_eq!(wait(past), nothing);
         peer.write_all(b"x").unwrap();
         let later = Instant::now() + Duration::from_secs(60);
-        assert_eq!(wait(later), [descriptor(&ours)]);
-        assert!(wait(past).is_empty(), "told once");
+        assert_eq!(wait(later), (vec![descriptor(&ours)], false));
+        assert_eq!(wait(past), nothing, "told once");
         queue.watch(descriptor(&ours), Interest::Write).unwrap();
-        assert_eq!(wait(later), [descriptor(&ours)], "watched again");
+        assert_eq!(wait(later), (vec![descriptor(&ours)], false), "watched again");
 
         for _ in 0..200 {
             queue.signal();
         }
         queue.set_timer(None);
-        assert!(wait(later).is_empty(), "the signal");
+        assert_eq!(wait(later), (Vec::new(), true), "the signal");
         queue.clear_signal();
         let soon = Instant::now() + Duration::from_millis(1);
-        assert!(wait(soon).is_empty() && Instant::now() >= soon, "cleared");
+        assert!(wait(soon) == nothing && Instant::now() >= soon, "cleared");
         assert!(queue.fd().is_none());
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Shared<'a> {
     pub(super) tickets: Mutex<Tickets<'a>>,
     /// Somebody wants `next` to return.
     pub(super) woken: AtomicBool,
+    /// Somebody asked for the queue's descriptor.
+    pub(super) has_fd: AtomicBool,
     pub(super) next_ticket: AtomicU64,
 }
 

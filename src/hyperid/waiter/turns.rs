@@ -24,9 +24,12 @@ pub(super) struct Turns<'a> {
     running: HashMap<u64, Running<'a>>,
     /// Which waits want which descriptor: descriptor and ticket.
     watched: BTreeSet<(u64, u64)>,
-    /// When which wait is to be looked at: nanoseconds since `epoch`, and ticket.
+    /// When which wait is to be looked at: milliseconds since `epoch`, and ticket. Whole ones: what is
+    /// due in the same is done in one turn.
     timers: BTreeSet<(u64, u64)>,
     epoch: Instant,
+    /// `sleep` has just looked: what the network had brought before this is noted.
+    seen: Option<Instant>,
     /// To be looked at.
     due: VecDeque<u64>,
     ready: Vec<RawDescriptor>,
@@ -50,6 +53,7 @@ impl<'a> Turns<'a> {
             watched: BTreeSet::new(),
             timers: BTreeSet::new(),
             epoch: Instant::now(),
+            seen: None,
             due: VecDeque::new(),
             ready: Vec::new(),
             alarm: None,
@@ -76,7 +80,8 @@ impl<'a> Turns<'a> {
     }
 
     fn gather(&mut self, shared: &Shared<'a>) {
-        shared.queue.clear_signal();
+        // What the network has brought goes before the clock: all of it.
+        let seen = self.seen.take().unwrap_or_else(|| self.look(shared));
         let (incoming, mut runnable) = shared.with(|tickets| {
             let runnable = std::mem::take(&mut tickets.runnable);
             for ticket in runnable.iter().filter_map(|number| tickets.known.get(number)) {
@@ -92,13 +97,26 @@ impl<'a> Turns<'a> {
         }
         shared.gate.take_awake(&mut runnable);
         runnable.into_iter().for_each(|number| self.mark_due(number));
-        // What the network has brought goes before the clock: all of it.
-        while shared.queue.wait(&mut self.ready, Instant::now()).is_ok() && self.take_ready() >= MANY {}
-        self.take_timers();
+        self.take_timers(seen);
     }
 
-    /// Returns how many descriptors are ready.
-    fn take_ready(&mut self) -> usize {
+    /// Notes what the network has brought, without waiting. Returns a time before which that is all.
+    fn look(&mut self, shared: &Shared<'a>) -> Instant {
+        loop {
+            let now = Instant::now();
+            let Ok(is_raised) = shared.queue.wait(&mut self.ready, now) else { return now };
+            if self.take_ready(shared, is_raised) < MANY {
+                return now;
+            }
+        }
+    }
+
+    /// Returns how many descriptors are ready. The signal is cleared before anybody looks at what it is
+    /// about, so that none is lost.
+    fn take_ready(&mut self, shared: &Shared<'a>, signal_is_raised: bool) -> usize {
+        if signal_is_raised {
+            shared.queue.clear_signal();
+        }
         let ready = std::mem::take(&mut self.ready);
         for fd in &ready {
             // Mostly one.
@@ -122,9 +140,10 @@ impl<'a> Turns<'a> {
         self.watched.range((fd, after)..=(fd, u64::MAX)).next().map(|(_, number)| *number)
     }
 
-    fn take_timers(&mut self) {
-        let now = self.since_epoch(Instant::now());
-        while let Some((_, number)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+    fn take_timers(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.epoch).as_millis();
+        while let Some((_, number)) = self.timers.first().copied().filter(|(at, _)| u128::from(*at) <= passed)
+        {
             self.timers.pop_first();
             if let Some(running) = self.running.get_mut(&number) {
                 running.timer = None;
@@ -173,7 +192,7 @@ impl<'a> Turns<'a> {
             }
         }
         running.fds = wanted.fds().iter().map(|(fd, _)| *fd as u64).collect();
-        let until = nanoseconds(self.epoch, until);
+        let until = begun_milliseconds(self.epoch, until);
         if running.timer != Some(until) {
             if let Some(timer) = running.timer.replace(until) {
                 self.timers.remove(&(timer, number));
@@ -195,13 +214,17 @@ impl<'a> Turns<'a> {
 
     /// Waits until something may go on, no later than `until`.
     pub(super) fn sleep(&mut self, shared: &Shared<'a>, until: Instant) {
-        let next = self.timers.first().map(|(at, _)| self.epoch + Duration::from_nanos(*at));
-        let next = next.map_or(until, |at| until.min(at));
-        // Once it has come, it would end every sleep at once.
-        self.set_alarm(shared, None);
+        let next = self.timers.first().map_or(until, |(at, _)| until.min(self.instant(*at)));
+        let before = Instant::now();
+        if self.alarm.is_some_and(|at| self.instant(at) <= before) {
+            // It has come, and would end every sleep at once.
+            self.set_alarm(shared, None);
+        }
         match shared.queue.wait(&mut self.ready, next) {
-            Ok(()) => {
-                self.take_ready();
+            // Where nothing is told it may have been interrupted, and long ago.
+            Ok(is_raised) => {
+                let has_more = self.take_ready(shared, is_raised) > 0 || is_raised;
+                self.seen = has_more.then_some(before);
             }
             // Somebody closed its descriptor, or there is no memory: without it, time goes on alone.
             Err(_) => std::thread::sleep(UNWATCHED.min(next.saturating_duration_since(Instant::now()))),
@@ -210,14 +233,22 @@ impl<'a> Turns<'a> {
 
     fn set_alarm(&mut self, shared: &Shared<'a>, at: Option<u64>) {
         if self.alarm != at {
-            shared.queue.set_timer(at.map(|at| self.epoch + Duration::from_nanos(at)));
+            shared.queue.set_timer(at.map(|at| self.instant(at)));
             self.alarm = at;
         }
     }
 
-    /// The descriptor tells whether `next` would have something to do.
+    /// The descriptor tells whether `next` would have something to do, where anybody asked for it.
     pub(super) fn leave(&mut self, shared: &Shared<'a>) {
-        self.set_alarm(shared, self.timers.first().map(|(at, _)| *at));
+        if !shared.has_fd.load(Ordering::SeqCst) {
+            return;
+        }
+        let first = self.timers.first().map(|(at, _)| *at);
+        // One that comes too early does no harm, and need not be set anew each time.
+        let is_ahead = |at: u64| self.instant(at) > Instant::now() && first.is_none_or(|first| at <= first);
+        if !self.alarm.is_some_and(is_ahead) {
+            self.set_alarm(shared, first);
+        }
         let has_more = shared.with(|tickets| {
             !tickets.started.is_empty()
                 || !tickets.eventful.is_empty()
@@ -229,14 +260,15 @@ impl<'a> Turns<'a> {
         }
     }
 
-    fn since_epoch(&self, at: Instant) -> u64 {
-        nanoseconds(self.epoch, at)
+    /// When so many milliseconds have passed.
+    fn instant(&self, milliseconds: u64) -> Instant {
+        self.epoch + Duration::from_millis(milliseconds)
     }
 }
 
-/// From `epoch` to `at`, which may be centuries.
-fn nanoseconds(epoch: Instant, at: Instant) -> u64 {
-    // No later than an `Instant` can tell: half of it is ample.
-    const MOST: u64 = u64::MAX / 4;
-    at.saturating_duration_since(epoch).as_nanos().try_into().unwrap_or(MOST).min(MOST)
+/// How many milliseconds have begun by `at`: once so many have passed, `at` has.
+fn begun_milliseconds(epoch: Instant, at: Instant) -> u64 {
+    let nanoseconds = at.saturating_duration_since(epoch).as_nanos();
+    // Deadlines lie within weeks.
+    u64::try_from(nanoseconds.div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
