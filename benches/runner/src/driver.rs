@@ -1,9 +1,9 @@
 //! A program that takes commands on its standard input and answers each with one line:
-//! `benches/c/throughput.c` and `benches/python/compare.py`.
+//! `benches/c/throughput.c`, `benches/python/compare.py`, and those of the part `waits`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,35 @@ impl Driver {
         Ok(line.trim_start_matches("version=").to_owned())
     }
 
-    fn line(&mut self, command: &str) -> Result<String> {
+    /// What it says of itself when it begins, in the order in which it does: `name: value`.
+    pub fn line_of(&mut self, name: &str) -> Result<String> {
+        let line = self.lines.recv_timeout(PATIENCE).map_err(|_| format!("it did not say its {name}"))?;
+        let value = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+        value.map(str::to_owned).ok_or(format!("'{line}' in place of its {name}"))
+    }
+
+    /// The process's number, for those who watch it from outside.
+    pub fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    /// Gives a command and does not wait: `hear` has what came of it.
+    pub fn tell(&mut self, command: &str) -> Result {
         let stdin = self.stdin.as_mut().ok_or("the driver has ended")?;
-        writeln!(stdin, "{command}").map_err(|e| format!("'{command}': {e}"))?;
+        writeln!(stdin, "{command}").map_err(|e| format!("'{command}': {e}"))
+    }
+
+    /// The answer to what it was told, if it comes so soon. It may tell of calls that failed.
+    pub fn hear(&mut self, patience: Duration) -> Result<Option<Response>> {
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => line.strip_prefix("ok ").map(|said| Some(Response(said.to_owned()))).ok_or(line),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Err("the driver has ended".to_owned()),
+        }
+    }
+
+    fn line(&mut self, command: &str) -> Result<String> {
+        self.tell(command)?;
         let line = self.lines.recv_timeout(PATIENCE);
         let line = line.map_err(|_| format!("'{command}': the driver did not answer"))?;
         line.strip_prefix("ok ").map(str::to_owned).ok_or(format!("'{command}': {line}"))

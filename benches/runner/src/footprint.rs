@@ -111,7 +111,9 @@ pub fn size_on_disk(programs: &Programs, _: &Plan, report: &mut Report) -> Resul
     report.figure("size_mb", size);
     let mut data = vec![json!({"subject": Subject::Mfa.name(), "mb": size})];
     if let Some(previous) = &programs.previous {
-        let (name, size) = (Subject::MfaPrevious.name(), megabytes(&previous.library.shared)?);
+        let (name, before) = (Subject::MfaPrevious.name(), megabytes(&previous.library.shared)?);
+        report.figure("more_kb", (size - before) * 1e3);
+        let size = before;
         table.row([name.to_owned(), "libmfa.so alone".to_owned(), format!("{size:.2}")]);
         data.push(json!({"subject": name, "mb": size}));
     }

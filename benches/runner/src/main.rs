@@ -18,6 +18,7 @@ mod schedule;
 mod setup;
 mod statistics;
 mod throughput;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,12 @@ pub struct Plan {
     python_every: usize,
     first_calls: usize,
     delay_rounds: usize,
+    /// How many waits at once, ascending.
+    waits: &'static [usize],
+    /// So many of those who carry them.
+    waits_peers: usize,
+    waits_rounds: usize,
+    steady_ms: u32,
 }
 
 const FULL: Plan = Plan {
@@ -45,10 +52,24 @@ const FULL: Plan = Plan {
     python_every: 4,
     first_calls: 20,
     delay_rounds: 200,
+    waits: &[500, 2_000, 10_000],
+    waits_peers: usize::MAX,
+    waits_rounds: 3,
+    steady_ms: 10_000,
 };
 
-const QUICK: Plan =
-    Plan { threads: &[1, 8], rounds: 7, slot_ms: 200, python_every: 4, first_calls: 7, delay_rounds: 50 };
+const QUICK: Plan = Plan {
+    threads: &[1, 8],
+    rounds: 7,
+    slot_ms: 200,
+    python_every: 4,
+    first_calls: 7,
+    delay_rounds: 50,
+    waits: &[500, 2_000],
+    waits_peers: 2,
+    waits_rounds: 1,
+    steady_ms: 5_000,
+};
 
 /// Each measures, and tells the report.
 type Part = fn(&Programs, &Plan, &mut Report) -> Result;
@@ -62,6 +83,7 @@ const PARTS: &[(&str, Part)] = &[
     ("delays", delays::measure),
     ("schedule", schedule::measure),
     ("bindings", bindings::measure),
+    ("waits", waits::measure),
 ];
 
 struct Options {

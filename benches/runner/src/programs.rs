@@ -9,13 +9,14 @@ use super::previous::Previous;
 use super::{Transport, setup};
 use crate::c_compiler::{Compiler, Link, Program, WARNINGS, program};
 use crate::cargo::{self, MESSAGES};
-use crate::library::{self, Library, SANDBOX_PACKAGE};
+use crate::library::{self, Library};
 use crate::sandbox::Sandbox;
 use crate::{Result, process, workspace};
 
 const SOURCES: &str = "benches/c";
 /// What they share with the C tests is there.
 const SHARED_HEADER: &str = "tests/c";
+const SERVERS: &str = "bench-server";
 const SERVER: &str = "bench_server";
 const DRIVER: &str = "throughput";
 
@@ -106,7 +107,7 @@ impl Programs {
         let compiler = Compiler::any().ok_or("the benchmarks need a C compiler (gcc or clang)")?;
         let library = library::build_release()?;
         let binaries = workspace::scratch("bench")?;
-        let server = Sandbox::start_with(&build_server()?, &[])?;
+        let server = Sandbox::start_with(&build_server(SERVER)?, &[])?;
         let python = setup::python();
         let mut subjects = vec![Subject::Mfa];
         // Side by side, so that in each round little time passes between the two.
@@ -127,7 +128,7 @@ impl Programs {
     fn add_optional(&mut self) {
         let missing = |what: &str| Err(format!("{what} not installed (--setup)"));
         let curl = self.compile_subject(Subject::Curl);
-        let requests = setup::has_requests(self.python.as_deref());
+        let requests = setup::has_package("requests");
         let found = [
             (Subject::Curl, curl.or(missing("libcurl's or cJSON's development files are"))),
             (Subject::HttpClient, self.python.as_ref().map_or(missing("python3 is"), |_| Ok(()))),
@@ -142,7 +143,7 @@ impl Programs {
     }
 
     /// Compiles a file of `benches/c` to a program or a shared library of its name.
-    fn compile(&self, name: &str, flags: &[&str]) -> Result {
+    pub fn compile(&self, name: &str, flags: &[&str]) -> Result {
         self.compile_against(&self.library, name, name, flags)
     }
 
@@ -229,7 +230,12 @@ impl Programs {
     /// A program of its own, compiled and ready to be run.
     pub fn program(&self, name: &str) -> Result<Command> {
         self.compile(name, &[])?;
-        Ok(program(&self.binaries.join(name)))
+        Ok(program(&self.binary(name)))
+    }
+
+    /// A program that was compiled.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.binaries.join(name)
     }
 
     /// Where watchers may write.
@@ -238,11 +244,10 @@ impl Programs {
     }
 }
 
-/// As an example of the sandbox, whose TLS it shares, it is built for the benchmarks alone.
-fn build_server() -> Result<PathBuf> {
-    let words =
-        ["build", "--locked", "--package", SANDBOX_PACKAGE, "--example", SERVER, "--release", MESSAGES];
-    cargo::build(&words)?.program(SANDBOX_PACKAGE, SERVER)
+/// A program of `benches/server`.
+pub fn build_server(name: &str) -> Result<PathBuf> {
+    let words = ["build", "--locked", "--package", SERVERS, "--bin", name, "--release", MESSAGES];
+    cargo::build(&words)?.program(SERVERS, name)
 }
 
 /// What a file needs loaded besides itself, as the dynamic loader finds it.

@@ -71,6 +71,11 @@ impl Report {
         self.figures.insert(name.to_owned(), value);
     }
 
+    /// One that was reported before.
+    pub fn known(&self, name: &str) -> Option<f64> {
+        self.figures.get(name).copied()
+    }
+
     pub fn data(&mut self, name: &str, data: Value) {
         self.data.push((name.to_owned(), data));
     }

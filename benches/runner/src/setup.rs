@@ -16,7 +16,8 @@ const PACKAGES: &[&str] = &[
     "python3",
     "python3-venv",
 ];
-const REQUESTS: &str = "requests==2.34.2";
+/// Python's, at the versions that the figures in benches/README.md are about.
+const PYTHON_PACKAGES: &[&str] = &["requests==2.34.2", "httpx==0.28.1", "aiohttp==3.14.5"];
 
 pub fn install() -> Result {
     let missing: Vec<_> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
@@ -24,9 +25,11 @@ pub fn install() -> Result {
         packages::install(&missing)?;
     }
     let environment = environment()?;
-    if !has_requests(Some(&environment.join("bin/python"))) {
+    let python = environment.join("bin/python");
+    let is_there = |package: &&str| has(&python, package.split('=').next().unwrap_or_default());
+    if !PYTHON_PACKAGES.iter().all(is_there) {
         run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-        run(Command::new(environment.join("bin/python")).args(["-m", "pip", "install", "--quiet", REQUESTS]))?;
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
     }
     Ok(())
 }
@@ -51,6 +54,11 @@ pub fn python() -> Option<PathBuf> {
     if own.is_file() { Some(own) } else { process::find("python3") }
 }
 
-pub fn has_requests(python: Option<&Path>) -> bool {
-    python.is_some_and(|python| process::output(Command::new(python).args(["-c", "import requests"])).is_ok())
+/// Whether that Python has a package.
+pub fn has_package(package: &str) -> bool {
+    python().is_some_and(|python| has(&python, package))
+}
+
+fn has(python: &Path, package: &str) -> bool {
+    process::output(Command::new(python).args(["-c", &format!("import {package}")])).is_ok()
 }

@@ -10,6 +10,12 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The one below which such a share lies, of values in ascending order; 0 if there is none.
+pub fn quantile(ascending: &[f64], share: f64) -> f64 {
+    let last = ascending.len().saturating_sub(1) as f64;
+    ascending.get((last * share) as usize).copied().unwrap_or(0.0)
+}
+
 /// The chance that is left for the median to lie below the interval, and again above it.
 const TAIL: f64 = 0.025;
 
@@ -50,6 +56,13 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median(Vec::new()), 0.0);
+    }
+
+    #[test]
+    fn quantiles_are_among_the_values() {
+        let values: Vec<_> = (0..=100).map(f64::from).collect();
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| quantile(&values, share)), [0.0, 50.0, 99.0, 100.0]);
+        assert_eq!(quantile(&[], 0.5), 0.0);
     }
 
     /// 1, 2, 3 and so on, in no order.
