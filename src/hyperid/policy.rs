@@ -134,6 +134,10 @@ impl Policy {
         }
     }
 
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What to do at `now`.
     pub(super) fn step(&mut self, now: Duration) -> Step {
         match &self.phase {

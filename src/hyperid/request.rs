@@ -147,10 +147,15 @@ pub(super) fn start(request: &Request<'_>) -> Result<Vec<u8>, Error> {
 }
 
 pub(super) fn transaction_id(id: i64) -> Result<Vec<u8>, Error> {
-    if id <= 0 {
-        return Err(Error::argument(format!("`transaction_id` {id} is not above 0")));
-    }
+    check_id(id)?;
     to_json(&TransactionId { transaction_id: id })
+}
+
+pub(super) fn check_id(id: i64) -> Result<(), Error> {
+    if id > 0 {
+        return Ok(());
+    }
+    Err(Error::argument(format!("`transaction_id` {id} is not above 0")))
 }
 
 fn check(request: &Request<'_>) -> Result<(), Error> {

@@ -98,7 +98,7 @@ impl<'a> Waiter<'a> {
         options: TicketOptions,
         announce: impl FnOnce(u64),
     ) -> Result<u64, Error> {
-        request::transaction_id(transaction_id).map_err(of_hyperid)?;
+        request::check_id(transaction_id).map_err(of_hyperid)?;
         self.add(access_token, Asked::Wait(transaction_id), wait, options, announce).map_err(of_hyperid)
     }
 
@@ -394,7 +394,7 @@ mod tests {
         let ticket = waiter.wait("t", 3, &WaitOptions::new(), TicketOptions::new(), |_| {}).unwrap();
         waiter.shared.with(|tickets| {
             let (_, task) = &tickets.incoming[0];
-            assert!(size_of_val(&**task) <= 1_280, "{} bytes", size_of_val(&**task));
+            assert!(size_of_val(&**task) <= 1_088, "{} bytes", size_of_val(&**task));
             let ticket = &tickets.known[&ticket];
             assert!(size_of_val(&**ticket) <= 384, "{} bytes", size_of_val(&**ticket));
         });

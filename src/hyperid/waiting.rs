@@ -58,9 +58,10 @@ pub(super) enum FreshToken {
 pub(super) struct Waiting<'a, L> {
     pub(super) client: &'a HyperId,
     pub(super) call: Call<'a>,
-    pub(super) settings: Settings,
     pub(super) listener: L,
     pub(super) token: Secret,
+    /// Asked from when the id is known.
+    policy: Policy,
     transaction: Transaction,
     /// The cancel came while start's answer was waited for: all that follows ends by then.
     grace_until: Option<Instant>,
@@ -74,13 +75,22 @@ impl<'a, L: Listener> Waiting<'a, L> {
         listener: L,
         token: Secret,
     ) -> Self {
+        // As for a transaction that was started before.
+        let policy =
+            Policy::new(settings, settings.first_poll.unwrap_or_default(), Duration::ZERO, call.timeout());
         let transaction = Transaction::default();
-        Waiting { client, call, settings, listener, token, transaction, grace_until: None }
+        Waiting { client, call, listener, token, policy, transaction, grace_until: None }
     }
 
     /// Waits for the answer to the transaction of this id.
     pub(super) async fn wait(&mut self, id: i64) -> WaitEnd {
-        let result = self.poll_known(id).await.map_err(repeatable);
+        let result = match request::check_id(id) {
+            Ok(()) => {
+                self.transaction.transaction_id = id;
+                self.poll_for_answer().await.map_err(repeatable)
+            }
+            refused => refused,
+        };
         self.end(result)
     }
 
@@ -88,15 +98,6 @@ impl<'a, L: Listener> Waiting<'a, L> {
     pub(super) async fn confirm(&mut self, body: Vec<u8>) -> WaitEnd {
         let result = self.start_and_poll(body).await;
         self.end(result)
-    }
-
-    async fn poll_known(&mut self, id: i64) -> Result<(), Error> {
-        let body = request::transaction_id(id)?;
-        self.transaction.transaction_id = id;
-        // The id is known since the call began.
-        let first_poll = self.settings.first_poll.unwrap_or_default();
-        let mut policy = Policy::new(self.settings, first_poll, Duration::ZERO, self.call.timeout());
-        self.poll_for(&mut policy, &body).await
     }
 
     async fn start_and_poll(&mut self, body: Vec<u8>) -> Result<(), Error> {
@@ -108,16 +109,15 @@ impl<'a, L: Listener> Waiting<'a, L> {
         self.call.take_turn(true, self.call.until, Reuse::Allowed).await;
         let id = Box::pin(self.start(&body)).await?;
         drop(body);
-        let body = request::transaction_id(id)?;
         self.transaction.transaction_id = id;
         self.transaction.decision = Decision::Pending;
-        let first_poll = self.settings.first_poll.unwrap_or(self.settings.min_interval);
-        let settings = Settings { not_found_for: NOT_FOUND_AFTER_START, ..self.settings };
-        let mut policy = Policy::new(settings, first_poll, self.now(), self.call.timeout());
+        let settings = Settings { not_found_for: NOT_FOUND_AFTER_START, ..*self.policy.settings() };
+        let first_poll = settings.first_poll.unwrap_or(settings.min_interval);
+        self.policy = Policy::new(settings, first_poll, self.now(), self.call.timeout());
         if self.update(false).is_break() {
-            self.stop(&mut policy, ended_by_callback());
+            self.stop(ended_by_callback());
         }
-        self.poll_for(&mut policy, &body).await
+        self.poll_for_answer().await
     }
 
     async fn is_available(&mut self) -> Result<bool, Error> {
@@ -162,7 +162,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
             Err(error) if is_refused_token(&error) && answer::is_refusal(&error) => error,
             other => return other,
         };
-        if !self.settings.has_token_provider {
+        if !self.policy.settings().has_token_provider {
             return Err(refusal);
         }
         if self.call.is_cancelled() {
@@ -184,7 +184,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
 
     /// Starts; also tells whether the connection had served before.
     async fn start_once(&mut self, body: &[u8]) -> (Result<i64, Error>, bool) {
-        let grace = Grace { time: WITHDRAW_TIME, unasked: self.settings.withdraw_on_cancel };
+        let grace = Grace { time: WITHDRAW_TIME, unasked: self.policy.settings().withdraw_on_cancel };
         let sending = Sending { grace: Some(grace), ..Sending::by(self.call.until) };
         self.listener.start_is_open(true);
         let started = self.client.start_once(&mut self.call, &self.token, body, sending).await;
@@ -208,25 +208,28 @@ impl<'a, L: Listener> Waiting<'a, L> {
         }
     }
 
-    async fn poll_for(&mut self, policy: &mut Policy, body: &[u8]) -> Result<(), Error> {
+    async fn poll_for_answer(&mut self) -> Result<(), Error> {
         loop {
             if self.call.is_cancelled() {
-                self.stop(policy, cancelled("waiting for the answer"));
+                self.stop(cancelled("waiting for the answer"));
             }
-            match policy.step(self.now()) {
+            match self.policy.step(self.now()) {
                 Step::Poll { at, until, is_second_look } => {
                     let look = if is_second_look { Look::Second } else { Look::First };
-                    self.poll(policy, body, at, until, look).await;
+                    self.poll(at, until, look).await;
                 }
                 Step::Sleep { until } => {
-                    self.sleep(policy, until).await;
+                    self.sleep(until).await;
                 }
-                Step::AskForToken { until } => Box::pin(self.ask_for_token(policy, until)).await,
+                Step::AskForToken { until } => Box::pin(self.ask_for_token(until)).await,
                 Step::Withdraw { until } => {
                     self.call.take_turn(true, self.instant(until), Reuse::Allowed).await;
-                    Box::pin(self.cancel(policy, until)).await;
+                    Box::pin(self.cancel(until)).await;
                 }
-                Step::Finish => return self.ended(policy.take_end()),
+                Step::Finish => {
+                    let end = self.policy.take_end();
+                    return self.ended(end);
+                }
             }
         }
     }
@@ -243,60 +246,62 @@ impl<'a, L: Listener> Waiting<'a, L> {
         }
     }
 
-    async fn poll(&mut self, policy: &mut Policy, body: &[u8], at: Duration, until: Duration, look: Look) {
-        if !self.sleep(policy, at).await {
+    async fn poll(&mut self, at: Duration, until: Duration, look: Look) {
+        if !self.sleep(at).await {
             return;
         }
         self.call.take_turn(false, self.instant(until), reuse(look)).await;
         // Others may have been told to hold back while this one waited for its turn.
-        if self.is_held(policy) {
+        if self.is_held() {
             return self.call.leave_turn();
         }
         self.transaction.polls = self.transaction.polls.saturating_add(1);
-        let is_final = match Box::pin(self.ask_status(body, until, look)).await {
+        let is_final = match Box::pin(self.ask_status(until, look)).await {
             Ok(reading) => {
                 if let Reading::State(state) = &reading {
                     self.record(state);
                 }
-                policy.answered(self.now(), &reading, retry::jitter())
+                self.policy.answered(self.now(), &reading, retry::jitter())
             }
-            Err(error) if error.code == Code::Cancelled => return self.stop(policy, error),
+            Err(error) if error.code == Code::Cancelled => return self.stop(error),
             Err(error) => {
                 self.call.log(LogLevel::Warn, format_args!("a poll failed: {error}"));
-                policy.failed(self.now(), error, retry::jitter());
+                self.policy.failed(self.now(), error, retry::jitter());
                 false
             }
         };
         // An answer that has been read wins over the callback's wish to end.
         if self.update(is_final).is_break() && !is_final {
-            self.stop(policy, ended_by_callback());
+            self.stop(ended_by_callback());
         }
     }
 
     /// Whether the poll is put off.
-    fn is_held(&mut self, policy: &mut Policy) -> bool {
+    fn is_held(&mut self) -> bool {
         self.take_given_token();
         let Some(until) = self.listener.held_until(&self.token) else { return false };
-        policy.hold(self.now(), until.saturating_duration_since(self.call.start), retry::jitter())
+        self.policy.hold(self.now(), until.saturating_duration_since(self.call.start), retry::jitter())
     }
 
-    async fn ask_status(&mut self, body: &[u8], until: Duration, look: Look) -> Result<Reading, Error> {
+    async fn ask_status(&mut self, until: Duration, look: Look) -> Result<Reading, Error> {
         let id = self.transaction.transaction_id;
         let sending = Sending { reuse: reuse(look), ..Sending::by(self.instant(until)) };
-        let request = self.client.request(&self.client.status, &self.token, body);
+        let body = request::transaction_id(id)?;
+        let request = self.client.request(&self.client.status, &self.token, &body);
         let polled = self.call.ask(&request, sending, |answer| answer::polled(answer, id, look)).await;
         self.listener.polled(&self.token, polled.as_ref().err());
         polled
     }
 
     /// The caller wants the wait to end; it may go on to withdraw the transaction.
-    fn stop(&mut self, policy: &mut Policy, wish: Error) {
+    fn stop(&mut self, wish: Error) {
         let now = self.now();
         let until = match self.grace_until {
             Some(until) => until.saturating_duration_since(self.call.start),
             None => now.saturating_add(WITHDRAW_TIME),
         };
-        if policy.stop(now, until, wish, self.settings.withdraw_on_cancel || self.call.withdraws()) {
+        let withdraw = self.policy.settings().withdraw_on_cancel || self.call.withdraws();
+        if self.policy.stop(now, until, wish, withdraw) {
             self.call.cancel = None;
         }
     }
@@ -307,37 +312,37 @@ impl<'a, L: Listener> Waiting<'a, L> {
     }
 
     /// Whether it slept that long.
-    async fn sleep(&mut self, policy: &mut Policy, until: Duration) -> bool {
+    async fn sleep(&mut self, until: Duration) -> bool {
         let Err(error) = self.call.sleep_until(self.instant(until)).await else { return true };
         match error.code {
-            Code::Cancelled => self.stop(policy, error),
-            _ => policy.failed(self.now(), error, 0),
+            Code::Cancelled => self.stop(error),
+            _ => self.policy.failed(self.now(), error, 0),
         }
         false
     }
 
-    async fn ask_for_token(&mut self, policy: &mut Policy, until: Duration) {
-        let Some(refusal) = policy.refusal().cloned() else { return };
+    async fn ask_for_token(&mut self, until: Duration) {
+        let Some(refusal) = self.policy.refusal().cloned() else { return };
         let until = self.instant(until);
         match self.listener.fresh_token(&self.transaction, &refusal, until).await {
             FreshToken::Given(token) => {
                 self.token = token;
-                policy.token_given(self.now());
+                self.policy.token_given(self.now());
             }
-            FreshToken::Bad(error) => policy.token_withheld(Some(error)),
-            FreshToken::Withheld => policy.token_withheld(None),
+            FreshToken::Bad(error) => self.policy.token_withheld(Some(error)),
+            FreshToken::Withheld => self.policy.token_withheld(None),
             // What ends it is looked at next.
             FreshToken::TooLate => {}
         }
     }
 
-    async fn cancel(&mut self, policy: &mut Policy, until: Duration) {
+    async fn cancel(&mut self, until: Duration) {
         self.take_given_token();
         let id = self.transaction.transaction_id;
         let sending = Sending::by(self.instant(until));
         match self.client.cancel_once(&mut self.call, &self.token, id, sending).await {
-            Err(error) if error.code == Code::Cancelled => self.stop(policy, error),
-            result => policy.cancel_sent(result),
+            Err(error) if error.code == Code::Cancelled => self.stop(error),
+            result => self.policy.cancel_sent(result),
         }
     }
 
