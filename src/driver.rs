@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::gate::{Gate, Place, Turn};
-use crate::sys::{Interest, MAX_POLLED, NO_DESCRIPTOR, RawDescriptor};
+use crate::sys::{Interest, RawDescriptor};
 use crate::time::Cancel;
 
 /// Who waits.
@@ -122,42 +122,50 @@ pub(crate) fn run_now<F: Future>(work: F) -> F::Output {
 #[derive(Debug, Default)]
 pub(crate) struct Interests(Mutex<State>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    fds: [(RawDescriptor, Interest); MAX_POLLED],
-    count: usize,
+    fds: Descriptors,
     until: Option<Instant>,
     /// A bit for each descriptor that is ready.
     ready: u32,
     late_looks: u32,
 }
 
-/// More than the largest answer needs.
-const MOST_LATE_LOOKS: u32 = 256;
+/// Hardly ever more than one: thousands of waits keep a place for it.
+#[derive(Clone, Debug, Default)]
+struct Descriptors {
+    one: Option<(RawDescriptor, Interest)>,
+    /// All, where there is not just one.
+    several: Vec<(RawDescriptor, Interest)>,
+}
 
-impl Default for State {
-    fn default() -> Self {
-        State {
-            fds: [(NO_DESCRIPTOR, Interest::Read); MAX_POLLED],
-            count: 0,
-            until: None,
-            ready: 0,
-            late_looks: 0,
+impl Descriptors {
+    fn new(fds: &[(RawDescriptor, Interest)]) -> Self {
+        match fds {
+            [] => Descriptors::default(),
+            [one] => Descriptors { one: Some(*one), several: Vec::new() },
+            several => Descriptors { one: None, several: several.to_vec() },
         }
+    }
+
+    fn as_slice(&self) -> &[(RawDescriptor, Interest)] {
+        if self.one.is_some() { self.one.as_slice() } else { &self.several }
     }
 }
 
+/// More than the largest answer needs.
+const MOST_LATE_LOOKS: u32 = 256;
+
 /// What a piece of work waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    fds: [(RawDescriptor, Interest); MAX_POLLED],
-    count: usize,
+    fds: Descriptors,
     pub(crate) until: Instant,
 }
 
 impl Wanted {
     pub(crate) fn fds(&self) -> &[(RawDescriptor, Interest)] {
-        &self.fds[..self.count]
+        self.fds.as_slice()
     }
 }
 
@@ -165,8 +173,7 @@ impl Interests {
     /// The work waits for any of these, and no longer than `until`.
     pub(crate) fn note(&self, fds: &[(RawDescriptor, Interest)], until: Instant) {
         self.with(|state| {
-            state.fds[..fds.len()].copy_from_slice(fds);
-            state.count = fds.len();
+            state.fds = Descriptors::new(fds);
             state.until = Some(until);
             state.ready = 0;
         });
@@ -190,20 +197,20 @@ impl Interests {
     pub(crate) fn clear(&self) -> u32 {
         self.with(|state| {
             state.until = None;
-            state.count = 0;
+            state.fds = Descriptors::default();
             std::mem::take(&mut state.ready)
         })
     }
 
     /// What it waits for now, if it does.
     pub(crate) fn wanted(&self) -> Option<Wanted> {
-        self.with(|state| state.until.map(|until| Wanted { fds: state.fds, count: state.count, until }))
+        self.with(|state| state.until.map(|until| Wanted { fds: state.fds.clone(), until }))
     }
 
     /// A descriptor is ready. Returns whether the work waits for it.
     pub(crate) fn set_ready(&self, fd: RawDescriptor) -> bool {
         self.with(|state| {
-            let place = state.fds[..state.count].iter().position(|(known, _)| *known == fd);
+            let place = state.fds.as_slice().iter().position(|(known, _)| *known == fd);
             place.inspect(|place| state.ready |= 1 << place).is_some()
         })
     }

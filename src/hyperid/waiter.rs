@@ -132,7 +132,6 @@ impl<'a> Waiter<'a> {
                 place: Place::default(),
                 withdraws: AtomicBool::new(false),
             },
-            user_data: options.user_data,
             cancel: Cancel::new(),
             options,
             asks_a_person: matches!(asked, Asked::Confirm(_)),

@@ -54,7 +54,7 @@ use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 pub(crate) use family::{
-    NO_DESCRIPTOR, RECEIVE_MAY_WAIT, RawDescriptor, Undisturbed, begin_connect, descriptor, fork_generation,
+    RECEIVE_MAY_WAIT, RawDescriptor, Undisturbed, begin_connect, descriptor, fork_generation,
     known_generation, peek, prepare_connected, recv, send, stay_loaded, with_signals_blocked,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -13,7 +13,7 @@ use super::{Interest, Owned, RECEIVE_SLICE, Socket, millis_until};
 pub(crate) type RawDescriptor = RawFd;
 
 /// The number of none.
-pub(crate) const NO_DESCRIPTOR: RawDescriptor = -1;
+const NO_DESCRIPTOR: RawDescriptor = -1;
 
 /// What to wait for when a connection is waited for.
 pub(crate) fn descriptor(stream: &TcpStream) -> RawDescriptor {

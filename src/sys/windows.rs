@@ -22,7 +22,7 @@ use super::{Interest, Owned, Socket, millis_until};
 pub(crate) type RawDescriptor = winsock::SOCKET;
 
 /// The number of none.
-pub(crate) const NO_DESCRIPTOR: RawDescriptor = winsock::INVALID_SOCKET;
+const NO_DESCRIPTOR: RawDescriptor = winsock::INVALID_SOCKET;
 
 /// What to wait for when a connection is waited for.
 pub(crate) fn descriptor(stream: &TcpStream) -> RawDescriptor {

@@ -56,7 +56,6 @@ pub(super) struct Tickets<'a> {
 /// One wait, as seen from outside.
 pub(super) struct Ticket {
     pub(super) work: Work,
-    pub(super) user_data: usize,
     pub(super) cancel: Cancel,
     pub(super) options: TicketOptions,
     pub(super) asks_a_person: bool,
@@ -145,7 +144,7 @@ impl<'a> Shared<'a> {
         self.with(|tickets| {
             let event = |ticket: &Ticket, kind| Event {
                 ticket: ticket.work.ticket,
-                user_data: ticket.user_data,
+                user_data: ticket.options.user_data,
                 kind,
             };
             while let Some(number) = tickets.started.pop_front() {
