@@ -1,9 +1,11 @@
 //! Behaviours: what a magic token makes happen.
 //!
-//! `table` lists them all, `grammar` reads a token by it, `effect` is what comes out.
+//! `table` lists them all, `grammar` reads a token by it, `effect` is what comes out,
+//! `nearest` guesses what a misspelt name was to be.
 
 mod effect;
 mod grammar;
+mod nearest;
 mod table;
 
 use std::fmt::Write as _;
