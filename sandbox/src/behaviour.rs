@@ -42,6 +42,11 @@ pub fn behaviours() -> Vec<BehaviourInfo> {
     TABLE.iter().map(info).collect()
 }
 
+/// Whether a behaviour, which is what follows `sandbox-`, can be used; why not.
+pub fn check_behaviour(behaviour: &str) -> Result<(), BehaviourError> {
+    Behaviour::parse(behaviour).map(drop)
+}
+
 /// The list of behaviours as plain text, as `mfa-sandbox --help` prints it.
 pub fn help_text() -> String {
     let mut out = String::new();

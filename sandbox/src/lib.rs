@@ -71,7 +71,7 @@ mod sandbox;
 
 pub mod ffi;
 
-pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
+pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, check_behaviour, help_text};
 pub use journal::LoggedRequest;
 pub use sandbox::{Options, Sandbox};
 pub use state::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, FirstIdError, LARGEST_FIRST_ID};

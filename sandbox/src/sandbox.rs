@@ -266,6 +266,15 @@ impl Sandbox {
         self.state().lock().journal.requests.iter().cloned().collect()
     }
 
+    /// One of them, counted from 1 to [`Sandbox::request_count`]; `None` if it is forgotten, or never was.
+    pub fn request(&self, number: u64) -> Option<LoggedRequest> {
+        let inner = self.state().lock();
+        let kept = &inner.journal.requests;
+        let forgotten = inner.journal.count(None) - kept.len() as u64;
+        let index = number.checked_sub(forgotten + 1)?;
+        kept.get(usize::try_from(index).ok()?).cloned()
+    }
+
     /// Empties the log of requests; the counters go on.
     pub fn clear_requests(&self) {
         self.state().lock().journal.clear();
