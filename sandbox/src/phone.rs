@@ -235,6 +235,7 @@ impl DecisionRequest {
         let decision = match body.decision.as_str() {
             "approve" => Decision::Approve,
             "deny" => Decision::Deny,
+            // What a person can do; failing and expiring are for tests.
             "decline" => Decision::Decline,
             _ => return None,
         };
