@@ -120,7 +120,11 @@ export async function open(browser, sandbox, { size = PHONE, dark = false } = {}
   page.setDefaultTimeout(PATIENCE);
   page.errors = [];
   page.on("pageerror", (error) => page.errors.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && page.errors.push(message.text()));
+  // A refusal, and a server that is gone, are noted by the browser itself; whatever else is, is a mistake.
+  const expected = (text) => text.startsWith("Failed to load resource");
+  page.on("console", (message) => {
+    if (message.type() === "error" && !expected(message.text())) page.errors.push(message.text());
+  });
   await page.setViewportSize(size);
   await page.emulateMedia({ colorScheme: dark ? "dark" : "light", reducedMotion: "reduce" });
   await page.goto(sandbox.said.phone);
@@ -139,7 +143,11 @@ export async function open(browser, sandbox, { size = PHONE, dark = false } = {}
   return page;
 }
 
-export const heard = (page) => page.evaluate(() => window.heard.splice(0));
+/** What was announced since the last time: so many at least, and all that there are. */
+export async function heard(page, count) {
+  await page.waitForFunction((count) => window.heard.length >= count, count);
+  return page.evaluate(() => window.heard.splice(0));
+}
 
 /** Waits until the page shows so many requests. */
 export const shown = (page, count) =>
