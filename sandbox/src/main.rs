@@ -40,7 +40,11 @@ after `ready: yes` the server answers.
 Access tokens choose what happens: sandbox-BEHAVIOUR[+BEHAVIOUR...][#PERSON]
 Each BEHAVIOUR may end in *TIMES (only the first so many requests) and then in
 @ENDPOINT[,ENDPOINT...] (availability, types, start, status, cancel, registered).
-Tokens with the same #PERSON are the same person's. The behaviours:
+Tokens with the same #PERSON are the same person's.
+
+Tests in any language decide, add people and tokens, and read what arrived at the
+address `control`, with the header `Sandbox-Key: ` and the key `control-key`:
+sandbox/README.md lists the calls. The behaviours:
 
 ";
 

@@ -288,13 +288,15 @@ impl State {
         if inner.fingerprint(record) != seen {
             return Err(PressError::NotAsShown);
         }
-        // What a mark stands for never changes, so that the lock may be let go.
-        drop(inner);
-        self.decide(id, decision).map_err(PressError::Decide)
+        // Under the same lock: a reset in between could give the id to another transaction.
+        self.end(inner, id, decision).map_err(PressError::Decide)
     }
 
     pub(crate) fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
-        let mut inner = self.lock();
+        self.end(self.lock(), id, decision)
+    }
+
+    fn end(&self, mut inner: MutexGuard<'_, Inner>, id: i64, decision: Decision) -> Result<(), DecideError> {
         let record = inner.transactions.get_mut(&id).ok_or(DecideError::NotFound)?;
         if !record.pending() {
             return Err(DecideError::Ended(record.status));
