@@ -34,7 +34,9 @@ const RULES: &str = "\
 
 const MACROS: &str = "
 /* Every member, in order: no warning in C99 nor in C++17. */
-#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0, 0 }
+#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+#define MFA_SANDBOX_USER_INIT { sizeof(mfa_sandbox_user), 0, 0, 0, 0 }
 
 #define MFA_SANDBOX_TRANSACTION_INFO_INIT \\
     { sizeof(mfa_sandbox_transaction_info), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, {0} }";

@@ -19,7 +19,9 @@
 #include <stdint.h>
 
 /* Every member, in order: no warning in C99 nor in C++17. */
-#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0, 0 }
+#define MFA_SANDBOX_OPTIONS_INIT { sizeof(mfa_sandbox_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+#define MFA_SANDBOX_USER_INIT { sizeof(mfa_sandbox_user), 0, 0, 0, 0 }
 
 #define MFA_SANDBOX_TRANSACTION_INFO_INIT \
     { sizeof(mfa_sandbox_transaction_info), 0, 0, 0, 0, 0, 0, {0}, {0}, {0}, {0}, {0}, {0}, {0} }
@@ -52,6 +54,15 @@
 // tests. Without it that is taken, and the answer's header `Sandbox-Unusual` says what it was.
 #define MFA_SANDBOX_STRICT 8
 
+// Option flag: a line on the standard error for each request.
+#define MFA_SANDBOX_LOG 16
+
+// Flag of a person: has not linked the authenticator app.
+#define MFA_SANDBOX_USER_NO_APP 1
+
+// Flag of a person: Capillary: MFA is not registered.
+#define MFA_SANDBOX_USER_NOT_REGISTERED 2
+
 // Decision: completed, complete result 0.
 #define MFA_SANDBOX_APPROVE 1
 
@@ -74,7 +85,8 @@ typedef struct mfa_sandbox mfa_sandbox;
 typedef struct mfa_sandbox_options {
   // `sizeof(mfa_sandbox_options)`.
   uint32_t struct_size;
-  // `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`.
+  // `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`,
+  // `MFA_SANDBOX_LOG`.
   uint32_t flags;
   // 0: any free one.
   uint32_t port;
@@ -87,7 +99,31 @@ typedef struct mfa_sandbox_options {
   // The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: another one in every run,
   // too large for 32 bits, so that a client that keeps ids in 32 bits is found out.
   int64_t first_id;
+  // Any token that nobody has issued is this person's, who is asked on the page; one that is shaped as a JWT is
+  // that of the person whom its `sub` names, and good until its `exp`; its signature is not looked at. NULL: such
+  // a token is invalid.
+  const char *any_token;
+  // The web pages that may call the providers' paths (CORS), as in "http://localhost:3000", with blanks between
+  // them. Never the phone page. NULL: none.
+  const char *allow_origins;
+  // The key of the interface for tests, 16 to 128 visible characters; NULL: another one in every run.
+  const char *control_key;
 } mfa_sandbox_options;
+
+// A person. All zero behind `struct_size` is the default: has the app and the methods 0 and 3, any device is known,
+// MFA is registered at Capillary, and is asked on the page.
+typedef struct mfa_sandbox_user {
+  // `sizeof(mfa_sandbox_user)`.
+  uint32_t struct_size;
+  // `MFA_SANDBOX_USER_NO_APP`, `MFA_SANDBOX_USER_NOT_REGISTERED`.
+  uint32_t flags;
+  // The second factors with commas between them, as in "0,3", or "none"; NULL: "0,3".
+  const char *methods;
+  // The registered devices, one a line; NULL: any device is known.
+  const char *devices;
+  // Behaviours as behind "sandbox-", without `#PERSON`; NULL: none.
+  const char *behaviour;
+} mfa_sandbox_user;
 
 // A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
 // character's boundary.
@@ -126,8 +162,15 @@ typedef struct mfa_sandbox_transaction_info {
 extern "C" {
 #endif // __cplusplus
 
-// Starts a sandbox. `options` may be NULL. Returns NULL if the options are wrong or the port is taken.
+// Starts a sandbox. `options` may be NULL. Returns NULL if the options are wrong or the port is taken:
+// `mfa_sandbox_new_why` says which.
 struct mfa_sandbox *mfa_sandbox_new(const struct mfa_sandbox_options *options);
+
+// Starts a sandbox as `mfa_sandbox_new` does. If it returns NULL, `why` holds a sentence for people, cut where
+// `why_size` bytes are full; else an empty text. `why` may be NULL if `why_size` is 0.
+struct mfa_sandbox *mfa_sandbox_new_why(const struct mfa_sandbox_options *options,
+                                        char *why,
+                                        uint32_t why_size);
 
 // Stops the sandbox: ends its threads and closes its connections. NULL does nothing.
 void mfa_sandbox_free(struct mfa_sandbox *sandbox);
@@ -138,7 +181,7 @@ const char *mfa_sandbox_version(void);
 // Every behaviour a token can name, one a line, for people.
 const char *mfa_sandbox_behaviours(void);
 
-// Today's size of "mfa_sandbox_options" or "mfa_sandbox_transaction_info"; 0: no such struct.
+// Today's size of "mfa_sandbox_options", "mfa_sandbox_transaction_info" or "mfa_sandbox_user"; 0: no such struct.
 uint32_t mfa_sandbox_struct_size(const char *struct_name);
 
 // The base URL for HyperID's calls.
@@ -150,11 +193,53 @@ const char *mfa_sandbox_capillary_url(const struct mfa_sandbox *sandbox);
 // The phone page's address; with `MFA_SANDBOX_LAN` it holds a secret.
 const char *mfa_sandbox_phone_url(const struct mfa_sandbox *sandbox);
 
+// The interface for tests in other languages, over HTTP: README.md describes it.
+const char *mfa_sandbox_control_url(const struct mfa_sandbox *sandbox);
+
+// The key of this run, for the header `Sandbox-Key` of that interface.
+const char *mfa_sandbox_control_key(const struct mfa_sandbox *sandbox);
+
+// Forgets everything, as if it were started anew: people, tokens, brands, transactions, requests and their counters.
+// The ids go on, or begin at `first_id` if that is not 0. Connections, addresses and the key stay.
+int32_t mfa_sandbox_reset(const struct mfa_sandbox *sandbox,
+                          int64_t first_id);
+
 // With `MFA_SANDBOX_TLS`, the certificate of this run's authority; else NULL.
 const char *mfa_sandbox_ca_pem(const struct mfa_sandbox *sandbox);
 
 // Makes any text a magic token; `behaviour` is what would follow "sandbox-", as in "deny-after-500".
 int32_t mfa_sandbox_add_token(const struct mfa_sandbox *sandbox, const char *token, const char *behaviour);
+
+// Whether a behaviour can be used: `MFA_SANDBOX_OK`, and an empty text in `why`; else
+// `MFA_SANDBOX_ERR_INVALID_ARGUMENT`, and a sentence for people, with the nearest name. What does not fit into
+// `why_size` bytes is cut. `why` may be NULL if `why_size` is 0.
+int32_t mfa_sandbox_check_behaviour(const char *behaviour,
+                                    char *why,
+                                    uint32_t why_size);
+
+// Adds a person, or replaces one. `user` may be NULL: the default.
+int32_t mfa_sandbox_add_user(const struct mfa_sandbox *sandbox,
+                             const char *name,
+                             const struct mfa_sandbox_user *user);
+
+// Issues a token to a person, who is added with the defaults if not known, and is asked on the page unless a behaviour
+// of the person's says otherwise. Any text will do. `scopes` with blanks between them; NULL: "mfa-client
+// second-factor-auth-client". `lives_ms`: how long it is good; 0: until it is revoked or expired.
+int32_t mfa_sandbox_issue_token(const struct mfa_sandbox *sandbox,
+                                const char *token,
+                                const char *user,
+                                const char *scopes,
+                                uint32_t lives_ms);
+
+// Makes a token shaped as the providers' (three parts, HS256), issues it as `mfa_sandbox_issue_token` does, and writes
+// it to `buffer`. Returns its length without its NUL, or -1 if an argument is wrong; one that does not fit into
+// `buffer_size` bytes is cut: 2,048 are enough for names and scopes of usual length.
+int32_t mfa_sandbox_issue_jwt(const struct mfa_sandbox *sandbox,
+                              const char *user,
+                              const char *scopes,
+                              uint32_t lives_ms,
+                              char *buffer,
+                              uint32_t buffer_size);
 
 // From now on the token is expired.
 int32_t mfa_sandbox_expire_token(const struct mfa_sandbox *sandbox, const char *token);
@@ -178,6 +263,17 @@ int32_t mfa_sandbox_transaction(const struct mfa_sandbox *sandbox,
                                 int64_t transaction_id,
                                 struct mfa_sandbox_transaction_info *out);
 
+// Writes the ids of all transactions, the oldest first, as many as fit into `capacity`. Returns how many there are.
+// `ids` may be NULL if `capacity` is 0.
+uint64_t mfa_sandbox_transactions(const struct mfa_sandbox *sandbox,
+                                  int64_t *ids,
+                                  uint32_t capacity);
+
+// The next transaction gets this id, and the next ones follow; at most 2 to the 62nd. Refused if a transaction has it,
+// or a larger one.
+int32_t mfa_sandbox_set_first_id(const struct mfa_sandbox *sandbox,
+                                 int64_t first_id);
+
 // How many pushes went to phones: one for each transaction ever started.
 uint64_t mfa_sandbox_push_count(const struct mfa_sandbox *sandbox);
 
@@ -193,6 +289,9 @@ int32_t mfa_sandbox_wait_for_requests(const struct mfa_sandbox *sandbox,
 // How many connections were ever accepted.
 uint64_t mfa_sandbox_connection_count(const struct mfa_sandbox *sandbox);
 
+// How many are open now.
+uint64_t mfa_sandbox_open_connections(const struct mfa_sandbox *sandbox);
+
 // Writes the last provider request on a path (NULL: on any) as text: request line, headers as sent, an
 // empty line, the body. Returns the whole text's length without its NUL, or -1 if there is none; what
 // does not fit into `buffer_size` bytes is cut. `buffer` may be NULL if `buffer_size` is 0.
@@ -200,6 +299,16 @@ int32_t mfa_sandbox_last_request(const struct mfa_sandbox *sandbox,
                                  const char *path,
                                  char *buffer,
                                  uint32_t buffer_size);
+
+// Writes one provider request, counted from 1 to `mfa_sandbox_request_count(sandbox, NULL)`, as
+// `mfa_sandbox_last_request` does. Returns -1 if there is none, or if it is forgotten: the last 1,000 are kept.
+int32_t mfa_sandbox_request(const struct mfa_sandbox *sandbox,
+                            uint64_t number,
+                            char *buffer,
+                            uint32_t buffer_size);
+
+// Empties the log of requests; the counters go on.
+void mfa_sandbox_clear_requests(const struct mfa_sandbox *sandbox);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -1,9 +1,11 @@
 //! Behaviours: what a magic token makes happen.
 //!
-//! `table` lists them all, `grammar` reads a token by it, `effect` is what comes out.
+//! `table` lists them all, `grammar` reads a token by it, `effect` is what comes out,
+//! `nearest` guesses what a misspelt name was to be.
 
 mod effect;
 mod grammar;
+mod nearest;
 mod table;
 
 use std::fmt::Write as _;
@@ -38,6 +40,11 @@ pub fn behaviours() -> Vec<BehaviourInfo> {
         help: row.help,
     };
     TABLE.iter().map(info).collect()
+}
+
+/// Whether a behaviour, which is what follows `sandbox-`, can be used; why not.
+pub fn check_behaviour(behaviour: &str) -> Result<(), BehaviourError> {
+    Behaviour::parse(behaviour).map(drop)
 }
 
 /// The list of behaviours as plain text, as `mfa-sandbox --help` prints it.

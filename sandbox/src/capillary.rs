@@ -84,7 +84,11 @@ pub(crate) fn answer(context: &Context, request: &Request) -> Reply {
         return faults::replace(&Call, context, request, &caller, replacement);
     }
     let (code, message) = carry_out(context, &body, &caller);
-    let mut reply = faults::finish(&Call, &caller, envelope(code, message), None);
+    let why = (code == TOKEN_INVALID.0).then(|| match context.state.brand(&body.brand) {
+        None => format!("no brand '{}'", body.brand),
+        Some(_) => caller.why_invalid(),
+    });
+    let mut reply = faults::finish(&Call, &caller, envelope(code, message), why);
     if context.capillary_http_status && reply.response.status == 200 {
         reply.response.status = http_status(code);
     }

@@ -113,6 +113,20 @@ impl Delivery {
         }
     }
 
+    /// What the client does not get as the answer reads; empty if it gets it well.
+    pub(crate) fn note(&self) -> &'static str {
+        match (&self.sending, &self.framing) {
+            (Sending::Nothing, _) => "[not sent: the connection is closed]",
+            (Sending::Silence, _) => "[not sent: silence]",
+            (Sending::CloseMid | Sending::StallMid, _) => "[half of it sent]",
+            (Sending::Drip(_), _) => "[sent in drips]",
+            (_, Framing::Truncated | Framing::EndlessChunks | Framing::EndlessHeaders) => {
+                "[sent without its end]"
+            }
+            _ => "",
+        }
+    }
+
     /// Sends the answer; `keep` is whether the client wants the connection kept.
     pub(crate) fn send(
         self,

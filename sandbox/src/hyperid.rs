@@ -148,7 +148,7 @@ pub(crate) fn answer(
     let call = Call { endpoint, request };
     let caller = match bearer(request) {
         Some(token) => context.state.authenticate(token, endpoint),
-        None => Caller::unknown(),
+        None => Caller::unknown("there must be one header 'Authorization: Bearer TOKEN'"),
     };
     if let Some(replacement) = caller.replacement {
         return faults::replace(&call, context, request, &caller, replacement);
@@ -188,7 +188,7 @@ fn carry_out(
     match caller.token_status {
         TokenStatus::Valid => {}
         TokenStatus::Invalid => {
-            return refuse(Refusal::TokenInvalid, "no such token, or no single bearer token");
+            return refuse(Refusal::TokenInvalid, caller.why_invalid());
         }
         TokenStatus::Expired => return refuse(Refusal::TokenExpired, "the token has expired"),
         TokenStatus::InsufficientScope => return refuse(Refusal::AccessDenied, "the token lacks the scope"),

@@ -14,13 +14,15 @@
 //! ```
 //!
 //! Module map, from the lowest up. `json`, `endpoint` (the six calls), `random`, `journal` (the log of
-//! requests), `connection` (a socket, plain or TLS) and `tls` (its certificates) know nothing of each other.
+//! requests), `terminal` (the same for people), `connection` (a socket, plain or TLS) and `tls` (its certificates)
+//! know nothing of each other.
 //! `behaviour` is the table of magic tokens, their grammar and what they can do; `http` reads requests and
 //! makes responses. `state` remembers: `transaction`s, `token`s and who they are, and in `exchanger` the
 //! responses that change places; `context` is the state with the options. `delivery` sends a response, well
 //! or badly; `reply` is a response with its delivery. `faults` turns a right answer into a wrong one,
 //! `desync` gives it to the wrong request, `unusual` notes what only the providers' own clients send. Then
-//! who answers: `hyperid`, `capillary`, and `phone` behind its `origin` check. `router` picks one of them,
+//! who answers: `hyperid`, `capillary`, `discovery`, `phone` behind its `origin` check, and `control`, the interface
+//! for tests. `jwt` makes and reads tokens, `cors` knows the pages that may call. `router` picks one of them,
 //! `server` accepts connections, `sandbox` is the handle that Rust holds, `ffi` the C ABI.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
@@ -31,12 +33,15 @@ mod endpoint;
 mod journal;
 mod json;
 mod random;
+mod terminal;
 mod tls;
 
 mod behaviour;
 mod http;
 
+mod cors;
 mod exchanger;
+mod jwt;
 mod origin;
 mod token;
 mod transaction;
@@ -53,6 +58,8 @@ mod desync;
 mod faults;
 
 mod capillary;
+mod control;
+mod discovery;
 mod hyperid;
 mod phone;
 
@@ -64,10 +71,10 @@ mod sandbox;
 
 pub mod ffi;
 
-pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, help_text};
+pub use behaviour::{BehaviourError, BehaviourInfo, behaviours, check_behaviour, help_text};
 pub use journal::LoggedRequest;
-pub use sandbox::{LARGEST_FIRST_ID, Options, Sandbox};
-pub use state::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA};
+pub use sandbox::{Options, Sandbox};
+pub use state::{BRAND_WITH_MFA, BRAND_WITHOUT_MFA, FirstIdError, LARGEST_FIRST_ID};
 pub use token::{Access, SCOPE_MFA_CLIENT, SCOPE_SECOND_FACTOR, User};
 pub use transaction::{DecideError, Decision, Status, Transaction};
 

@@ -1,7 +1,7 @@
 //! The program: starts a sandbox, prints where it is, and stays.
 #![deny(unsafe_code)]
 
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +22,14 @@ usage: mfa-sandbox [options]
                            documentation (else: a header Sandbox-Unusual says it)
   --first-id N             the first transaction's id (default: another one in every
                            run, too large for 32 bits)
+  --any-token PERSON       any token that nobody issued is PERSON's; one shaped as a
+                           JWT is that of its `sub`. The phone page decides
+  --allow-origin ORIGIN    this web page may call the providers' paths (CORS), as in
+                           http://localhost:3000; can be given several times
+  --control-key KEY        the key of the interface for tests, at least 16 characters
+                           (default: another one in every run)
+  --log, --quiet           a line on the standard error for each request, or none
+                           (default: if it is a terminal)
   --stop-with-stdin        end when the standard input is closed
   --help                   this text
   --version                the version
@@ -32,7 +40,11 @@ after `ready: yes` the server answers.
 Access tokens choose what happens: sandbox-BEHAVIOUR[+BEHAVIOUR...][#PERSON]
 Each BEHAVIOUR may end in *TIMES (only the first so many requests) and then in
 @ENDPOINT[,ENDPOINT...] (availability, types, start, status, cancel, registered).
-Tokens with the same #PERSON are the same person's. The behaviours:
+Tokens with the same #PERSON are the same person's.
+
+Tests in any language decide, add people and tokens, and read what arrived at the
+address `control`, with the header `Sandbox-Key: ` and the key `control-key`:
+sandbox/README.md lists the calls. The behaviours:
 
 ";
 
@@ -77,6 +89,7 @@ fn done(_: io::Result<()>) -> ExitCode {
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut arguments = Arguments::default();
+    arguments.options.log = io::stderr().is_terminal();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
@@ -90,14 +103,26 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Command, String> {
             "--capillary-http-status" => arguments.options.capillary_http_status = true,
             "--strict" => arguments.options.strict = true,
             "--first-id" => arguments.options.first_id = Some(first_id(&value()?)?),
+            "--any-token" => arguments.options.any_token = Some(value()?),
+            "--allow-origin" => arguments.options.allow_origins.push(value()?),
+            "--control-key" => arguments.options.control_key = Some(value()?),
+            "--log" => arguments.options.log = true,
+            "--quiet" => arguments.options.log = false,
             "--stop-with-stdin" => arguments.stop_with_stdin = true,
-            other => return Err(format!("unknown option {other}")),
+            other => return Err(unknown(other)),
         }
     }
     if arguments.ca_out.is_some() && !arguments.options.tls {
         return Err("--ca-out needs --tls".to_owned());
     }
     Ok(Command::Run(Box::new(arguments)))
+}
+
+fn unknown(word: &str) -> String {
+    match word.split_once('=') {
+        Some((option, value)) => format!("unknown option {word}; it is written {option} {value}"),
+        None => format!("unknown option {word}"),
+    }
 }
 
 fn first_id(text: &str) -> Result<i64, String> {
@@ -139,6 +164,8 @@ fn print_addresses(sandbox: &Sandbox, ca: Option<&str>) -> io::Result<()> {
     writeln!(out, "token: sandbox-phone")?;
     writeln!(out, "brand: {BRAND_WITH_MFA}")?;
     writeln!(out, "brand-without-mfa: {BRAND_WITHOUT_MFA}")?;
+    writeln!(out, "control: {}", sandbox.control_url())?;
+    writeln!(out, "control-key: {}", sandbox.control_key())?;
     writeln!(out, "ready: yes")?;
     out.flush()
 }

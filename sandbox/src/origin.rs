@@ -1,4 +1,4 @@
-//! Who may use the phone page: no web page elsewhere, by any trick of names.
+//! Who may use the phone page, and what is for programs only: no web page elsewhere, by any trick of names.
 //!
 //! *DNS rebinding*: a foreign name that resolves to this machine shows in `Host`. *Cross-site requests*:
 //! a foreign page shows in `Origin` and `Sec-Fetch-Site`, and cannot send JSON without a preflight, which
@@ -37,6 +37,29 @@ pub(crate) fn refuse(request: &Request, local: SocketAddr, tls: bool) -> Option<
         // A link on another page may lead here, as long as nothing but the page itself is asked for.
         Some(_) if !changes && request.only("sec-fetch-mode") == Some("navigate") => None,
         Some(_) => Some("the request comes from another site"),
+    }
+}
+
+/// The reason why no web page at all may send this, whatever its origin; `None` if it may go on. What is behind this
+/// is for programs: they send neither header, a browser sends one of them with each request.
+pub(crate) fn refuse_pages(request: &Request, local: SocketAddr, tls: bool) -> Option<&'static str> {
+    match request.only("host") {
+        Some(host) if own_host(host, local, tls) => {}
+        _ => return Some("the Host is not this server"),
+    }
+    let from_page = |name: &str| request.all(name).next().is_some();
+    if ["origin", "sec-fetch-site", "referer"].into_iter().any(from_page) {
+        return Some("this is for programs: no web page may use it");
+    }
+    None
+}
+
+/// The address that the client used, if it is one of ours; else that of the socket.
+pub(crate) fn base(request: &Request, local: SocketAddr, tls: bool) -> String {
+    let scheme = scheme(tls);
+    match request.only("host") {
+        Some(host) if own_host(host, local, tls) => format!("{scheme}://{host}"),
+        _ => format!("{scheme}://{local}"),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::http::{Request, Response};
 use crate::origin;
 use crate::random;
 use crate::state::{Inner, PressError};
-use crate::transaction::{DecideError, Decision, Record, Status};
+use crate::transaction::{DecideError, Decision, Record};
 
 const HTML: &str = include_str!("phone.html");
 /// Where the page's nonce goes; a new one for every answer.
@@ -120,7 +120,10 @@ impl Page {
             return Response::text(412, "this page is of another run of the sandbox: nothing was decided");
         }
         match context.state.decide_as_shown(wanted.id, &wanted.seen, wanted.decision) {
-            Ok(()) => Response::json(200, "{}"),
+            Ok(()) => {
+                context.terminal.say(|| format!("{} {}: the phone page", wanted.decision.name(), wanted.id));
+                Response::json(200, "{}")
+            }
             Err(PressError::NotAsShown) => {
                 Response::text(412, "this is not the request that the page showed: nothing was decided")
             }
@@ -138,6 +141,8 @@ fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
 struct List<'a> {
     run: &'a str,
     version: u64,
+    /// How many are pending, also those that are not shown.
+    pending_count: usize,
     pending: Vec<Entry>,
     recent: Vec<Entry>,
 }
@@ -158,6 +163,8 @@ struct Entry {
     ip: Option<String>,
     outcome: &'static str,
     remaining_ms: u64,
+    /// All of its life: the bar goes on where it was when the page is loaded again.
+    life_ms: u64,
     ended_ms_ago: u64,
 }
 
@@ -177,21 +184,11 @@ impl Entry {
             device_id: parameters.device_id,
             device_desc: parameters.device_desc,
             ip: parameters.ip,
-            outcome: outcome(record),
+            outcome: record.status.outcome(record.complete_result),
             remaining_ms: record.remaining(now).as_millis() as u64,
+            life_ms: record.life.as_millis() as u64,
             ended_ms_ago: ended.as_millis() as u64,
         }
-    }
-}
-
-fn outcome(record: &Record) -> &'static str {
-    match (record.status, record.complete_result) {
-        (Status::Pending, _) => "pending",
-        (Status::Completed, 0) => "approved",
-        (Status::Completed, _) => "denied",
-        (Status::Expired, _) => "expired",
-        (Status::Failed, _) => "failed",
-        (Status::Cancelled, _) => "cancelled",
     }
 }
 
@@ -199,13 +196,14 @@ fn collect<'a>(inner: &Inner, run: &'a str) -> List<'a> {
     let now = Instant::now();
     let entry = |record| Entry::new(record, inner.fingerprint(record), now);
     let records = || inner.transactions.values().rev();
-    let pending = records().filter(|r| r.pending() && r.on_page()).take(MOST_PENDING);
+    let pending = || records().filter(|r| r.pending() && r.on_page());
     let mut ended: Vec<&Record> = records().filter(|r| !r.pending()).collect();
     ended.sort_by_key(|record| std::cmp::Reverse(record.ended_at));
     List {
         run,
         version: inner.version,
-        pending: pending.map(entry).collect(),
+        pending_count: pending().count(),
+        pending: pending().take(MOST_PENDING).map(entry).collect(),
         recent: ended.into_iter().take(MOST_RECENT).map(entry).collect(),
     }
 }
@@ -237,6 +235,8 @@ impl DecisionRequest {
         let decision = match body.decision.as_str() {
             "approve" => Decision::Approve,
             "deny" => Decision::Deny,
+            // What a person can do; failing and expiring are for tests.
+            "decline" => Decision::Decline,
             _ => return None,
         };
         // As the list wrote it: no sign, no zeros before it.

@@ -1,8 +1,10 @@
-//! Who answers: a provider, the phone page, or nobody.
+//! Who answers: a provider, the phone page, the interface for tests, or nobody.
 
 use std::net::SocketAddr;
 
 use crate::context::Context;
+use crate::control::Control;
+use crate::cors::{self, AllowedOrigins, Visitor};
 use crate::desync::ConnectionDesync;
 use crate::endpoint::Endpoint;
 use crate::http::{Request, Response};
@@ -10,11 +12,13 @@ use crate::journal::LoggedRequest;
 use crate::phone::Page;
 use crate::reply::Reply;
 use crate::unusual::Unusual;
-use crate::{capillary, hyperid};
+use crate::{capillary, discovery, hyperid, terminal};
 
 pub(crate) struct Router {
     pub(crate) context: Context,
     pub(crate) page: Page,
+    pub(crate) control: Control,
+    pub(crate) allowed_origins: AllowedOrigins,
 }
 
 impl Router {
@@ -29,13 +33,42 @@ impl Router {
         if self.page.owns(request.path()) {
             return self.page.answer(&self.context, request, local).into();
         }
-        self.log(request, connection);
-        let mut reply = self.provider_answer(request);
+        if self.control.owns(request.path()) {
+            return self.control.answer(&self.context, request, local).into();
+        }
+        let mut reply = self.reply_to_visitor(request, local, connection);
         desync.apply(&mut reply, &self.context.state);
+        self.say(request, &reply.response, reply.delivery.note());
         reply
     }
 
-    fn provider_answer(&self, request: &Request) -> Reply {
+    /// A provider's answer to a program, and to a page that may call.
+    fn reply_to_visitor(&self, request: &Request, local: SocketAddr, connection: u64) -> Reply {
+        let visitor = self.allowed_origins.visitor(request);
+        if let (Visitor::Page(origin), true) = (&visitor, cors::is_preflight(request)) {
+            return cors::preflight(request, origin).into();
+        }
+        self.log(request, connection);
+        match visitor {
+            Visitor::Refused(why) => Response::text(403, &why).with_reason(&why).into(),
+            Visitor::Program => self.provider_answer(request, local),
+            Visitor::Page(origin) => {
+                let mut reply = self.provider_answer(request, local);
+                reply.response = cors::granted(reply.response, origin);
+                reply
+            }
+        }
+    }
+
+    /// One line on the terminal.
+    fn say(&self, request: &Request, response: &Response, note: &str) {
+        self.context.terminal.say(|| line(request, response, note));
+    }
+
+    fn provider_answer(&self, request: &Request, local: SocketAddr) -> Reply {
+        if let Some(response) = discovery::answer(&self.context, request, local) {
+            return response.into();
+        }
         let Some(endpoint) = Endpoint::EACH.into_iter().find(|e| e.path() == request.path()) else {
             return Response::text(404, "no such path").into();
         };
@@ -64,6 +97,26 @@ impl Router {
             connection,
         });
     }
+}
+
+/// What was asked by whom, what was answered, and what is to be said about it.
+fn line(request: &Request, response: &Response, note: &str) -> String {
+    let token = request.only("authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
+    // Capillary's body holds the token, and a test's may; HyperID's holds none.
+    let hyperid = Endpoint::EACH.iter().any(|e| *e != Endpoint::Registered && e.path() == request.path());
+    let asked = if hyperid { terminal::body(&request.body) } else { String::new() };
+    let why = ["X-Sandbox-Why", "Sandbox-Unusual"].into_iter().filter_map(|name| response.header(name));
+    let parts = [
+        request.method.clone(),
+        request.path().to_owned(),
+        token.map(terminal::token).unwrap_or_default(),
+        asked,
+        format!("-> {}", response.status),
+        terminal::body(&response.body),
+        why.map(|why| format!("({why})")).collect::<Vec<_>>().join(" "),
+        note.to_owned(),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// HyperID's own clients call an empty body a text, a form or nothing, and some call JSON so. No page

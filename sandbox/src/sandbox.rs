@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use crate::behaviour::BehaviourError;
 use crate::context::Context;
+use crate::control::Control;
+use crate::cors::AllowedOrigins;
 use crate::http::Timeouts;
 use crate::journal::LoggedRequest;
 use crate::phone::Page;
 use crate::router::Router;
 use crate::server::Server;
-use crate::state::State;
+use crate::state::{FirstIdError, State};
+use crate::terminal::Terminal;
 use crate::token::{Access, User};
 use crate::transaction::{DecideError, Decision, Transaction};
-use crate::{random, tls};
+use crate::{jwt, random, tls};
 
 /// How a sandbox is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +40,22 @@ pub struct Options {
     /// Refuses what the provider's own clients send beside its documentation: for a client's own tests.
     /// Otherwise it is taken, and the answer's header `Sandbox-Unusual` says what it was.
     pub strict: bool,
-    /// The first transaction's id; the next ones follow. 1 to [`LARGEST_FIRST_ID`]. `None`: another one in
+    /// The first transaction's id; the next ones follow. 1 to [`crate::LARGEST_FIRST_ID`]. `None`: another one in
     /// every run, so that a client which outlives the sandbox never meets an id again that it has seen; and
     /// above 2 to the 32nd, so that a client which keeps ids in 32 bits is found out.
     pub first_id: Option<i64>,
+    /// Any token that nobody has issued is this person's, who is asked on the page; one that is shaped as a JWT is
+    /// that of the person whom its `sub` names, and good until its `exp`. Its signature is not looked at. `None`:
+    /// such a token is invalid.
+    pub any_token: Option<String>,
+    /// The web pages that may call the providers' paths (CORS), as in `http://localhost:3000`. Never the phone page,
+    /// nor the interface for tests. Empty: none.
+    pub allow_origins: Vec<String>,
+    /// The key of the interface for tests, 16 to 128 visible characters; `None`: another one in every run.
+    pub control_key: Option<String>,
+    /// A line on the standard error for each request.
+    pub log: bool,
 }
-
-/// The largest [`Options::first_id`]: 2 to the 62nd leaves room for those that follow.
-pub const LARGEST_FIRST_ID: i64 = 1 << 62;
 
 impl Default for Options {
     fn default() -> Options {
@@ -58,6 +69,10 @@ impl Default for Options {
             capillary_http_status: false,
             strict: false,
             first_id: None,
+            any_token: None,
+            allow_origins: Vec::new(),
+            control_key: None,
+            log: false,
         }
     }
 }
@@ -69,21 +84,26 @@ pub struct Sandbox {
     address: SocketAddr,
     provider_url: String,
     phone_url: String,
+    control_url: String,
     ca_pem: Option<String>,
 }
 
 impl Sandbox {
     /// Binds, and answers from now on.
     pub fn start(options: Options) -> io::Result<Sandbox> {
+        let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let first_id = match options.first_id {
-            Some(id) if (1..=LARGEST_FIRST_ID).contains(&id) => id,
-            Some(_) => {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "the first id must be 1 to 2^62"));
-            }
+            Some(id) => FirstIdError::check(id).map_err(|why| wrong(why.to_string()))?,
             None => random_first_id()?,
         };
+        if options.any_token.as_ref().is_some_and(String::is_empty) {
+            return Err(wrong("the person whose any token is must have a name".to_owned()));
+        }
+        let allowed_origins = AllowedOrigins::new(&options.allow_origins).map_err(wrong)?;
+        let control = Control::new(options.control_key)?;
         let interface = if options.lan { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
-        let listener = TcpListener::bind((interface, options.port))?;
+        let listener = TcpListener::bind((interface, options.port))
+            .map_err(|error| why_not_bound(&error, options.port))?;
         let address = listener.local_addr()?;
         let outside = if options.lan { lan_address() } else { None };
         let tls = if options.tls { Some(tls::make(outside)?) } else { None };
@@ -95,20 +115,23 @@ impl Sandbox {
         let phone_host = outside.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let phone_url = format!("{scheme}://{phone_host}:{port}{}", page.path());
 
+        let control_url = format!("{provider_url}{}", control.root());
+
         let context = Context {
-            state: State::new(options.life, first_id),
+            state: State::new(options.life, first_id, options.any_token),
+            terminal: Terminal::new(options.log),
             tls: options.tls,
             capillary_http_status: options.capillary_http_status,
             strict: options.strict,
         };
-        let router = Arc::new(Router { context, page });
+        let router = Arc::new(Router { context, page, control, allowed_origins });
         let (config, ca_pem) = match tls {
             Some(tls) => (Some(tls.config), Some(tls.ca_pem)),
             None => (None, None),
         };
         let timeouts = Timeouts { idle: options.idle_timeout, request: options.request_timeout };
         let server = Server::start(listener, Arc::clone(&router), config, timeouts)?;
-        Ok(Sandbox { router, server, address, provider_url, phone_url, ca_pem })
+        Ok(Sandbox { router, server, address, provider_url, phone_url, control_url, ca_pem })
     }
 
     fn state(&self) -> &State {
@@ -135,6 +158,16 @@ impl Sandbox {
         &self.phone_url
     }
 
+    /// The interface for tests in other languages; README.md describes it.
+    pub fn control_url(&self) -> &str {
+        &self.control_url
+    }
+
+    /// The key of this run, for the header `Sandbox-Key` of the interface for tests.
+    pub fn control_key(&self) -> &str {
+        self.router.control.key()
+    }
+
     /// With [`Options::tls`], the certificate of this run's authority.
     pub fn ca_pem(&self) -> Option<&str> {
         self.ca_pem.as_deref()
@@ -148,6 +181,13 @@ impl Sandbox {
     /// Issues a token to a person, who is added as [`User::default`] if not known. Any text will do.
     pub fn issue_token(&self, token: &str, user: &str, access: Access) {
         self.state().issue_token(token, user, access);
+    }
+
+    /// Makes a token shaped as the providers' (three parts, HS256) and issues it to a person.
+    pub fn issue_jwt(&self, user: &str, access: Access) -> io::Result<String> {
+        let token = jwt::make(&self.provider_url, user, &access.scopes, access.lives)?;
+        self.issue_token(&token, user, access);
+        Ok(token)
     }
 
     /// Makes any text a magic token: `behaviour` is what would follow `sandbox-`.
@@ -193,12 +233,7 @@ impl Sandbox {
 
     /// Waits for a pending transaction that was not returned before, and returns the newest.
     pub fn wait_for_transaction(&self, timeout: Duration) -> Option<Transaction> {
-        self.state().wait(timeout, |inner| {
-            let mut newest = inner.transactions.values_mut().rev();
-            let record = newest.find(|record| record.pending() && !record.reported)?;
-            record.reported = true;
-            Some(record.snapshot(std::time::Instant::now()))
-        })
+        self.state().next_transaction(timeout)
     }
 
     /// Looks at all transactions whenever something changes, until `look` has an answer. `look` must not
@@ -223,8 +258,7 @@ impl Sandbox {
 
     /// Waits until so many have arrived, on one path or on any; false if they have not in time.
     pub fn wait_for_requests(&self, path: Option<&str>, count: u64, timeout: Duration) -> bool {
-        let enough = self.state().wait(timeout, |inner| (inner.journal.count(path) >= count).then_some(()));
-        enough.is_some()
+        self.state().wait_for_requests(path, count, timeout)
     }
 
     /// The last provider requests, at most 1,000, the oldest first.
@@ -232,9 +266,29 @@ impl Sandbox {
         self.state().lock().journal.requests.iter().cloned().collect()
     }
 
+    /// One of them, counted from 1 to [`Sandbox::request_count`]; `None` if it is forgotten, or never was.
+    pub fn request(&self, number: u64) -> Option<LoggedRequest> {
+        let inner = self.state().lock();
+        let kept = &inner.journal.requests;
+        let forgotten = inner.journal.count(None) - kept.len() as u64;
+        let index = number.checked_sub(forgotten + 1)?;
+        kept.get(usize::try_from(index).ok()?).cloned()
+    }
+
     /// Empties the log of requests; the counters go on.
     pub fn clear_requests(&self) {
         self.state().lock().journal.clear();
+    }
+
+    /// The next transaction gets this id, and the next ones follow; see [`Options::first_id`].
+    pub fn set_first_id(&self, id: i64) -> Result<(), FirstIdError> {
+        self.state().set_first_id(id)
+    }
+
+    /// Forgets everything, as if it were started anew: people, tokens, brands, transactions, requests and their
+    /// counters. The ids go on, or begin at `first_id`. Connections, addresses and the key stay.
+    pub fn reset(&self, first_id: Option<i64>) -> Result<(), FirstIdError> {
+        self.state().reset(first_id)
     }
 
     /// How many connections were ever accepted, the phone page's among them.
@@ -246,6 +300,23 @@ impl Sandbox {
     pub fn open_connections(&self) -> usize {
         self.server.open_connections()
     }
+}
+
+/// The system's reason, and what to do about it.
+fn why_not_bound(error: &io::Error, port: u16) -> io::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "it is taken: another program, perhaps a sandbox of before, listens there"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "this user may not listen there; ports from 1024 on are free to all"
+        }
+        _ => "the system refuses it",
+    };
+    io::Error::new(
+        error.kind(),
+        format!("port {port}: {hint}; choose another one, or 0 for any free one ({error})"),
+    )
 }
 
 /// Above 2 to the 32nd, at most 2 to the 40th, and far enough from the first ids of other runs that the ids of

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::behaviour::{Behaviour, BehaviourError, Ending};
 use crate::endpoint::Endpoint;
 use crate::exchanger::Exchanger;
 use crate::journal::{Journal, LoggedRequest};
+use crate::jwt;
 use crate::token::{Access, Caller, Person, Token, User};
 use crate::transaction::{DecideError, Decision, Record, StartParameters, Status, Transaction};
 
@@ -30,6 +32,8 @@ pub(crate) struct State {
     inner: Mutex<Inner>,
     changed: Condvar,
     life: Duration,
+    /// Whose the tokens are that nobody has issued; `None`: nobody's.
+    any_token: Option<String>,
 }
 
 pub(crate) struct Inner {
@@ -44,8 +48,8 @@ pub(crate) struct Inner {
     brands: HashMap<String, bool>,
     /// The keys of [`Inner::fingerprint`], other ones in every run.
     fingerprint_keys: RandomState,
-    first_id: i64,
     next_id: i64,
+    pushes: u64,
     /// When each transaction ends by itself, the next first. It may have ended otherwise by then.
     due: BinaryHeap<Reverse<(Instant, i64)>>,
 }
@@ -57,6 +61,36 @@ pub(crate) enum PressError {
     Decide(DecideError),
 }
 
+/// The largest first id: 2 to the 62nd leaves room for those that follow.
+pub const LARGEST_FIRST_ID: i64 = 1 << 62;
+
+/// Why ids cannot begin at a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstIdError {
+    /// It is not 1 to [`LARGEST_FIRST_ID`].
+    OutOfRange,
+    /// A transaction has this id, or a larger one: two would be mixed up.
+    Taken,
+}
+
+impl fmt::Display for FirstIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FirstIdError::OutOfRange => write!(f, "the first id must be 1 to {LARGEST_FIRST_ID}"),
+            FirstIdError::Taken => f.write_str("a transaction has this id, or a larger one: reset first"),
+        }
+    }
+}
+
+impl std::error::Error for FirstIdError {}
+
+impl FirstIdError {
+    /// Refuses what is out of range.
+    pub(crate) fn check(id: i64) -> Result<i64, FirstIdError> {
+        if (1..=LARGEST_FIRST_ID).contains(&id) { Ok(id) } else { Err(FirstIdError::OutOfRange) }
+    }
+}
+
 /// What came of a cancel.
 pub(crate) enum Cancelled {
     Done,
@@ -65,23 +99,48 @@ pub(crate) enum Cancelled {
 }
 
 impl State {
-    pub(crate) fn new(life: Duration, first_id: i64) -> State {
-        let brands = [(BRAND_WITH_MFA.to_owned(), true), (BRAND_WITHOUT_MFA.to_owned(), false)];
-        let inner = Inner {
-            journal: Journal::default(),
-            transactions: BTreeMap::new(),
-            exchanger: Exchanger::default(),
-            version: 1,
-            stopping: false,
-            people: HashMap::new(),
-            tokens: HashMap::new(),
-            brands: HashMap::from(brands),
-            fingerprint_keys: RandomState::new(),
-            first_id,
-            next_id: first_id,
-            due: BinaryHeap::new(),
-        };
-        State { inner: Mutex::new(inner), changed: Condvar::new(), life }
+    pub(crate) fn new(life: Duration, first_id: i64, any_token: Option<String>) -> State {
+        State { inner: Mutex::new(Inner::new(first_id)), changed: Condvar::new(), life, any_token }
+    }
+
+    /// Forgets everything: people, tokens, brands, transactions, requests. The ids go on, or begin at `first_id`.
+    pub(crate) fn reset(&self, first_id: Option<i64>) -> Result<(), FirstIdError> {
+        let first_id = first_id.map(FirstIdError::check).transpose()?;
+        let mut inner = self.lock();
+        // The keys of the marks are new, too: a card of before names nothing that comes after.
+        let mut fresh = Inner::new(first_id.unwrap_or(inner.next_id));
+        fresh.version = inner.version;
+        fresh.stopping = inner.stopping;
+        fresh.journal.connections = inner.journal.connections;
+        *inner = fresh;
+        self.notify(inner);
+        Ok(())
+    }
+
+    /// The next transaction gets this id.
+    pub(crate) fn set_first_id(&self, id: i64) -> Result<(), FirstIdError> {
+        FirstIdError::check(id)?;
+        let mut inner = self.lock();
+        if inner.transactions.last_key_value().is_some_and(|(last, _)| *last >= id) {
+            return Err(FirstIdError::Taken);
+        }
+        inner.next_id = id;
+        Ok(())
+    }
+
+    /// Waits for a pending transaction that was not returned before, and returns the newest.
+    pub(crate) fn next_transaction(&self, timeout: Duration) -> Option<Transaction> {
+        self.wait(timeout, |inner| {
+            let mut newest = inner.transactions.values_mut().rev();
+            let record = newest.find(|record| record.pending() && !record.reported)?;
+            record.reported = true;
+            Some(record.snapshot(Instant::now()))
+        })
+    }
+
+    /// Waits until so many requests have arrived; false if they have not in time.
+    pub(crate) fn wait_for_requests(&self, path: Option<&str>, count: u64, timeout: Duration) -> bool {
+        self.wait(timeout, |inner| (inner.journal.count(path) >= count).then_some(())).is_some()
     }
 
     /// The state, in which everything has happened that is due.
@@ -140,14 +199,7 @@ impl State {
     }
 
     pub(crate) fn issue_token(&self, token: &str, user: &str, access: Access) {
-        let mut inner = self.lock();
-        if !inner.people.contains_key(user) {
-            // An added person waits for the page; nothing in a default user can be refused.
-            if let Ok(person) = Person::added(User::default()) {
-                inner.people.insert(user.to_owned(), person);
-            }
-        }
-        inner.tokens.insert(token.to_owned(), Token::new(user.to_owned(), Vec::new(), access));
+        self.lock().issue(token, user, access);
     }
 
     pub(crate) fn add_token(&self, token: &str, spec: &str) -> Result<(), BehaviourError> {
@@ -159,21 +211,34 @@ impl State {
     /// Revokes or expires a token, a magic one too; false if there is none.
     pub(crate) fn invalidate_token(&self, token: &str, change: impl FnOnce(&mut Token)) -> bool {
         let mut inner = self.lock();
-        inner.recognize_magic(token);
+        self.recognize(&mut inner, token);
         inner.tokens.get_mut(token).map(change).is_some()
     }
 
     /// Who calls with this token, and what is to happen.
     pub(crate) fn authenticate(&self, token: &str, endpoint: Endpoint) -> Caller {
         let mut inner = self.lock();
-        inner.recognize_magic(token);
+        self.recognize(&mut inner, token);
         let Inner { tokens, people, .. } = &mut *inner;
-        let Some(token) = tokens.get_mut(token) else {
-            return Caller::unknown();
+        let Some(known) = tokens.get_mut(token) else {
+            return Caller::unknown(why_unknown(token));
         };
-        match people.get(&token.person) {
-            Some(person) => token.resolve(person, endpoint),
-            None => Caller::unknown(),
+        match people.get(&known.person) {
+            Some(person) => known.resolve(person, endpoint),
+            None => Caller::unknown("the token is nobody's"),
+        }
+    }
+
+    /// Makes a token known that nobody has issued, if it is a magic one, or if any is somebody's.
+    fn recognize(&self, inner: &mut Inner, token: &str) {
+        if inner.tokens.contains_key(token) || inner.tokens.len() >= MOST_TOKENS {
+            return;
+        }
+        match (Behaviour::of_token(token), &self.any_token) {
+            (Some(Ok(behaviour)), _) => inner.add_magic(token, behaviour),
+            // A misspelt one stays invalid, whoever may have any other.
+            (Some(Err(_)), _) | (None, None) => {}
+            (None, Some(person)) => inner.adopt(token, person),
         }
     }
 
@@ -181,6 +246,7 @@ impl State {
         let mut inner = self.lock();
         let id = inner.next_id;
         inner.next_id += 1;
+        inner.pushes += 1;
         let record = Record::new(id, caller.person.clone(), parameters, caller.plan, self.life);
         if inner.transactions.len() >= MOST_TRANSACTIONS {
             inner.transactions.pop_first();
@@ -222,13 +288,15 @@ impl State {
         if inner.fingerprint(record) != seen {
             return Err(PressError::NotAsShown);
         }
-        // What a mark stands for never changes, so that the lock may be let go.
-        drop(inner);
-        self.decide(id, decision).map_err(PressError::Decide)
+        // Under the same lock: a reset in between could give the id to another transaction.
+        self.end(inner, id, decision).map_err(PressError::Decide)
     }
 
     pub(crate) fn decide(&self, id: i64, decision: Decision) -> Result<(), DecideError> {
-        let mut inner = self.lock();
+        self.end(self.lock(), id, decision)
+    }
+
+    fn end(&self, mut inner: MutexGuard<'_, Inner>, id: i64, decision: Decision) -> Result<(), DecideError> {
         let record = inner.transactions.get_mut(&id).ok_or(DecideError::NotFound)?;
         if !record.pending() {
             return Err(DecideError::Ended(record.status));
@@ -255,7 +323,52 @@ impl State {
     }
 }
 
+/// For whoever reads the log: what is wrong with a token.
+fn why_unknown(token: &str) -> String {
+    match Behaviour::of_token(token) {
+        Some(Err(why)) => why.to_string(),
+        Some(Ok(_)) => format!("there are {MOST_TOKENS} tokens already"),
+        None => "no such token: it was not issued, and does not begin with 'sandbox-'".to_owned(),
+    }
+}
+
 impl Inner {
+    fn new(first_id: i64) -> Inner {
+        let brands = [(BRAND_WITH_MFA.to_owned(), true), (BRAND_WITHOUT_MFA.to_owned(), false)];
+        Inner {
+            journal: Journal::default(),
+            transactions: BTreeMap::new(),
+            exchanger: Exchanger::default(),
+            version: 1,
+            stopping: false,
+            people: HashMap::new(),
+            tokens: HashMap::new(),
+            brands: HashMap::from(brands),
+            fingerprint_keys: RandomState::new(),
+            next_id: first_id,
+            pushes: 0,
+            due: BinaryHeap::new(),
+        }
+    }
+
+    fn issue(&mut self, token: &str, user: &str, access: Access) {
+        if !self.people.contains_key(user) {
+            // An added person waits for the page; nothing in a default user can be refused.
+            if let Ok(person) = Person::added(User::default()) {
+                self.people.insert(user.to_owned(), person);
+            }
+        }
+        self.tokens.insert(token.to_owned(), Token::issued(user.to_owned(), access));
+    }
+
+    /// A token from elsewhere: of the person whom it names, if it has such a shape, else of the usual one. Either is
+    /// asked on the page.
+    fn adopt(&mut self, token: &str, usual: &str) {
+        let claims = jwt::read(token).unwrap_or_default();
+        let person = claims.person.unwrap_or_else(|| usual.to_owned());
+        self.issue(token, &person, Access { lives: claims.lives, ..Access::default() });
+    }
+
     /// The caller's own transaction; another person's does not exist for the caller.
     fn own(&mut self, caller: &Caller, id: i64) -> Option<&mut Record> {
         let record = self.transactions.get_mut(&id)?;
@@ -284,16 +397,6 @@ impl Inner {
         Some(at.saturating_duration_since(Instant::now()))
     }
 
-    /// Makes the token known if it is a magic one.
-    fn recognize_magic(&mut self, token: &str) {
-        if self.tokens.contains_key(token) || self.tokens.len() >= MOST_TOKENS {
-            return;
-        }
-        if let Some(behaviour) = Behaviour::of_token(token) {
-            self.add_magic(token, behaviour);
-        }
-    }
-
     fn add_magic(&mut self, token: &str, behaviour: Behaviour) {
         let person = behaviour.person.unwrap_or_else(|| token.to_owned());
         self.people.entry(person.clone()).or_insert_with(Person::magic);
@@ -302,7 +405,7 @@ impl Inner {
     }
 
     pub(crate) fn pushes(&self) -> u64 {
-        (self.next_id - self.first_id).unsigned_abs()
+        self.pushes
     }
 
     pub(crate) fn snapshots(&self) -> Vec<Transaction> {

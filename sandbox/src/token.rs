@@ -96,11 +96,18 @@ pub(crate) struct Token {
     pub(crate) scopes: Vec<String>,
     pub(crate) expires_at: Option<Instant>,
     pub(crate) revoked: bool,
+    /// Given to a person, not made up of behaviours: the person is asked, unless a behaviour of the person's says
+    /// otherwise. Even if magic tokens speak of somebody of the same name, who would approve unasked.
+    issued: bool,
     polls: u64,
     hits: Vec<u64>,
 }
 
 impl Token {
+    pub(crate) fn issued(person: String, access: Access) -> Token {
+        Token { issued: true, ..Token::new(person, Vec::new(), access) }
+    }
+
     pub(crate) fn new(person: String, parts: Vec<Part>, access: Access) -> Token {
         Token {
             person,
@@ -109,6 +116,7 @@ impl Token {
             // A life too long for the clock is a life without end.
             expires_at: access.lives.and_then(|life| Instant::now().checked_add(life)),
             revoked: false,
+            issued: false,
             polls: 0,
             hits: Vec::new(),
         }
@@ -119,6 +127,9 @@ impl Token {
         let parts: Vec<Part> = self.parts.iter().chain(&person.parts).cloned().collect();
         self.hits.resize(parts.len(), 0);
         let mut caller = Caller::new(self.person.clone(), person);
+        if self.issued {
+            caller.plan = Plan::Phone;
+        }
         caller.token_status = self.status(endpoint);
         for (part, hits) in parts.into_iter().zip(&mut self.hits) {
             if !part.endpoints.contains(endpoint) {
@@ -161,6 +172,8 @@ pub(crate) struct Caller {
     pub(crate) profile: User,
     pub(crate) plan: Plan,
     pub(crate) token_status: TokenStatus,
+    /// For the person at the keyboard, if the token is not known at all.
+    pub(crate) why_unknown: Option<String>,
     pub(crate) replacement: Option<Replacement>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) delivery_faults: Vec<DeliveryFault>,
@@ -177,6 +190,7 @@ impl Caller {
             profile: person.profile.clone(),
             plan: person.plan,
             token_status: TokenStatus::Valid,
+            why_unknown: None,
             replacement: None,
             edits: Vec::new(),
             delivery_faults: Vec::new(),
@@ -187,10 +201,16 @@ impl Caller {
     }
 
     /// A caller nobody knows: no faults, only a refusal.
-    pub(crate) fn unknown() -> Caller {
+    pub(crate) fn unknown(why: impl Into<String>) -> Caller {
         let mut caller = Caller::new(String::new(), &Person::magic());
         caller.token_status = TokenStatus::Invalid;
+        caller.why_unknown = Some(why.into());
         caller
+    }
+
+    /// Why its token is invalid, for the person at the keyboard.
+    pub(crate) fn why_invalid(&self) -> String {
+        self.why_unknown.clone().unwrap_or_else(|| "the token is revoked, or plays an invalid one".to_owned())
     }
 
     fn take(&mut self, effect: Effect, polls: u64) {

@@ -25,6 +25,18 @@ impl Status {
     pub fn number(self) -> i32 {
         self as i32
     }
+
+    /// In a word, together with the complete result.
+    pub(crate) fn outcome(self, complete_result: i32) -> &'static str {
+        match (self, complete_result) {
+            (Status::Pending, _) => "pending",
+            (Status::Completed, 0) => "approved",
+            (Status::Completed, _) => "denied",
+            (Status::Expired, _) => "expired",
+            (Status::Failed, _) => "failed",
+            (Status::Cancelled, _) => "cancelled",
+        }
+    }
 }
 
 /// What the person, or a test in the person's place, does with a pending transaction.
@@ -43,6 +55,25 @@ pub enum Decision {
 }
 
 impl Decision {
+    pub(crate) const EACH: [Decision; 5] =
+        [Decision::Approve, Decision::Deny, Decision::Decline, Decision::Fail, Decision::Expire];
+
+    /// As the interfaces call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Decision::Approve => "approve",
+            Decision::Deny => "deny",
+            Decision::Decline => "decline",
+            Decision::Fail => "fail",
+            Decision::Expire => "expire",
+        }
+    }
+
+    /// The decision of exactly this name.
+    pub(crate) fn named(name: &str) -> Option<Decision> {
+        Decision::EACH.into_iter().find(|decision| decision.name() == name)
+    }
+
     pub(crate) fn ending(self) -> Ending {
         match self {
             Decision::Approve => Ending::Approve,
@@ -137,7 +168,7 @@ pub(crate) struct Record {
     pub(crate) reported: bool,
     pub(crate) ended_at: Option<Instant>,
     started_at: Instant,
-    life: Duration,
+    pub(crate) life: Duration,
     plan: Plan,
 }
 

@@ -17,6 +17,7 @@
     } while (0)
 
 static const char START[] = "/mfa-client/transaction/start/v2";
+static const char TYPES[] = "/2fa/types/get";
 static const char STATUS[] = "/mfa-client/transaction/status-get";
 
 /* One request on a connection of its own; the whole answer. */
@@ -145,6 +146,122 @@ static void older_options(void)
     mfa_sandbox_free(sandbox);
 }
 
+/* Why there is no sandbox, and why a behaviour is none. */
+static void reasons(mfa_sandbox *sandbox)
+{
+    mfa_sandbox_options options = MFA_SANDBOX_OPTIONS_INIT;
+    char why[256] = "old";
+    struct { mfa_sandbox_options known; int64_t more; } newer;
+
+    options.port = (uint32_t)atoi(strrchr(mfa_sandbox_hyperid_url(sandbox), ':') + 1);
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "it is taken") != NULL);
+    CHECK(mfa_sandbox_new_why(&options, why, 5) == NULL && strcmp(why, "port") == 0);
+    CHECK(mfa_sandbox_new_why(&options, NULL, 0) == NULL);
+    options.port = 70000;
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "70000 is above 65535") != NULL);
+    options.port = 0;
+    options.allow_origins = "http://localhost:3000 *";
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "'*' is not a page's origin") != NULL);
+    options.allow_origins = "\xff";
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "not UTF-8") != NULL);
+    options.allow_origins = NULL;
+    options.struct_size = 4;
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "_INIT") != NULL);
+    memset(&newer, 0, sizeof newer);
+    newer.known.struct_size = sizeof newer;
+    newer.more = 1;
+    CHECK(mfa_sandbox_new_why(&newer.known, why, sizeof why) == NULL && strstr(why, "does not know") != NULL);
+
+    CHECK(mfa_sandbox_check_behaviour("deny+slow-5", why, sizeof why) == MFA_SANDBOX_OK && why[0] == '\0');
+    CHECK(mfa_sandbox_check_behaviour("aprove", why, sizeof why) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(strstr(why, "did you mean approve?") != NULL);
+    CHECK(mfa_sandbox_check_behaviour(NULL, NULL, 0) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+}
+
+/* People and their tokens, what arrived, and a new start. */
+static void people(void)
+{
+    mfa_sandbox_options options = MFA_SANDBOX_OPTIONS_INIT;
+    mfa_sandbox_transaction_info info = MFA_SANDBOX_TRANSACTION_INFO_INIT;
+    mfa_sandbox_user ann = MFA_SANDBOX_USER_INIT;
+    mfa_sandbox *sandbox;
+    const char *url;
+    char token[2048], text[1024], why[128];
+    int64_t ids[2] = {0, 0};
+
+    options.any_token = "carl";
+    options.control_key = "a key with blanks is refused";
+    CHECK(mfa_sandbox_new_why(&options, why, sizeof why) == NULL && strstr(why, "no blanks") != NULL);
+    options.control_key = "this-is-our-own-key";
+    sandbox = mfa_sandbox_new_why(&options, why, sizeof why);
+    CHECK(sandbox != NULL && why[0] == '\0');
+    CHECK(strcmp(mfa_sandbox_control_key(sandbox), options.control_key) == 0);
+    CHECK(strstr(mfa_sandbox_control_url(sandbox), "/sandbox/v1") != NULL);
+    url = mfa_sandbox_hyperid_url(sandbox);
+
+    ann.flags = MFA_SANDBOX_USER_NO_APP | MFA_SANDBOX_USER_NOT_REGISTERED;
+    ann.methods = "1, 2";
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_OK);
+    CHECK(mfa_sandbox_issue_token(sandbox, "anns", "ann", NULL, 0) == MFA_SANDBOX_OK);
+    CHECK(strstr(post(url, TYPES, "anns", "{}"), "\"auth_types\":[1,2]") != NULL);
+    CHECK(strstr(post(url, START, "anns", "{\"template_id\":2}"), "\"result\":-7") != NULL);
+    ann.flags = 0;
+    ann.methods = "none";
+    ann.devices = "one\ntwo";
+    ann.behaviour = "deny-after-0";
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_OK);
+    CHECK(strstr(post(url, TYPES, "anns", "{}"), "\"auth_types\":[]") != NULL);
+    CHECK(strstr(post(url, START, "anns", "{\"template_id\":2,\"device_id\":\"three\"}"), "\"result\":-7") != NULL);
+    CHECK(mfa_sandbox_set_first_id(sandbox, 5) == MFA_SANDBOX_OK);
+    CHECK(strstr(post(url, START, "anns", "{\"template_id\":2,\"device_id\":\"two\"}"), "\"transaction_id\":5") != NULL);
+    CHECK(strstr(post(url, STATUS, "anns", "{\"transaction_id\":5}"), "\"transaction_complete_result\":1") != NULL);
+    CHECK(mfa_sandbox_set_first_id(sandbox, 5) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+
+    CHECK(mfa_sandbox_issue_token(sandbox, "short", "ann", "mfa-client", 0) == MFA_SANDBOX_OK);
+    CHECK(strstr(post(url, TYPES, "short", "{}"), "\"result\":-3") != NULL);
+    CHECK(mfa_sandbox_issue_jwt(sandbox, "bob", NULL, 60000, token, sizeof token) == (int32_t)strlen(token));
+    CHECK(strncmp(token, "eyJ", 3) == 0);
+    CHECK(strstr(post(url, START, token, "{\"template_id\":2}"), "\"transaction_id\":6") != NULL);
+    CHECK(mfa_sandbox_transaction(sandbox, 6, &info) == MFA_SANDBOX_OK && info.status == 0 && strcmp(info.user, "bob") == 0);
+    CHECK(strstr(post(url, START, "from elsewhere", "{\"template_id\":2}"), "\"result\":-5") != NULL);
+    CHECK(strstr(post(url, START, "from-elsewhere", "{\"template_id\":2}"), "\"transaction_id\":7") != NULL);
+    CHECK(mfa_sandbox_transaction(sandbox, 7, &info) == MFA_SANDBOX_OK && strcmp(info.user, "carl") == 0);
+    CHECK(mfa_sandbox_transactions(sandbox, ids, 2) == 3 && ids[0] == 5 && ids[1] == 6);
+    CHECK(mfa_sandbox_transactions(sandbox, NULL, 0) == 3);
+
+    CHECK(mfa_sandbox_request(sandbox, 1, text, sizeof text) == (int32_t)strlen(text));
+    CHECK(strncmp(text, "POST /2fa/types/get HTTP/1.1\r\n", 30) == 0 && strstr(text, "Bearer anns\r\n") != NULL);
+    CHECK(mfa_sandbox_request(sandbox, mfa_sandbox_request_count(sandbox, NULL), text, sizeof text) > 0);
+    CHECK(strstr(text, "Bearer from-elsewhere") != NULL);
+    CHECK(mfa_sandbox_request(sandbox, 0, text, sizeof text) == -1);
+    CHECK(mfa_sandbox_request(sandbox, 1 + mfa_sandbox_request_count(sandbox, NULL), NULL, 0) == -1);
+    mfa_sandbox_clear_requests(sandbox);
+    CHECK(mfa_sandbox_request(sandbox, 1, text, sizeof text) == -1);
+
+    ann.struct_size = 8;
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    ann.struct_size = sizeof ann;
+    ann.flags = 1u << 30;
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    ann.flags = 0;
+    ann.methods = "1,x";
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    ann.methods = NULL;
+    ann.behaviour = "aprove";
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", &ann) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(mfa_sandbox_add_user(sandbox, NULL, NULL) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(mfa_sandbox_add_user(sandbox, "ann", NULL) == MFA_SANDBOX_OK);
+    CHECK(mfa_sandbox_issue_token(sandbox, "t", NULL, NULL, 0) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(mfa_sandbox_issue_jwt(sandbox, "bob", "\xff", 0, token, sizeof token) == -1);
+
+    CHECK(mfa_sandbox_reset(sandbox, -1) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(mfa_sandbox_reset(sandbox, 5) == MFA_SANDBOX_OK);
+    CHECK(mfa_sandbox_transactions(sandbox, NULL, 0) == 0 && mfa_sandbox_request_count(sandbox, NULL) == 0);
+    CHECK(mfa_sandbox_set_first_id(NULL, 5) == MFA_SANDBOX_ERR_INVALID_ARGUMENT);
+    CHECK(mfa_sandbox_open_connections(NULL) == 0);
+    mfa_sandbox_free(sandbox);
+}
+
 static void strictness(void)
 {
     static const char SAMPLE[] = "{\"template_id\":1,\"values\":\"\"}";
@@ -171,10 +288,13 @@ int main(void)
     CHECK(sandbox != NULL);
     CHECK(mfa_sandbox_struct_size("mfa_sandbox_options") == sizeof(mfa_sandbox_options));
     CHECK(mfa_sandbox_struct_size("mfa_sandbox_transaction_info") == sizeof(mfa_sandbox_transaction_info));
+    CHECK(mfa_sandbox_struct_size("mfa_sandbox_user") == sizeof(mfa_sandbox_user));
     CHECK(mfa_sandbox_struct_size("other") == 0 && mfa_sandbox_struct_size(NULL) == 0);
     CHECK(strstr(mfa_sandbox_behaviours(), "lose-start") != NULL);
     CHECK(mfa_sandbox_version()[0] != '\0');
     refusals(sandbox);
+    reasons(sandbox);
+    people();
     story(sandbox);
     mfa_sandbox_free(sandbox);
     older_options();

@@ -30,6 +30,7 @@ fn scratch(name: &str) -> PathBuf {
 fn the_header_stands_alone() {
     let source = "#include <mfa_sandbox.h>\n\
                   mfa_sandbox_options options = MFA_SANDBOX_OPTIONS_INIT;\n\
+                  mfa_sandbox_user user = MFA_SANDBOX_USER_INIT;\n\
                   mfa_sandbox_transaction_info info = MFA_SANDBOX_TRANSACTION_INFO_INIT;\n";
     for (compiler, standard, file) in [("cc", "-std=c99", "header.c"), ("c++", "-std=c++17", "header.cpp")] {
         let file = scratch(file);

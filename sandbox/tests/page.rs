@@ -360,43 +360,30 @@ fn in_a_network_the_address_holds_a_secret() {
     assert!(!other.phone_url().ends_with(&secret), "each run has its own");
 }
 
-/// Ends the program with the test, however it ends.
-struct Browser(std::process::Child);
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+#[test]
+fn the_page_can_decline_too() {
+    let sandbox = sandbox();
+    let id = start(&sandbox, "sandbox-phone");
+    assert_eq!(as_page(&sandbox, &decision(&sandbox, id, "decline")), 200);
+    assert_eq!(sandbox.transaction(id).unwrap().status, Status::Cancelled);
+    // Failing and expiring are no wishes of a person's.
+    let id = start(&sandbox, "sandbox-phone");
+    for other in ["fail", "expire", "Decline", ""] {
+        assert_eq!(as_page(&sandbox, &decision(&sandbox, id, other)), 400, "{other}");
     }
+    assert_eq!(sandbox.transaction(id).unwrap().status, Status::Pending);
 }
 
-/// The page's own script: what it sends is taken, and after a restart it loads itself again.
 #[test]
-fn the_script_presses_and_reloads() {
-    use std::io::{BufRead, BufReader, Write};
-    use std::process::{Command, Stdio};
-
-    let first = sandbox();
-    let id = start(&first, "sandbox-phone#ann");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page.js");
-    let mut command = Command::new("node");
-    command.arg(script).arg(first.phone_url()).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let Ok(child) = command.spawn() else {
-        eprintln!("skipped: no node");
-        return;
-    };
-    let mut browser = Browser(child);
-    let mut said = BufReader::new(browser.0.stdout.take().unwrap()).lines();
-    match said.next().expect("node ended").unwrap().as_str() {
-        "skipped" => return eprintln!("skipped: this node is too old"),
-        said => assert_eq!(said, "card"),
+fn the_list_counts_what_it_does_not_show() {
+    let sandbox = sandbox();
+    for _ in 0..103 {
+        start(&sandbox, "sandbox-phone");
     }
-    browser.0.stdin.as_mut().unwrap().write_all(b"press\n").unwrap();
-    wait_for_end(&first, id);
-    assert!(first.transaction(id).unwrap().is_approved());
-
-    let second = restarted(first, &Options::default());
-    let id = start(&second, "sandbox-phone#bob");
-    assert_eq!(said.next().expect("node ended").unwrap(), "reload");
-    assert_eq!(second.transaction(id).unwrap().status, Status::Pending);
+    start(&sandbox, "sandbox-never");
+    let shown = list(&sandbox, "");
+    assert_eq!((&shown["pending_count"], shown["pending"].as_array().unwrap().len()), (&103.into(), 100));
+    let first = &shown["pending"][0];
+    assert_eq!(first["life_ms"], 120_000);
+    assert!(first["remaining_ms"].as_u64().unwrap() <= 120_000);
 }

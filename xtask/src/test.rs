@@ -16,6 +16,7 @@ mod csharp_packages;
 mod examples;
 mod headers;
 mod packaging;
+mod phone;
 mod readme;
 mod report;
 mod rules;
@@ -45,6 +46,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     examples::steps,
     readme::steps,
     packaging::steps,
+    phone::steps,
     bindings::steps,
     csharp::steps,
     csharp_packages::steps,

@@ -9,8 +9,14 @@ from urllib.request import Request, urlopen
 import pytest
 from support import AVAILABILITY, CANCEL, START
 
-from mfa_client import ClosedError, Decision
-from mfa_client.exceptions import InvalidArgumentError, TokenExpiredError, TokenInvalidError
+from mfa_client import ClosedError, Decision, MfaError
+from mfa_client import Request as Question
+from mfa_client.exceptions import (
+    AccessDeniedError,
+    InvalidArgumentError,
+    TokenExpiredError,
+    TokenInvalidError,
+)
 from mfa_client.sandbox import Person, Sandbox, SandboxError, behaviours
 
 
@@ -72,11 +78,93 @@ def test_tokens_and_brands(mfa_sandbox: Sandbox) -> None:
         mfa_sandbox.revoke_token("any-text")
         with pytest.raises(TokenInvalidError):
             client.availability("any-text")
-    with pytest.raises(SandboxError, match="not allowed"):
-        mfa_sandbox.add_token("any-text", "no-such-behaviour")
+    with pytest.raises(SandboxError, match=r"'aprove': no such behaviour; did you mean approve\?"):
+        mfa_sandbox.add_token("any-text", "aprove")
     mfa_sandbox.add_brand("my-brand", True)
     with mfa_sandbox.capillary() as capillary:
         assert capillary.is_mfa_registered("my-brand", "my-device", "sandbox-registered").raw_code == 200
+
+
+def test_people(mfa_sandbox: Sandbox) -> None:
+    mfa_sandbox.add_user("ann", methods=[1, 2], devices=["one", "two"], registered=False)
+    mfa_sandbox.issue_token("anns", "ann")
+    with mfa_sandbox.hyperid() as client, mfa_sandbox.capillary() as capillary:
+        assert client.two_factor_types("anns").raw == (1, 2)
+        assert capillary.is_mfa_registered("demo-brand", "one", "anns").raw_code == 404
+        started = client.start("anns", Question("Pay?", device_id="two"))
+        found = mfa_sandbox.transaction(started)
+        assert found is not None and (found.user, found.status) == ("ann", 0)
+        with pytest.raises(MfaError):
+            client.start("anns", Question("Pay?", device_id="three"))
+        mfa_sandbox.add_user("ann", app_linked=False, methods=[], behaviour="slow-1")
+        assert not client.availability("anns").available
+        assert client.two_factor_types("anns").raw == ()
+        mfa_sandbox.issue_token("narrow", "ann", scopes=["mfa-client"], lives=60)
+        with pytest.raises(AccessDeniedError):
+            client.two_factor_types("narrow")
+        token = mfa_sandbox.issue_jwt("bob", lives=60)
+        assert token.count(".") == 2
+        mfa_sandbox.decide(client.start(token, "Pay?"), Person.DENIES)
+    assert [one.user for one in mfa_sandbox.transactions()] == ["ann", "bob"]
+    with pytest.raises(SandboxError, match="did you mean approve"):
+        mfa_sandbox.add_user("ann", behaviour="aprove")
+    with pytest.raises(TypeError, match="a list of texts"):
+        mfa_sandbox.issue_token("t", "ann", scopes="mfa-client")
+
+
+def test_any_token_is_somebodys() -> None:
+    with Sandbox(any_token="carl", strict=True) as sandbox, sandbox.hyperid() as client:
+        found = sandbox.transaction(client.start("from-elsewhere", "Pay?"))
+        assert found is not None and (found.user, found.status) == ("carl", 0)
+        with pytest.raises(TokenInvalidError):
+            client.availability("sandbox-aprove")
+
+
+def test_a_new_start(mfa_sandbox: Sandbox) -> None:
+    with mfa_sandbox.hyperid() as client:
+        mfa_sandbox.set_first_id(7)
+        assert [client.start("sandbox-phone", "Pay?") for _ in range(2)] == [7, 8]
+        with pytest.raises(SandboxError):
+            mfa_sandbox.set_first_id(8)
+        mfa_sandbox.reset(7)
+        assert (mfa_sandbox.transactions(), mfa_sandbox.requests(), mfa_sandbox.push_count()) == ([], [], 0)
+        with pytest.raises(MfaError, match="was started before"):
+            client.start("sandbox-phone", "Pay?")
+    # A client that knows the ids of before does not take one twice.
+    with mfa_sandbox.hyperid() as client:
+        mfa_sandbox.reset(7)
+        assert client.start("sandbox-phone", "Pay?") == 7
+        mfa_sandbox.reset()
+        assert client.start("sandbox-phone", "Pay?") == 8
+
+
+def test_the_interface_over_http() -> None:
+    with Sandbox(control_key="a-key-of-our-own", allow_origins=["http://localhost:3000"]) as sandbox:
+        assert sandbox.control_key == "a-key-of-our-own"
+        with urlopen(Request(sandbox.control_url, headers={"Sandbox-Key": sandbox.control_key})) as answer:
+            assert json.load(answer)["transactions"] == 0
+    for wrong, why in [
+        ({"allow_origins": ["*"]}, "not a page's origin"),
+        ({"control_key": "short"}, "16 to 128"),
+        ({"any_token": ""}, "must have a name"),
+    ]:
+        with pytest.raises(SandboxError, match=why):
+            Sandbox(**wrong)  # type: ignore[arg-type]
+
+
+def test_each_request_that_arrived(mfa_sandbox: Sandbox) -> None:
+    with mfa_sandbox.hyperid() as client:
+        client.availability("sandbox-approve")
+        client.start("sandbox-phone", "é" * 3000)
+        assert mfa_sandbox.open_connections() >= 1
+    first, second = mfa_sandbox.requests()
+    assert (first.method, first.target, first.body) == ("POST", AVAILABILITY, b"{}")
+    assert first.header("authorization") == "Bearer sandbox-approve"
+    assert first.header("x-nothing") is None
+    assert json.loads(second.body)["template_id"] == 4 and "é" * 3000 in second.body.decode()
+    assert mfa_sandbox.requests(START) == [second]
+    mfa_sandbox.clear_requests()
+    assert (mfa_sandbox.requests(), mfa_sandbox.request_count()) == ([], 2)
 
 
 def test_what_arrived(mfa_sandbox: Sandbox) -> None:
@@ -98,7 +186,7 @@ def test_closed(mfa_sandbox: Sandbox) -> None:
     with pytest.raises(ClosedError, match="this Sandbox is closed"):
         sandbox.push_count()
     port = int(mfa_sandbox.url.rpartition(":")[2])
-    with pytest.raises(SandboxError, match="port is taken"):
+    with pytest.raises(SandboxError, match=f"port {port}: it is taken"):
         Sandbox(port=port, strict=True)
     assert mfa_sandbox.phone_url.startswith("http://127.0.0.1:")
 

@@ -10,7 +10,8 @@ use std::fmt;
 
 use super::effect::Effect;
 use super::table::{Argument, Row, TABLE, Value};
-use crate::endpoint::Endpoints;
+use super::{nearest, usage};
+use crate::endpoint::{Endpoint, Endpoints};
 
 /// What every magic token begins with.
 const PREFIX: &str = "sandbox-";
@@ -45,9 +46,9 @@ impl fmt::Display for BehaviourError {
 impl std::error::Error for BehaviourError {}
 
 impl Behaviour {
-    /// Reads a whole magic token; `None` if it is not one.
-    pub(crate) fn of_token(token: &str) -> Option<Behaviour> {
-        Behaviour::parse(token.strip_prefix(PREFIX)?).ok()
+    /// Reads a whole magic token; `None` if it does not even begin as one.
+    pub(crate) fn of_token(token: &str) -> Option<Result<Behaviour, BehaviourError>> {
+        Some(Behaviour::parse(token.strip_prefix(PREFIX)?))
     }
 
     /// Reads what stands behind `sandbox-`.
@@ -72,14 +73,27 @@ fn part(text: &str) -> Result<Part, BehaviourError> {
         Some((rest, n)) => (rest, Some(n.parse().map_err(|_| wrong("a number must follow '*'"))?)),
         None => (rest, None),
     };
-    let (row, argument) = row(rest).ok_or_else(|| wrong("no such behaviour"))?;
-    let (value, counted) = value(row.argument, argument).ok_or_else(|| wrong("wrong argument"))?;
-    let effect = (row.make)(&value).ok_or_else(|| wrong("wrong argument"))?;
+    let (row, argument) = row(rest).ok_or_else(|| wrong(&no_such_behaviour(rest)))?;
+    let misused = || wrong(&format!("wrong argument; it is written {}", usage(row)));
+    let (value, counted) = value(row.argument, argument).ok_or_else(misused)?;
+    let effect = (row.make)(&value).ok_or_else(misused)?;
     let endpoints = match words {
-        Some(words) => Endpoints::parse(words).ok_or_else(|| wrong("no such endpoint"))?,
+        Some(words) => Endpoints::parse(words).ok_or_else(|| wrong(&no_such_endpoint()))?,
         None => row.endpoints,
     };
     Ok(Part { effect, endpoints, times: times.or(counted) })
+}
+
+fn no_such_behaviour(text: &str) -> String {
+    match nearest::names(text, TABLE.iter().map(|row| row.name)).as_slice() {
+        [] => "no such behaviour; mfa-sandbox --help lists them".to_owned(),
+        names => format!("no such behaviour; did you mean {}?", names.join(" or ")),
+    }
+}
+
+fn no_such_endpoint() -> String {
+    let words: Vec<_> = Endpoint::EACH.iter().map(|endpoint| endpoint.word()).collect();
+    format!("no such endpoint; there are {}", words.join(", "))
 }
 
 /// The longest name wins, so that `second-answer-later` is not `second-answer` with an argument.
@@ -128,7 +142,6 @@ fn http_status(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::behaviour::effect::{DeliveryFault, Replacement};
-    use crate::endpoint::Endpoint;
 
     #[test]
     fn the_longest_name_wins() {
@@ -174,6 +187,23 @@ mod tests {
             assert!(Behaviour::parse(spec).is_err(), "{spec}");
         }
         assert!(Behaviour::of_token("approve").is_none());
+        assert!(Behaviour::of_token("sandbox-moon").is_some_and(|read| read.is_err()));
+    }
+
+    #[test]
+    fn an_error_says_what_was_perhaps_meant() {
+        for (spec, hint) in [
+            ("aprove", "'aprove': no such behaviour; did you mean approve?"),
+            ("phone+aprove-after-500", "did you mean approve?"),
+            ("expired", "did you mean expire?"),
+            ("token-expird", "did you mean token-expired?"),
+            ("moon-landing", "mfa-sandbox --help lists them"),
+            ("approve-5", "'approve-5': wrong argument; it is written approve[-after-MS]"),
+            ("approve@stat", "there are availability, types, start, status, cancel, registered"),
+        ] {
+            let why = Behaviour::parse(spec).unwrap_err().to_string();
+            assert!(why.contains(hint), "{spec}: {why}");
+        }
     }
 
     #[test]

@@ -4,65 +4,80 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 use std::sync::LazyLock;
 
-use super::boundary::{guard, handle, milliseconds, text};
+use super::boundary::{guard, handle, milliseconds, optional, read_struct, text, write_text};
 use super::types::{
-    ALL_FLAGS, LEAST_OPTIONS, MFA_SANDBOX_CAPILLARY_HTTP_STATUS, MFA_SANDBOX_LAN, MFA_SANDBOX_STRICT,
-    MFA_SANDBOX_TLS, MOST_STRUCT, OPTIONS, mfa_sandbox, mfa_sandbox_options, mfa_sandbox_transaction_info,
+    ALL_FLAGS, LEAST_OPTIONS, MFA_SANDBOX_CAPILLARY_HTTP_STATUS, MFA_SANDBOX_ERR_INTERNAL,
+    MFA_SANDBOX_ERR_INVALID_ARGUMENT, MFA_SANDBOX_LAN, MFA_SANDBOX_LOG, MFA_SANDBOX_OK, MFA_SANDBOX_STRICT,
+    MFA_SANDBOX_TLS, mfa_sandbox, mfa_sandbox_options, mfa_sandbox_transaction_info, mfa_sandbox_user,
 };
 use crate::{Options, Sandbox, help_text};
 
-/// Starts a sandbox. `options` may be NULL. Returns NULL if the options are wrong or the port is taken.
+/// Starts a sandbox. `options` may be NULL. Returns NULL if the options are wrong or the port is taken:
+/// `mfa_sandbox_new_why` says which.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_sandbox_new(options: *const mfa_sandbox_options) -> *mut mfa_sandbox {
-    guard(ptr::null_mut(), || {
+    // SAFETY: by the header's rules; no text is wanted.
+    unsafe { mfa_sandbox_new_why(options, ptr::null_mut(), 0) }
+}
+
+/// Starts a sandbox as `mfa_sandbox_new` does. If it returns NULL, `why` holds a sentence for people, cut where
+/// `why_size` bytes are full; else an empty text. `why` may be NULL if `why_size` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_new_why(
+    options: *const mfa_sandbox_options,
+    why: *mut c_char,
+    why_size: u32,
+) -> *mut mfa_sandbox {
+    let started = guard(Err("the sandbox itself failed".to_owned()), || {
         // SAFETY: NULL or a struct of the size it states, by the header's rules.
-        let Some(options) = (unsafe { read_options(options) }) else {
-            return ptr::null_mut();
-        };
-        match start(options) {
-            Some(handle) => Box::into_raw(Box::new(handle)),
-            None => ptr::null_mut(),
-        }
-    })
+        unsafe { read_options(options) }.and_then(start)
+    });
+    let text = started.as_ref().err().map_or("", String::as_str);
+    // SAFETY: by the header's rules.
+    unsafe { write_text(text.as_bytes(), why, why_size) };
+    started.map_or(ptr::null_mut(), |handle| Box::into_raw(Box::new(handle)))
 }
 
-/// Reads as much as both sides know; what only the caller knows must be zero, so that no wish is ignored
-/// in silence.
-///
 /// # Safety
-/// `options` is NULL or points to as many readable bytes as its first member states.
-unsafe fn read_options(options: *const mfa_sandbox_options) -> Option<Options> {
+/// `options` is NULL or points to as many readable bytes as its first member states, and its texts are NUL-terminated.
+unsafe fn read_options(options: *const mfa_sandbox_options) -> Result<Options, String> {
     if options.is_null() {
-        return Some(Options::default());
+        return Ok(Options::default());
     }
-    // SAFETY: every version of the struct begins with its size.
-    let size = unsafe { ptr::read_unaligned(options.cast::<u32>()) } as usize;
-    if !(LEAST_OPTIONS..=MOST_STRUCT).contains(&size) {
-        return None;
-    }
-    // SAFETY: the caller vouches for `size` bytes.
-    let bytes = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
-    let (known, unknown) = bytes.split_at(size.min(OPTIONS));
-    if unknown.iter().any(|byte| *byte != 0) {
-        return None;
-    }
-    // What an older caller does not know is zero.
-    let mut whole = [0; OPTIONS];
-    whole[..known.len()].copy_from_slice(known);
-    // SAFETY: as many bytes as the struct has, and every bit pattern is valid for integers.
-    to_options(&unsafe { ptr::read_unaligned(whole.as_ptr().cast::<mfa_sandbox_options>()) })
+    // SAFETY: by this function's contract; integers and pointers are valid for every bit pattern.
+    let given = unsafe { read_struct(options, LEAST_OPTIONS) }?;
+    let mut options = to_options(&given)?;
+    // SAFETY: by this function's contract.
+    let (any_token, origins, key) = unsafe {
+        (
+            optional("any_token", given.any_token)?,
+            optional("allow_origins", given.allow_origins)?,
+            optional("control_key", given.control_key)?,
+        )
+    };
+    options.any_token = any_token.map(str::to_owned);
+    options.allow_origins = origins.unwrap_or("").split_whitespace().map(str::to_owned).collect();
+    options.control_key = key.map(str::to_owned);
+    Ok(options)
 }
 
-fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
-    if given.flags & !ALL_FLAGS != 0 || given.reserved != 0 {
-        return None;
+fn to_options(given: &mfa_sandbox_options) -> Result<Options, String> {
+    if given.flags & !ALL_FLAGS != 0 {
+        return Err(format!(
+            "flags has bits that this sandbox does not know: {:#x}",
+            given.flags & !ALL_FLAGS
+        ));
+    }
+    if given.reserved != 0 {
+        return Err("reserved must be 0".to_owned());
     }
     let mut options = Options {
-        port: u16::try_from(given.port).ok()?,
+        port: u16::try_from(given.port).map_err(|_| format!("port {} is above 65535", given.port))?,
         tls: given.flags & MFA_SANDBOX_TLS != 0,
         lan: given.flags & MFA_SANDBOX_LAN != 0,
         capillary_http_status: given.flags & MFA_SANDBOX_CAPILLARY_HTTP_STATUS != 0,
         strict: given.flags & MFA_SANDBOX_STRICT != 0,
+        log: given.flags & MFA_SANDBOX_LOG != 0,
         ..Options::default()
     };
     if given.life_ms != 0 {
@@ -74,15 +89,16 @@ fn to_options(given: &mfa_sandbox_options) -> Option<Options> {
     if given.first_id != 0 {
         options.first_id = Some(given.first_id);
     }
-    Some(options)
+    Ok(options)
 }
 
-fn start(options: Options) -> Option<mfa_sandbox> {
-    let sandbox = Sandbox::start(options).ok()?;
-    let provider_url = CString::new(sandbox.hyperid_url()).ok()?;
-    let phone_url = CString::new(sandbox.phone_url()).ok()?;
-    let ca_pem = sandbox.ca_pem().map(CString::new).transpose().ok()?;
-    Some(mfa_sandbox { sandbox, provider_url, phone_url, ca_pem })
+fn start(options: Options) -> Result<mfa_sandbox, String> {
+    let sandbox = Sandbox::start(options).map_err(|error| error.to_string())?;
+    let text = |text: &str| CString::new(text).map_err(|error| error.to_string());
+    let (provider_url, phone_url) = (text(sandbox.hyperid_url())?, text(sandbox.phone_url())?);
+    let (control_url, control_key) = (text(sandbox.control_url())?, text(sandbox.control_key())?);
+    let ca_pem = sandbox.ca_pem().map(text).transpose()?;
+    Ok(mfa_sandbox { sandbox, provider_url, phone_url, control_url, control_key, ca_pem })
 }
 
 /// Stops the sandbox: ends its threads and closes its connections. NULL does nothing.
@@ -111,13 +127,14 @@ pub extern "C" fn mfa_sandbox_behaviours() -> *const c_char {
     guard(c"".as_ptr(), || TEXT.as_ptr())
 }
 
-/// Today's size of "mfa_sandbox_options" or "mfa_sandbox_transaction_info"; 0: no such struct.
+/// Today's size of "mfa_sandbox_options", "mfa_sandbox_transaction_info" or "mfa_sandbox_user"; 0: no such struct.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_sandbox_struct_size(struct_name: *const c_char) -> u32 {
     // SAFETY: NULL or NUL-terminated, by the header's rules.
     match unsafe { text(struct_name) } {
         Some("mfa_sandbox_options") => size_of::<mfa_sandbox_options>() as u32,
         Some("mfa_sandbox_transaction_info") => size_of::<mfa_sandbox_transaction_info>() as u32,
+        Some("mfa_sandbox_user") => size_of::<mfa_sandbox_user>() as u32,
         _ => 0,
     }
 }
@@ -141,6 +158,36 @@ pub unsafe extern "C" fn mfa_sandbox_capillary_url(sandbox: *const mfa_sandbox) 
 pub unsafe extern "C" fn mfa_sandbox_phone_url(sandbox: *const mfa_sandbox) -> *const c_char {
     // SAFETY: by the header's rules.
     unsafe { handle(sandbox) }.map_or(ptr::null(), |h| h.phone_url.as_ptr())
+}
+
+/// The interface for tests in other languages, over HTTP: README.md describes it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_control_url(sandbox: *const mfa_sandbox) -> *const c_char {
+    // SAFETY: by the header's rules.
+    unsafe { handle(sandbox) }.map_or(ptr::null(), |h| h.control_url.as_ptr())
+}
+
+/// The key of this run, for the header `Sandbox-Key` of that interface.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_control_key(sandbox: *const mfa_sandbox) -> *const c_char {
+    // SAFETY: by the header's rules.
+    unsafe { handle(sandbox) }.map_or(ptr::null(), |h| h.control_key.as_ptr())
+}
+
+/// Forgets everything, as if it were started anew: people, tokens, brands, transactions, requests and their counters.
+/// The ids go on, or begin at `first_id` if that is not 0. Connections, addresses and the key stay.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_reset(sandbox: *const mfa_sandbox, first_id: i64) -> i32 {
+    guard(MFA_SANDBOX_ERR_INTERNAL, || {
+        // SAFETY: by the header's rules.
+        let Some(handle) = (unsafe { handle(sandbox) }) else {
+            return MFA_SANDBOX_ERR_INVALID_ARGUMENT;
+        };
+        match handle.sandbox.reset((first_id != 0).then_some(first_id)) {
+            Ok(()) => MFA_SANDBOX_OK,
+            Err(_) => MFA_SANDBOX_ERR_INVALID_ARGUMENT,
+        }
+    })
 }
 
 /// With `MFA_SANDBOX_TLS`, the certificate of this run's authority; else NULL.

@@ -1,9 +1,8 @@
 //! The log of provider requests.
 
 use std::ffi::c_char;
-use std::ptr;
 
-use super::boundary::{guard, handle, milliseconds, text};
+use super::boundary::{guard, handle, milliseconds, text, write_text};
 use super::types::mfa_sandbox;
 use crate::LoggedRequest;
 
@@ -51,6 +50,14 @@ pub unsafe extern "C" fn mfa_sandbox_connection_count(sandbox: *const mfa_sandbo
     guard(0, || handle.map_or(0, |h| h.sandbox.connection_count()))
 }
 
+/// How many are open now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_open_connections(sandbox: *const mfa_sandbox) -> u64 {
+    // SAFETY: by the header's rules.
+    let handle = unsafe { handle(sandbox) };
+    guard(0, || handle.map_or(0, |h| h.sandbox.open_connections() as u64))
+}
+
 /// Writes the last provider request on a path (NULL: on any) as text: request line, headers as sent, an
 /// empty line, the body. Returns the whole text's length without its NUL, or -1 if there is none; what
 /// does not fit into `buffer_size` bytes is cut. `buffer` may be NULL if `buffer_size` is 0.
@@ -71,18 +78,40 @@ pub unsafe extern "C" fn mfa_sandbox_last_request(
         let Some(request) = requests.iter().rev().find(fits) else {
             return -1;
         };
-        let bytes = request_text(request);
-        if !buffer.is_null() && buffer_size > 0 {
-            let length = bytes.len().min(buffer_size as usize - 1);
-            // SAFETY: the caller vouches for `buffer_size` writable bytes; `length` is less than that, and
-            // the text is ours, so the two do not overlap.
-            unsafe {
-                ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast::<u8>(), length);
-                buffer.add(length).write(0);
-            }
-        }
-        i32::try_from(bytes.len()).unwrap_or(i32::MAX)
+        // SAFETY: by the header's rules.
+        unsafe { write_text(&request_text(request), buffer, buffer_size) }
     })
+}
+
+/// Writes one provider request, counted from 1 to `mfa_sandbox_request_count(sandbox, NULL)`, as
+/// `mfa_sandbox_last_request` does. Returns -1 if there is none, or if it is forgotten: the last 1,000 are kept.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_request(
+    sandbox: *const mfa_sandbox,
+    number: u64,
+    buffer: *mut c_char,
+    buffer_size: u32,
+) -> i32 {
+    guard(-1, || {
+        // SAFETY: by the header's rules.
+        let Some(request) = (unsafe { handle(sandbox) }).and_then(|h| h.sandbox.request(number)) else {
+            return -1;
+        };
+        // SAFETY: by the header's rules.
+        unsafe { write_text(&request_text(&request), buffer, buffer_size) }
+    })
+}
+
+/// Empties the log of requests; the counters go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_clear_requests(sandbox: *const mfa_sandbox) {
+    // SAFETY: by the header's rules.
+    let handle = unsafe { handle(sandbox) };
+    guard((), || {
+        if let Some(handle) = handle {
+            handle.sandbox.clear_requests();
+        }
+    });
 }
 
 fn request_text(request: &LoggedRequest) -> Vec<u8> {

@@ -121,6 +121,42 @@ fn chars<const N: usize>(text: &str) -> [c_char; N] {
     out
 }
 
+/// Writes the ids of all transactions, the oldest first, as many as fit into `capacity`. Returns how many there are.
+/// `ids` may be NULL if `capacity` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_transactions(
+    sandbox: *const mfa_sandbox,
+    ids: *mut i64,
+    capacity: u32,
+) -> u64 {
+    guard(0, || {
+        // SAFETY: by the header's rules.
+        let Some(handle) = (unsafe { handle(sandbox) }) else {
+            return 0;
+        };
+        let all = handle.sandbox.transactions();
+        let room = if ids.is_null() { 0 } else { capacity as usize };
+        for (index, transaction) in all.iter().take(room).enumerate() {
+            // SAFETY: the caller vouches for `capacity` writable numbers, and `index` is less.
+            unsafe { ids.add(index).write(transaction.id) };
+        }
+        all.len() as u64
+    })
+}
+
+/// The next transaction gets this id, and the next ones follow; at most 2 to the 62nd. Refused if a transaction has it,
+/// or a larger one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mfa_sandbox_set_first_id(sandbox: *const mfa_sandbox, first_id: i64) -> i32 {
+    guard(MFA_SANDBOX_ERR_INTERNAL, || {
+        // SAFETY: by the header's rules.
+        match unsafe { handle(sandbox) }.map(|handle| handle.sandbox.set_first_id(first_id)) {
+            Some(Ok(())) => MFA_SANDBOX_OK,
+            _ => MFA_SANDBOX_ERR_INVALID_ARGUMENT,
+        }
+    })
+}
+
 /// How many pushes went to phones: one for each transaction ever started.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_sandbox_push_count(sandbox: *const mfa_sandbox) -> u64 {

@@ -25,6 +25,14 @@ pub const MFA_SANDBOX_CAPILLARY_HTTP_STATUS: u32 = 4;
 /// tests. Without it that is taken, and the answer's header `Sandbox-Unusual` says what it was.
 pub const MFA_SANDBOX_STRICT: u32 = 8;
 
+/// Option flag: a line on the standard error for each request.
+pub const MFA_SANDBOX_LOG: u32 = 16;
+
+/// Flag of a person: has not linked the authenticator app.
+pub const MFA_SANDBOX_USER_NO_APP: u32 = 1;
+/// Flag of a person: Capillary: MFA is not registered.
+pub const MFA_SANDBOX_USER_NOT_REGISTERED: u32 = 2;
+
 /// Decision: completed, complete result 0.
 pub const MFA_SANDBOX_APPROVE: i32 = 1;
 /// Decision: completed, complete result 1.
@@ -36,14 +44,20 @@ pub const MFA_SANDBOX_FAIL: i32 = 4;
 /// Decision: status 2, before its life is over.
 pub const MFA_SANDBOX_EXPIRE: i32 = 5;
 
-pub(super) const ALL_FLAGS: u32 =
-    MFA_SANDBOX_TLS | MFA_SANDBOX_LAN | MFA_SANDBOX_CAPILLARY_HTTP_STATUS | MFA_SANDBOX_STRICT;
+pub(super) const ALL_FLAGS: u32 = MFA_SANDBOX_TLS
+    | MFA_SANDBOX_LAN
+    | MFA_SANDBOX_CAPILLARY_HTTP_STATUS
+    | MFA_SANDBOX_STRICT
+    | MFA_SANDBOX_LOG;
+pub(super) const ALL_USER_FLAGS: u32 = MFA_SANDBOX_USER_NO_APP | MFA_SANDBOX_USER_NOT_REGISTERED;
 
 /// A running sandbox. Safe to use from any number of threads at once, except to free it.
 pub struct mfa_sandbox {
     pub(super) sandbox: Sandbox,
     pub(super) provider_url: CString,
     pub(super) phone_url: CString,
+    pub(super) control_url: CString,
+    pub(super) control_key: CString,
     pub(super) ca_pem: Option<CString>,
 }
 
@@ -53,7 +67,8 @@ pub struct mfa_sandbox {
 pub struct mfa_sandbox_options {
     /// `sizeof(mfa_sandbox_options)`.
     pub struct_size: u32,
-    /// `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`.
+    /// `MFA_SANDBOX_TLS`, `MFA_SANDBOX_LAN`, `MFA_SANDBOX_CAPILLARY_HTTP_STATUS`, `MFA_SANDBOX_STRICT`,
+    /// `MFA_SANDBOX_LOG`.
     pub flags: u32,
     /// 0: any free one.
     pub port: u32,
@@ -66,6 +81,32 @@ pub struct mfa_sandbox_options {
     /// The first transaction's id, the next ones follow; at most 2 to the 62nd. 0: another one in every run,
     /// too large for 32 bits, so that a client that keeps ids in 32 bits is found out.
     pub first_id: i64,
+    /// Any token that nobody has issued is this person's, who is asked on the page; one that is shaped as a JWT is
+    /// that of the person whom its `sub` names, and good until its `exp`; its signature is not looked at. NULL: such
+    /// a token is invalid.
+    pub any_token: *const c_char,
+    /// The web pages that may call the providers' paths (CORS), as in "http://localhost:3000", with blanks between
+    /// them. Never the phone page. NULL: none.
+    pub allow_origins: *const c_char,
+    /// The key of the interface for tests, 16 to 128 visible characters; NULL: another one in every run.
+    pub control_key: *const c_char,
+}
+
+/// A person. All zero behind `struct_size` is the default: has the app and the methods 0 and 3, any device is known,
+/// MFA is registered at Capillary, and is asked on the page.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct mfa_sandbox_user {
+    /// `sizeof(mfa_sandbox_user)`.
+    pub struct_size: u32,
+    /// `MFA_SANDBOX_USER_NO_APP`, `MFA_SANDBOX_USER_NOT_REGISTERED`.
+    pub flags: u32,
+    /// The second factors with commas between them, as in "0,3", or "none"; NULL: "0,3".
+    pub methods: *const c_char,
+    /// The registered devices, one a line; NULL: any device is known.
+    pub devices: *const c_char,
+    /// Behaviours as behind "sandbox-", without `#PERSON`; NULL: none.
+    pub behaviour: *const c_char,
 }
 
 /// A transaction at one moment. A text that was not sent is empty; one that does not fit is cut at a
@@ -106,10 +147,12 @@ pub struct mfa_sandbox_transaction_info {
 /// The sizes at the first release: the least that is ever accepted, whatever joins later.
 pub(super) const LEAST_OPTIONS: usize = 24;
 pub(super) const LEAST_INFO: usize = 3744;
+pub(super) const LEAST_USER: usize = size_of::<mfa_sandbox_user>();
 pub(super) const MOST_STRUCT: usize = 4096;
 
 pub(super) const OPTIONS: usize = size_of::<mfa_sandbox_options>();
 
-const _: () = assert!(OPTIONS == 32);
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(OPTIONS == 56 && LEAST_USER == 32);
 const _: () = assert!(std::mem::offset_of!(mfa_sandbox_options, first_id) == LEAST_OPTIONS);
 const _: () = assert!(size_of::<mfa_sandbox_transaction_info>() == LEAST_INFO);

@@ -33,6 +33,12 @@ impl Response {
         self.with("X-Sandbox-Why", why.chars().map(printable).collect::<String>())
     }
 
+    /// The first header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        Some(&found.1)
+    }
+
     /// These have no body whatever their headers say.
     pub(crate) fn bodiless(&self) -> bool {
         matches!(self.status, 204 | 304)
@@ -72,6 +78,8 @@ fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        409 => "Conflict",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         415 => "Unsupported Media Type",
         421 => "Misdirected Request",

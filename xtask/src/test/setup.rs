@@ -33,6 +33,15 @@ const PACKAGES: &[Package] = &[
     },
     // And what a program that is compiled ahead of time is linked with.
     Package { name: "zlib1g-dev", is_there: || Path::new("/usr/include/zlib.h").exists() },
+    // For the sandbox: a client of somebody else's, and its page in a browser, with letters to show.
+    Package { name: "curl", is_there: || has("curl") },
+    Package { name: "nodejs", is_there: || has("node") },
+    Package { name: "npm", is_there: || has("npm") },
+    Package { name: "chromium", is_there: || has("chromium") },
+    Package {
+        name: "fonts-dejavu-core",
+        is_there: || Path::new("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
+    },
     Package { name: "python3-venv", is_there: python_makes_environments },
 ];
 
