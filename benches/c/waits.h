@@ -200,7 +200,7 @@ static inline int64_t waits_first_timer(void)
 static int waits_ticker = -1;
 static int64_t waits_ticker_began;
 static int64_t waits_next_tick;
-static uint32_t *waits_late_ns;
+static uint32_t *waits_late_us;
 static long waits_ticks;
 
 static inline void waits_arm_ticker(int64_t at)
@@ -220,9 +220,9 @@ static inline void waits_start_ticker(int loop)
 {
     struct epoll_event event;
 
-    waits_late_ns = calloc(WAITS_MOST_TICKS, sizeof *waits_late_ns);
+    waits_late_us = calloc(WAITS_MOST_TICKS, sizeof *waits_late_us);
     waits_ticker = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    need(waits_ticker >= 0 && waits_late_ns != NULL, "timerfd_create");
+    need(waits_ticker >= 0 && waits_late_us != NULL, "timerfd_create");
     memset(&event, 0, sizeof event);
     event.events = EPOLLIN;
     event.data.fd = waits_ticker;
@@ -244,10 +244,8 @@ static inline void waits_tick(int may_pause)
         return;
     }
     for (; waits_next_tick <= now; waits_next_tick += NS_PER_MS) {
-        int64_t late = now - waits_next_tick;
-
         if (waits_ticks < WAITS_MOST_TICKS) {
-            waits_late_ns[waits_ticks++] = late > UINT32_MAX ? UINT32_MAX : (uint32_t)late;
+            waits_late_us[waits_ticks++] = (uint32_t)((now - waits_next_tick) / 1000);
         }
     }
     if (may_pause && now >= pause_from && now < pause_until) {
@@ -273,6 +271,15 @@ static inline uint32_t waits_quantile(uint32_t *numbers, long count, long per_mi
     return numbers[(count - 1) * per_mille / 1000];
 }
 
+/* What the ticker says, at the end of a line. */
+static inline void waits_print_stalls(void)
+{
+    uint32_t p999 = waits_quantile(waits_late_us, waits_ticks, 999);
+    uint32_t worst = waits_quantile(waits_late_us, waits_ticks, 1000);
+
+    printf(" late_p999_ns=%lld late_worst_ns=%lld\n", 1000LL * p999, 1000LL * worst);
+}
+
 static inline void waits_idle(int ms)
 {
     int loop = epoll_create1(EPOLL_CLOEXEC);
@@ -287,8 +294,8 @@ static inline void waits_idle(int ms)
             waits_tick(0);
         }
     }
-    printf("ok errors=0 late_p999_ns=%u late_worst_ns=%u\n",
-           waits_quantile(waits_late_ns, waits_ticks, 999), waits_late_ns[waits_ticks - 1]);
+    printf("ok errors=0");
+    waits_print_stalls();
     close(waits_ticker);
     close(loop);
 }
@@ -299,16 +306,6 @@ static inline long waits_come(int64_t began, long count, long over_ms)
     int64_t gone_ms = (now_ns() - began) / NS_PER_MS;
 
     return over_ms == 0 || gone_ms >= over_ms ? count : count * gone_ms / over_ms;
-}
-
-/* The last answer to `waits` of a program with a loop. */
-static inline void waits_report(long errors, const char *file)
-{
-    uint32_t p999 = waits_quantile(waits_late_ns, waits_ticks, 999);
-
-    waits_write_approvals(file);
-    printf("ok errors=%ld approved=%ld late_p999_ns=%u late_worst_ns=%u\n", errors, waits_approved,
-           p999, waits_ticks > 0 ? waits_late_ns[waits_ticks - 1] : 0);
 }
 
 /* Commands -------------------------------------------------------------------------------------- */

@@ -103,3 +103,17 @@ pub fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub const AVAILABILITY: &[u8] = b"/mfa-client/availability-check";
 pub const START: &[u8] = b"/mfa-client/transaction/start/v2";
 pub const STATUS: &[u8] = b"/mfa-client/transaction/status-get";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_whole_with_the_last_byte_of_its_body() {
+        let text = b"POST /a HTTP/1.1\r\nHost: b\r\nCONTENT-LENGTH: 2\r\n\r\n{}";
+        assert!((0..text.len()).all(|length| whole_request(&text[..length]).is_none()));
+        let request = whole_request(text).expect("it is whole");
+        assert_eq!((request.path, request.body), (&b"/a"[..], &b"{}"[..]));
+        assert!(request.head.ends_with(b"CONTENT-LENGTH: 2\r\n"));
+    }
+}

@@ -143,6 +143,10 @@ pub fn bursts(programs: &Programs, plan: &Plan, server: &mut Server, report: &mu
     let burst = run(task, programs, server)?;
     row("10,000 confirms at once, to the last STARTED", burst.started_ms.unwrap_or(f64::NAN));
     let mut bursts = vec![burst.json()];
+    let idle = Peer::Waiter.start(programs, server)?.ask("idle 3000")?.number("late_p999_ns")? / 1e6;
+    row("C, an idle loop: the ticker's p99.9", idle);
+    let (p999, _) = burst.stall_ms.unwrap_or((f64::NAN, f64::NAN));
+    row("C, 10,000 confirms at once: the ticker's p99.9", p999);
     if Peer::PythonWaiter.prepare(programs).is_ok() {
         let peer = Peer::PythonWaiter;
         let idle = peer.start(programs, server)?.ask("idle 3000")?.number("late_p999_ns")? / 1e6;

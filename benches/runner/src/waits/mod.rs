@@ -29,7 +29,7 @@ const SAME_RATE: f64 = 0.85;
 pub fn measure(programs: &Programs, plan: &Plan, report: &mut Report) -> Result {
     let mut server = Server::start(programs)?;
     let peers = prepared(programs, plan, report)?;
-    let runs = carry(&peers, programs, plan, &mut server)?;
+    let runs = carry(&peers, programs, plan, &mut server, report)?;
     report.table(table("Waits: who carries how many", &runs, &peers, plan));
     record(&runs, plan, report);
     let late = late_answers(&peers, programs, plan, &mut server)?;
@@ -63,31 +63,43 @@ fn prepared(programs: &Programs, plan: &Plan, report: &mut Report) -> Result<Vec
 }
 
 /// By turns. All take part in the first round, and then those that the aims compare.
-fn carry(peers: &[Peer], programs: &Programs, plan: &Plan, server: &mut Server) -> Result<Vec<Run>> {
+fn carry(
+    peers: &[Peer],
+    programs: &Programs,
+    plan: &Plan,
+    server: &mut Server,
+    report: &mut Report,
+) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
+    let mut out = Vec::new();
     for round in 0..plan.waits_rounds {
         for count in plan.waits {
             for peer in peers {
-                let is_compared = match peer {
-                    Peer::Waiter | Peer::CurlPool => true,
-                    Peer::Aiohttp => *count <= COMPARED_WITH_AIOHTTP,
-                    _ => false,
-                };
-                // Where it failed with fewer, it would with more.
-                let failed = runs.iter().any(|run| run.task.peer == *peer && !run.has_all());
-                if failed || (round > 0 && !is_compared) {
+                if out.contains(peer) || (round > 0 && !is_compared(*peer, *count)) {
                     continue;
                 }
                 let task = Task { peer: *peer, count: *count, over_ms: OVER_MS, late_ms: 0 };
-                match run::run(task, programs, server) {
+                let run = run::run(task, programs, server);
+                // Where it failed with fewer, it would with more.
+                if !run.as_ref().is_ok_and(Run::has_all) {
+                    out.push(*peer);
+                }
+                match run {
                     Ok(run) => runs.push(run),
-                    Err(why) if *peer == Peer::Waiter => return Err(why),
-                    Err(why) => eprintln!("   {}: {why}", peer.name()),
+                    Err(why) => report.skipped(&format!("{}, {count} waits", peer.name()), &why),
                 }
             }
         }
     }
     Ok(runs)
+}
+
+fn is_compared(peer: Peer, count: usize) -> bool {
+    match peer {
+        Peer::Waiter | Peer::CurlPool => true,
+        Peer::Aiohttp => count <= COMPARED_WITH_AIOHTTP,
+        _ => false,
+    }
 }
 
 /// With more it cannot keep the schedule.
@@ -185,6 +197,7 @@ fn table(title: &str, runs: &[Run], peers: &[Peer], plan: &Plan) -> Table {
         "threads",
         "MB",
         "descriptors",
+        "connections",
         "s",
         "exchanges/s",
         "CPU in all, s",
@@ -219,6 +232,7 @@ fn row(run: &Run, runs: &[Run]) -> Vec<String> {
         format!("{:.0}", run.most.threads),
         format!("{:.1}", run.most.memory_mb),
         format!("{:.0}", run.most.descriptors),
+        format!("{:.0}", run.counts.accepted),
         format!("{:.1}", run.seconds),
         number(run.rate(), 0),
         format!("{:.2}", run.cpu.all()),
@@ -229,4 +243,47 @@ fn row(run: &Run, runs: &[Run]) -> Vec<String> {
         format!("{:.2}", run.delay_ms(0.99)),
         format!("{:.1}", run.counts.cpu_ns / 1e3 / run.counts.exchanges),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::server::Counts;
+    use super::watch::{Cpu, Most};
+    use super::*;
+
+    fn run_of(peer: Peer, user: f64, exchanges: f64) -> Run {
+        Run {
+            task: Task { peer, count: 9, over_ms: OVER_MS, late_ms: 0 },
+            approved: 9.0,
+            errors: 0.0,
+            most: Most::default(),
+            seconds: 10.0,
+            cpu: Cpu::default(),
+            steady: Some((Cpu { user, system: user }, exchanges)),
+            stall_ms: None,
+            delays: Vec::new(),
+            counts: Counts::default(),
+            started_ms: None,
+        }
+    }
+
+    #[test]
+    fn costs_are_of_all_rounds_together() {
+        let runs = [run_of(Peer::Waiter, 1.0, 1e6), run_of(Peer::Waiter, 0.5, 2e6)];
+        assert_eq!(cost_us(&runs, Peer::Waiter, 9, Cost::User), Some(0.5));
+        assert_eq!(cost_us(&runs, Peer::Waiter, 9, Cost::All), Some(1.0));
+        assert_eq!(cost_us(&runs, Peer::Waiter, 8, Cost::All), None);
+        assert_eq!(cost_us(&runs, Peer::Httpx, 9, Cost::All), None);
+    }
+
+    #[test]
+    fn costs_are_compared_at_the_same_rate_only() {
+        let against = |exchanges| {
+            let runs = [run_of(Peer::Waiter, 1.0, 1e6), run_of(Peer::CurlPool, 4.0, exchanges)];
+            ratio(&runs, Peer::CurlPool, 9, Cost::User)
+        };
+        assert_eq!(against(1e6), Some(0.25));
+        assert!(against(0.9e6).is_some());
+        assert_eq!(against(0.8e6), None, "in a loop that sleeps more each exchange costs more");
+    }
 }

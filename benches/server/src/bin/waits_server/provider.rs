@@ -106,3 +106,38 @@ fn transaction_id(body: &[u8]) -> Option<i64> {
     let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
     std::str::from_utf8(&digits[..count]).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(provider: &mut Provider, id: i64) -> Answer {
+        provider.answer(STATUS, format!("{{\"transaction_id\":{id}}}").as_bytes()).expect("an answer")
+    }
+
+    #[test]
+    fn a_transaction_is_approved_in_its_time_and_its_first_final_answer_counts() {
+        let mut provider = Provider::default();
+        provider.reset(u64::MAX / 2);
+        let started = provider.answer(START, b"{}").expect("an answer");
+        assert!(started.text.ends_with("{\"result\":0,\"transaction_id\":1}"));
+        assert_eq!(status(&mut provider, 1).final_of, None);
+        provider.reset(0);
+        assert!(provider.answer(START, b"{}").is_some_and(|answer| answer.text.contains(":2}")));
+        let answer = status(&mut provider, 2);
+        assert!(answer.text.contains("\"transaction_status\":1") && answer.final_of == Some(2));
+        provider.wrote_final(2);
+        provider.wrote_final(2);
+        assert_eq!(provider.written.len(), 1);
+        assert!(provider.answer(STATUS, b"{}").is_none() && provider.answer(b"/", b"").is_none());
+    }
+
+    #[test]
+    fn what_others_started_is_answered_at_random_within_the_time() {
+        let times: Vec<_> = (0..1000).map(|id| at_random(1_000_000_000 + id, 1 << 30)).collect();
+        assert!(times.iter().all(|time| *time < 1 << 30));
+        let early = times.iter().filter(|time| **time < 1 << 29).count();
+        assert!((400..600).contains(&early), "{early}");
+        assert_eq!(at_random(7, 0), 0);
+    }
+}

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 
 use bench_server::{Listeners, whole_request};
 use rustix::event::{Timespec, epoll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::ClockId;
 
 use crate::connection::Connection;
@@ -47,6 +48,7 @@ struct Seen {
 
 impl Server {
     pub fn open(listeners: Listeners) -> io::Result<Self> {
+        allow_descriptors()?;
         let queue = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut server = Server {
             queue,
@@ -206,6 +208,12 @@ impl Server {
             clock_ns(ClockId::ProcessCPUTime) - self.seen.cpu_began,
         )
     }
+}
+
+/// As many as the system lets it have: a connection is one.
+fn allow_descriptors() -> io::Result<()> {
+    let most = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: most.maximum, ..most })?)
 }
 
 fn watch(queue: impl AsFd, what: impl AsFd, number: u64) -> io::Result<()> {
