@@ -1,7 +1,8 @@
 //! One call of a provider: its deadline, its attempts, and the repeating of what may be repeated.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::driver::{Driver, apart};
 use crate::error::{Code, Error, Provider};
 use crate::http::{Answer, ExchangeContext, Exchanged, Grace, Http, HttpRequest, Reader, Reuse, not_kept};

@@ -14,8 +14,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
+use crate::clock::Instant;
 use crate::gate::{Gate, Turn};
 use crate::sys::{Interest, MAX_POLLED, RawDescriptor};
 use crate::time::Cancel;

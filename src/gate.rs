@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// Handshakes under way at once: more would only delay each other, and the answers beside them.
 const MOST_HANDSHAKES: u32 = 16;

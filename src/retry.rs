@@ -57,6 +57,10 @@ fn quarter_part(delay: Duration, jitter: u64) -> Duration {
 
 /// A number to spread callers with. Not for secrets.
 pub(crate) fn jitter() -> u64 {
+    #[cfg(test)]
+    if let Some(world) = crate::clock::simulated::world() {
+        return world.random();
+    }
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }

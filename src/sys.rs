@@ -19,7 +19,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// A descriptor by its number.
 pub(crate) type RawDescriptor = RawFd;
@@ -90,7 +92,7 @@ pub(crate) struct Owned<T> {
 pub(crate) type Socket = Owned<TcpStream>;
 
 impl<T> Owned<T> {
-    fn new(holder: T) -> Self {
+    pub(crate) fn new(holder: T) -> Self {
         Owned { holder: ManuallyDrop::new(holder), generation: fork_generation() }
     }
 

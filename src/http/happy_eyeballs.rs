@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::sys::{self, Interest, Socket};
 use crate::time::{Deadline, WaitError};
 

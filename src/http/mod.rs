@@ -38,10 +38,11 @@ pub(crate) use exchange_context::{ExchangeContext, Grace};
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::http::Uri;
 
+use crate::clock::Instant;
 use crate::driver::{Driver, apart, run_now};
 use crate::error::{Code, Error};
 use crate::http::connection::Connection;

@@ -14,10 +14,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{HyperId, Request, Transaction, WaitOptions, request};
 use crate::call::Call;
+use crate::clock::Instant;
 use crate::driver::{Driver, Interests, Work};
 use crate::error::{Code, Error, Provider};
 use crate::gate::Gate;
@@ -352,7 +353,9 @@ impl<'a> Waiter<'a> {
     pub fn cancel_all(&self, withdraw: bool) -> Result<(), Error> {
         self.check_process()?;
         self.shared.with(|tickets| {
-            let all: Vec<_> = tickets.known.values().cloned().collect();
+            let mut all: Vec<_> = tickets.known.values().cloned().collect();
+            // The oldest goes first.
+            all.sort_unstable_by_key(|ticket| ticket.work.ticket);
             all.iter().for_each(|ticket| tickets.cancel(ticket, withdraw));
         });
         self.shared.queue.signal();
@@ -812,6 +815,8 @@ impl<'a> Core<'a> {
         let next = self.timers.first().map_or(until, |(at, _)| until.min(*at));
         // Once it has come, it would end every sleep at once.
         self.set_alarm(shared, None);
+        #[cfg(test)]
+        let next = crate::clock::simulated::pass_beside(&shared.queue, next);
         match shared.queue.wait(&mut self.ready, next) {
             Ok(()) => {
                 self.take_ready();

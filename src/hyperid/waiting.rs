@@ -1,10 +1,11 @@
 //! How a wait goes: asking, polling, tokens, withdrawing. Written once, for blocking calls and for waiters.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, Sending, cancelled, repeatable};
+use crate::clock::Instant;
 use crate::driver::apart;
 use crate::error::{Code, Error};
 use crate::http::{Grace, Reuse};
