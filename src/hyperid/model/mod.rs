@@ -3,7 +3,8 @@
 //! Everything is the library's own but time, connecting and the provider (`clock::simulated`). After each
 //! schedule `verdict` looks at what the provider was asked and what the program was told.
 //!
-//! `MFA_MODEL_SCHEDULES` sets how many, for each driver. A failure names its seed; with it in
+//! `MFA_MODEL_SCHEDULES` sets how many, for a waiter, and
+//! three times as many for blocking calls. A failure names its seed; with it in
 //! `MFA_MODEL_SEED` that schedule alone is run, and told step by step:
 //!
 //!     MFA_MODEL_SEED=42 cargo test --lib model -- --nocapture
@@ -21,14 +22,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use self::script::{Gift, Plan, Random, Script};
+use self::script::{Gift, Plan, Random, Script, When};
 use self::world::{Deed, Told, World};
 use super::{EventKind, HyperId, TicketOptions, Transaction, WaitEnd, WaitOptions, Waiter, WaiterOptions};
 use crate::clock::{Instant, simulated};
 use crate::options::{CallOptions, ClientOptions};
 use crate::time::Cancel;
 
-const DEFAULT_SCHEDULES: u64 = 4_000;
+const DEFAULT_SCHEDULES: u64 = 3_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
@@ -69,6 +70,8 @@ fn run_many(driver: Driver) {
     }
     let mut seen = verdict::Seen::default();
     let schedules = number("MFA_MODEL_SCHEDULES").unwrap_or(DEFAULT_SCHEDULES);
+    // A waiter's have several waits.
+    let schedules = if driver == Driver::Blocking { 3 * schedules } else { schedules };
     for seed in 0..schedules {
         let looked = catch_unwind(AssertUnwindSafe(|| verdict::look(&run(driver, seed, &clients, false))));
         match looked {
@@ -142,7 +145,7 @@ fn tell(world: &World, wait: usize, told: Told) {
 /// When the program acts on this wait by itself.
 fn plan_deeds(world: &World, wait: usize, plan: &Plan) {
     let now = Instant::now();
-    if let Some((delay, withdraw)) = plan.cancelled {
+    if let Some((When::After(delay), withdraw)) = plan.cancelled {
         world.does(now + delay, Deed::Cancel(wait, withdraw));
     }
 }

@@ -73,6 +73,14 @@ pub(super) enum Gift {
     Nothing,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum When {
+    /// Since it was added.
+    After(Duration),
+    /// After so many of its requests, in the midst of things.
+    AfterRequest(usize, Duration),
+}
+
 /// One wait.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -99,8 +107,8 @@ pub(super) struct Plan {
     pub(super) is_named: bool,
     /// Its token expires just as it asks.
     pub(super) expires_at_start: bool,
-    /// Since it was added; whether it is to be withdrawn.
-    pub(super) cancelled: Option<(Duration, bool)>,
+    /// When, and whether it is to be withdrawn.
+    pub(super) cancelled: Option<(When, bool)>,
     /// The update with which the program has enough, counted from 1.
     pub(super) enough_at: Option<u32>,
 }
@@ -207,7 +215,11 @@ fn draw_plan(random: &mut Random, number: usize, is_for_waiter: bool) -> Plan {
         decided: random.percent(80).then(|| (within(random), random.pick(&verdicts))),
         is_named: random.percent(85),
         expires_at_start: random.percent(10),
-        cancelled: random.percent(25).then(|| (within(random), random.percent(50))),
+        cancelled: random.percent(30).then(|| {
+            let after_request = When::AfterRequest(1 + random.below(6) as usize, random.millis(0, 80));
+            let when = if random.percent(50) { When::After(within(random)) } else { after_request };
+            (when, random.percent(50))
+        }),
         enough_at: (!is_for_waiter && random.percent(10)).then(|| 1 + random.below(6) as u32),
     }
 }

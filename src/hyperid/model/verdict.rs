@@ -190,6 +190,12 @@ impl Wait<'_> {
             *(if is_approval { &mut seen.approvals } else { &mut seen.other_answers }) += 1;
             return Ok(());
         };
+        // By its own account: the program may have heard of it later.
+        let ended = self.added + self.end.transaction.elapsed;
+        // A blocking provider that was asked before the cancel may give up after it.
+        let is_asked = |at| self.record.ticket == 0 && self.record.given.iter().any(|given| *given >= at);
+        let came_before = self.cancelled().is_some_and(|(at, ..)| at < ended && !is_asked(at));
+        ensure!(error.code == Code::Cancelled || !came_before, "cancelled, and it says {error}");
         match error.code {
             Code::Timeout => {
                 seen.timeouts += 1;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::provider;
-use super::script::{MOST_CONNECTING, MOST_LATE, Random, Script, Verdict};
+use super::script::{MOST_CONNECTING, MOST_LATE, Random, Script, Verdict, When};
 use crate::clock::Instant;
 use crate::clock::simulated;
 use crate::hyperid::{Transaction, WaitEnd};
@@ -271,6 +271,7 @@ impl World {
             "{:?} of {:?} on {} with {}",
             asked.endpoint, asked.wait, asked.connection, asked.token
         ));
+        self.cancel_in_the_midst(&asked);
         let connection = asked.connection;
         let number = {
             let mut state = self.state.borrow_mut();
@@ -288,6 +289,17 @@ impl World {
             let last_of = (place == last)
                 .then(|| Box::new(LastPiece { asked: number, closes, kind, news, refused_properly }));
             state.happens(at, Happening::Send { connection, bytes, last_of });
+        }
+    }
+
+    fn cancel_in_the_midst(&self, asked: &Asked) {
+        let Some(wait) = asked.wait else { return };
+        let Some((When::AfterRequest(count, delay), withdraw)) = self.script.waits[wait].cancelled else {
+            return;
+        };
+        let before = self.state.borrow().asked.iter().filter(|asked| asked.wait == Some(wait)).count();
+        if before + 1 == count {
+            self.does(asked.at + delay, Deed::Cancel(wait, withdraw));
         }
     }
 
