@@ -1,6 +1,7 @@
 //! One call of a provider: its deadline, its attempts, and the repeating of what may be repeated.
 
-use std::time::{Duration, Instant};
+use crate::clock::Instant;
+use std::time::Duration;
 
 use crate::driver::Driver;
 use crate::error::{Code, Error, Provider};

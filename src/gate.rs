@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Instant;
 
 /// Handshakes under way at once: more would only delay each other, and the answers beside them.
 const MOST_HANDSHAKES: u32 = 16;

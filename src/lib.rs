@@ -61,6 +61,7 @@ compile_error!("build libmfa with panic = \"unwind\": a panic must not take the 
 
 mod call;
 mod capillary;
+mod clock;
 #[cfg(test)]
 #[allow(dead_code)] // build.rs is its reader; the tests check it.
 mod codes;

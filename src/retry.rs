@@ -57,6 +57,10 @@ fn quarter_part(delay: Duration, jitter: u64) -> Duration {
 
 /// A number to spread callers with. Not for secrets.
 pub(crate) fn jitter() -> u64 {
+    #[cfg(all(test, target_os = "linux"))]
+    if let Some(world) = crate::clock::simulated::world() {
+        return world.random();
+    }
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()
 }

@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::http::connection::Connection;
 use crate::http::exchange_context::{ExchangeContext, Phase};
@@ -225,6 +226,10 @@ async fn next_socket(
     context: &mut ExchangeContext<'_>,
     deadline: &Deadline<'_>,
 ) -> Result<Socket, WaitError> {
+    #[cfg(all(test, target_os = "linux"))]
+    if let Some(connected) = crate::clock::simulated::connect(deadline).await {
+        return connected;
+    }
     let start = Instant::now();
     let socket = match &mut context.phase {
         Phase::Connecting { race, .. } => race.next(deadline).await,

@@ -1,7 +1,8 @@
 //! One exchange: what bounds it, how far it is, and what became of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::http::happy_eyeballs::Race;
 use crate::sys;

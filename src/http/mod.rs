@@ -36,9 +36,10 @@ mod url;
 pub(crate) use crypto::secure_random;
 pub(crate) use exchange_context::{ExchangeContext, Grace};
 
+use crate::clock::Instant;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::http::Uri;
 

@@ -14,10 +14,11 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use once_cell::sync::OnceCell;
 
+use crate::clock::Instant;
 use crate::http::url::Host;
 use crate::per_process::PerProcess;
 use crate::sys::{self, Interest, Waker};

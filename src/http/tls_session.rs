@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Instant;
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
 
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::http::exchange_context::ExchangeContext;
 use crate::http::idle_state::IdleState;

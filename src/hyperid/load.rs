@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
+use crate::clock::Instant;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::sys;

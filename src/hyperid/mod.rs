@@ -6,6 +6,8 @@
 mod answer;
 mod decision;
 mod load;
+#[cfg(all(test, target_os = "linux"))]
+mod model;
 mod policy;
 mod request;
 mod started;

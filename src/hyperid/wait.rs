@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::{HyperId, Transaction, request};
 use crate::call::Call;
+use crate::clock::Instant;
 use crate::driver::run_now;
 use crate::error::{Error, Provider};
 use crate::hyperid::policy::Settings;

@@ -9,13 +9,14 @@ mod events;
 mod tickets;
 mod turns;
 
+use crate::clock::Instant;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub use self::events::{Event, EventKind, TicketOptions, WaiterOptions};
 use self::tickets::{Shared, Ticket, TicketState};
@@ -168,8 +169,13 @@ impl<'a> Waiter<'a> {
     pub fn cancel_all(&self, withdraw: bool) -> Result<(), Error> {
         self.check_process()?;
         self.shared.with(|tickets| {
-            let all: Vec<_> = tickets.known.values().cloned().collect();
-            all.iter().for_each(|ticket| tickets.cancel(ticket, withdraw));
+            let mut all: Vec<_> = tickets.known.keys().copied().collect();
+            // The oldest goes first.
+            all.sort_unstable();
+            for number in all {
+                let Some(ticket) = tickets.known.get(&number).cloned() else { continue };
+                tickets.cancel(&ticket, withdraw);
+            }
         });
         self.shared.queue.signal();
         Ok(())

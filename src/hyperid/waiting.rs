@@ -1,7 +1,8 @@
 //! How a wait goes: asking, polling, tokens, withdrawing. Written once, for blocking calls and for waiters.
 
+use crate::clock::Instant;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, Sending, cancelled, repeatable};

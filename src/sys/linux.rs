@@ -1,8 +1,9 @@
 //! Linux and Android: flags that save a call when something is opened, eventfd, and epoll.
 
+use crate::clock::Instant;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::unix::adopt;
 use super::{Interest, Owned, millis_until};

@@ -47,11 +47,12 @@ use unix as family;
 #[cfg(windows)]
 use {windows as family, windows as opening};
 
+use crate::clock::Instant;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::ops::Deref;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub(crate) use family::{
     RECEIVE_MAY_WAIT, RawDescriptor, Undisturbed, begin_connect, descriptor, fork_generation,
@@ -123,7 +124,7 @@ pub(crate) struct Owned<T> {
 pub(crate) type Socket = Owned<TcpStream>;
 
 impl<T> Owned<T> {
-    fn new(holder: T) -> Self {
+    pub(crate) fn new(holder: T) -> Self {
         Owned { holder: ManuallyDrop::new(holder), generation: fork_generation() }
     }
 

@@ -2,10 +2,10 @@
 //! watched, which is no more than the waiter's connections. It has no descriptor of its own, and so no
 //! timer.
 
+use crate::clock::Instant;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use super::{Interest, RawDescriptor, Waker, family};
 

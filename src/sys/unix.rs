@@ -1,10 +1,10 @@
 //! What the Unixes have in common: sockets, poll(2), fork, signals, and pthread_cancel.
 
+use crate::clock::Instant;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::Instant;
 
 use super::opening::new_socket;
 use super::{Interest, Owned, RECEIVE_SLICE, Socket, millis_until};

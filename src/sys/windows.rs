@@ -3,13 +3,14 @@
 //! `os_error` is the number that Windows gave: Winsock's (10061 for a refused connection), which
 //! `io::Error` keeps as it is.
 
+use crate::clock::Instant;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, FromRawSocket, OwnedSocket, RawSocket};
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use windows_sys::Win32::Networking::WinSock as winsock;
 use windows_sys::Win32::System::LibraryLoader::{

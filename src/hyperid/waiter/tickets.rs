@@ -1,11 +1,12 @@
 //! The waits of a waiter as every thread may touch them: who they are, what is wanted of them, and the
 //! events that they have.
 
+use crate::clock::Instant;
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::events::{Event, EventKind, TicketOptions};
 use super::of_hyperid;

@@ -3,12 +3,13 @@
 //! A turn polls the waits that are due. One is due when a descriptor that it waits for is ready, when its
 //! time has come, when its turn to send a request may have, or when another thread wants something of it.
 
+use crate::clock::Instant;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::tickets::{Shared, Task, Ticket};
 use crate::sys::RawDescriptor;
@@ -220,6 +221,8 @@ impl<'a> Turns<'a> {
             // It has come, and would end every sleep at once.
             self.set_alarm(shared, None);
         }
+        #[cfg(all(test, target_os = "linux"))]
+        let next = crate::clock::simulated::pass_beside(&shared.queue, next);
         match shared.queue.wait(&mut self.ready, next) {
             // Where nothing is told it may have been interrupted, and long ago.
             Ok(is_raised) => {

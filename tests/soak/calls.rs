@@ -1,16 +1,14 @@
-//! Many calls on eight threads, with faults and cancels at random: each returns what its own
-//! request deserved, and nothing is left behind.
-//!
-//! `MFA_SOAK_CALLS` sets how many; the default keeps an ordinary test run short.
+//! Eight threads that ask once and again.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use mfa::{CallOptions, Cancel, ClientOptions, Code, Decision, Error, HyperId, Transaction};
+
+use crate::{Footprint, Server, alone, answer, mixed, number, state};
 
 const THREADS: u64 = 8;
 const DEFAULT_CALLS: u64 = 40_000;
@@ -39,11 +37,6 @@ impl Fate {
     }
 }
 
-fn mixed(id: i64) -> u64 {
-    let x = (id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x ^ (x >> 29)
-}
-
 fn fate(id: i64) -> Fate {
     match mixed(id) % 200 {
         0 => Fate::Closed,
@@ -63,36 +56,8 @@ fn decided(id: i64) -> (i32, i32) {
     ((n % 6) as i32, (n / 6 % 2) as i32)
 }
 
-fn body(id: i64) -> String {
-    let (status, complete) = decided(id);
-    format!(
-        r#"{{"result":0,"transaction_id":{id},"transaction_status":{status},"transaction_complete_result":{complete}}}"#
-    )
-}
-
-fn answer(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-}
-
-// ---- The server, in a process of its own so that the client's descriptors can be counted. ----
-
-#[test]
-fn the_server_of_the_soak_test() {
-    if std::env::var_os("MFA_SOAK_SERVER").is_none() {
-        return;
-    }
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("port: {}", listener.local_addr().unwrap().port());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream));
-        }
-    });
-    // Until the client closes the pipe, or dies.
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
-}
-
-fn serve(mut stream: TcpStream) -> Option<()> {
+/// How one connection of the server goes.
+pub(crate) fn serve(mut stream: TcpStream) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut buffer = Vec::new();
     let mut piece = [0; 4096];
@@ -105,7 +70,7 @@ fn serve(mut stream: TcpStream) -> Option<()> {
         }
         let text = String::from_utf8(std::mem::take(&mut buffer)).ok()?;
         let id: i64 = text.rsplit(':').next()?.trim_end_matches('}').parse().ok()?;
-        let whole = answer(&body(id));
+        let whole = answer(&state(id, decided(id)));
         match fate(id) {
             Fate::Answered => stream.write_all(whole.as_bytes()).ok()?,
             Fate::Closed => return None,
@@ -117,7 +82,7 @@ fn serve(mut stream: TcpStream) -> Option<()> {
             Fate::Unavailable => {
                 stream.write_all(b"HTTP/1.1 503 X\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n").ok()?;
             }
-            Fate::OtherId => stream.write_all(answer(&body(id + 1)).as_bytes()).ok()?,
+            Fate::OtherId => stream.write_all(answer(&state(id + 1, decided(id + 1))).as_bytes()).ok()?,
             Fate::Twice => {
                 let unasked = r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#;
                 stream.write_all((whole + &answer(unasked)).as_bytes()).ok()?;
@@ -134,37 +99,6 @@ fn serve(mut stream: TcpStream) -> Option<()> {
         }
     }
 }
-
-struct Server {
-    child: Child,
-    url: String,
-    /// Open to the end: the server's last words would otherwise break its pipe.
-    _output: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "the_server_of_the_soak_test", "--nocapture"])
-            .env("MFA_SOAK_SERVER", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let port = lines.find_map(|l| l.unwrap().split_once("port: ").map(|(_, p)| p.to_owned())).unwrap();
-        Server { child, url: format!("http://127.0.0.1:{port}"), _output: lines }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
-// ---- The client. ----
 
 #[derive(Default)]
 struct Tally {
@@ -224,25 +158,6 @@ fn run(client: &HyperId, calls: u64, first: i64, canceller: &mpsc::Sender<Cancel
     }
 }
 
-#[derive(Debug)]
-struct Footprint {
-    descriptors: usize,
-    threads: usize,
-    resident_kb: u64,
-}
-
-impl Footprint {
-    fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let resident = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
-        Footprint {
-            descriptors: std::fs::read_dir("/proc/self/fd").unwrap().count(),
-            threads: std::fs::read_dir("/proc/self/task").unwrap().count(),
-            resident_kb: resident.trim().trim_end_matches(" kB").parse().unwrap(),
-        }
-    }
-}
-
 fn round(client: &HyperId, calls: u64, first: i64, tally: &Tally) -> Footprint {
     std::thread::scope(|scope| {
         let (canceller, cancels) = mpsc::channel::<Cancel>();
@@ -265,8 +180,9 @@ fn nothing_is_mixed_up_and_nothing_left_behind() {
     if std::env::var_os("MFA_SOAK_SERVER").is_some() {
         return;
     }
-    let calls = std::env::var("MFA_SOAK_CALLS").ok().and_then(|n| n.parse().ok()).unwrap_or(DEFAULT_CALLS);
-    let server = Server::start();
+    let _alone = alone();
+    let calls = number("MFA_SOAK_CALLS", DEFAULT_CALLS);
+    let server = Server::start("calls");
     let options = ClientOptions::new().base_url(server.url.clone()).allow_loopback_http(true);
     let client = HyperId::new(&options).unwrap();
     let tally = Tally::default();
@@ -280,7 +196,5 @@ fn nothing_is_mixed_up_and_nothing_left_behind() {
     println!("{before:?}\n{after:?}");
     assert!(answered > calls * 8 / 10 && failed > calls / 100 && cancelled > calls / 10_000);
     assert!(late < calls / 100, "{late} of {calls} were late");
-    assert!(after.descriptors <= before.descriptors + 8, "descriptors");
-    assert!(after.threads <= before.threads + 1, "threads");
-    assert!(after.resident_kb <= before.resident_kb + 4096, "memory");
+    after.check(&before);
 }

@@ -1,0 +1,40 @@
+/*
+ * A race that must be reported: two threads have their answers written to one place, which is the caller's
+ * error. It lies in the library's own code, so that a report shows that this is watched.
+ */
+#include <mfa.h>
+#include <pthread.h>
+#include <stdio.h>
+
+static const mfa_hyperid *client;
+static mfa_transaction place = MFA_TRANSACTION_INIT;
+
+static void *ask(void *nothing)
+{
+    /* Refused before a byte is sent. */
+    for (int i = 0; i < 100; i++) {
+        mfa_hyperid_status(client, "token", 0, NULL, &place, NULL);
+    }
+    return nothing;
+}
+
+int main(void)
+{
+    mfa_hyperid *made = NULL;
+    if (mfa_hyperid_new(NULL, &made, NULL) != MFA_OK) {
+        return 2;
+    }
+    client = made;
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        if (pthread_create(&threads[i], NULL, ask, NULL) != 0) {
+            return 2;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    mfa_hyperid_free(made);
+    puts("both have ended");
+    return 0;
+}
