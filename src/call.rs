@@ -283,6 +283,11 @@ impl<'a> Call<'a> {
         if error.code != Code::Cancelled {
             self.http.log.line(LogLevel::Error, format_args!("{error}"));
         }
+        self.complete(error)
+    }
+
+    /// The same for an error that the caller is told of while the call goes on.
+    pub(crate) fn complete(&self, error: Error) -> Error {
         Error { provider: self.provider, attempts: self.attempts, ..error }
     }
 

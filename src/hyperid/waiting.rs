@@ -134,6 +134,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
     /// Asks for a token in place of the one that was refused, which it returns; fails where there is none.
     async fn replace_token(&mut self, refusal: Error) -> Result<Secret, Error> {
         let until = self.call.until;
+        let refusal = self.call.complete(refusal);
         match self.listener.fresh_token(&self.transaction, &refusal, until).await {
             FreshToken::Given(token) => Ok(std::mem::replace(&mut self.token, token)),
             FreshToken::Bad(error) => Err(error),
@@ -324,6 +325,7 @@ impl<'a, L: Listener> Waiting<'a, L> {
 
     async fn ask_for_token(&mut self, until: Duration) {
         let Some(refusal) = self.policy.refusal().cloned() else { return };
+        let refusal = self.call.complete(refusal);
         let until = self.instant(until);
         match self.listener.fresh_token(&self.transaction, &refusal, until).await {
             FreshToken::Given(token) => {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use crate::support::alone::{Census, alone};
 use crate::support::{Peer, Reply, Then};
 use mfa::{
-    Code, Decision, Event, EventKind, HyperId, LogLevel, Request, TicketOptions, WaitEnd, WaitOptions,
-    Waiter, WaiterOptions,
+    Code, Decision, Event, EventKind, HyperId, LogLevel, Provider, Request, TicketOptions, WaitEnd,
+    WaitOptions, Waiter, WaiterOptions,
 };
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
@@ -211,6 +211,7 @@ fn a_refused_token_is_asked_for_and_nothing_is_sent_meanwhile() {
         if ask {
             let EventKind::TokenRefused(_, refusal) = event(&waiter).kind else { panic!("no refusal") };
             assert_eq!(refusal.code, Code::TokenExpired);
+            assert_eq!((refusal.provider, refusal.attempts), (Provider::HyperId, 1));
             assert!(waiter.next(Duration::from_millis(50)).unwrap().is_none());
             assert_eq!(peer.requests().len(), 1);
             waiter.give_token(ticket, given).unwrap();
