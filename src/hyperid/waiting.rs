@@ -1,11 +1,11 @@
 //! How a wait goes: asking, polling, tokens, withdrawing. Written once, for blocking calls and for waiters.
 
-use crate::clock::Instant;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, Sending, cancelled, repeatable};
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::http::{Grace, Reuse};
 use crate::hyperid::decision::{Decision, Look, Reading, State};
