@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import gc
 import logging
 import os
@@ -20,12 +21,14 @@ import pytest
 from support import AVAILABILITY, QUICK, START, STATUS, at_most, child, eventually, next_line, outcome, rest
 
 from mfa_client import (
+    END_WAIT,
     CallerError,
     CallTimeoutError,
     Cancelled,
     CancelToken,
     ClosedError,
     Decision,
+    EndWait,
     Event,
     EventKind,
     HyperId,
@@ -243,13 +246,13 @@ def test_a_token_ends_awaited_waits(client: HyperId, mfa_sandbox: Sandbox, loop:
 
 @pytest.mark.parametrize("withdraw", [False, True])
 def test_on_update_ends_it(client: HyperId, mfa_sandbox: Sandbox, withdraw: bool) -> None:
-    async def on_update(so_far: TransactionState) -> bool:
+    async def on_update(so_far: TransactionState) -> Optional[EndWait]:
         await asyncio.sleep(0.001)
-        return so_far.polls == 1
+        return END_WAIT if so_far.polls == 1 else None
 
-    wait = WaitOptions(on_update=on_update, first_poll=0.01, withdraw_on_cancel=withdraw)
+    wait = WaitOptions(first_poll=0.01, withdraw_on_cancel=withdraw)
     with pytest.raises(Cancelled) as ended:
-        asyncio.run(client.confirm_async("sandbox-never", "?", wait=wait, timeout=20))
+        asyncio.run(client.confirm_async("sandbox-never", "?", wait=wait, on_update=on_update, timeout=20))
     assert ended.value.withdrawn is withdraw and ended.value.transaction is not None
     assert status_of(mfa_sandbox, ended.value.transaction.id) == (WITHDRAWN if withdraw else 0)
 
@@ -275,9 +278,9 @@ def test_coroutine_functions(client: HyperId, mfa_sandbox: Sandbox, loop: asynci
 
     async def ask() -> bool:
         variable.set("set")
-        wait = WaitOptions(on_update=on_update, access_token_provider=fresh, min_interval=0.05)
-        answer = await client.confirm_async("sandbox-token-expires-after-2+phone#ann", "?", wait=wait, timeout=20)
-        return answer.approved
+        token = "sandbox-token-expires-after-2+phone#ann"
+        callbacks: Any = {"on_update": on_update, "refresh_access_token": fresh}
+        return (await client.confirm_async(token, "?", wait=QUICK, timeout=20, **callbacks)).approved
 
     task: Any = None
 
@@ -296,15 +299,15 @@ class Surprise(Exception):
     pass
 
 
-@pytest.mark.parametrize("which", ["on_update", "access_token_provider"])
+@pytest.mark.parametrize("which", ["on_update", "refresh_access_token"])
 def test_what_a_coroutine_function_raises(client: HyperId, mfa_sandbox: Sandbox, which: str) -> None:
     async def fail(*_: object) -> Any:
         await asyncio.sleep(0.001)
         raise Surprise
 
-    options: dict[str, Any] = {which: fail, "min_interval": 0.02}
+    callback: Any = {which: fail}
     with at_most(10), pytest.raises(Surprise):
-        asyncio.run(client.confirm_async("sandbox-token-expires-after-2+never", "?", wait=WaitOptions(**options)))
+        asyncio.run(client.confirm_async("sandbox-token-expires-after-2+never", "?", wait=QUICK, **callback))
     assert mfa_sandbox.request_count(STATUS) == (0 if which == "on_update" else 3)
 
 
@@ -312,9 +315,9 @@ def test_no_fresh_token_awaited(client: HyperId) -> None:
     async def none() -> None:
         return None
 
-    wait = WaitOptions(access_token_provider=none, min_interval=0.02)
+    token = "sandbox-token-expires-after-2+never"
     with pytest.raises(TokenExpiredError) as expired:
-        asyncio.run(client.confirm_async("sandbox-token-expires-after-2+never", "?", wait=wait))
+        asyncio.run(client.confirm_async(token, "?", wait=QUICK, refresh_access_token=none))
     assert expired.value.transaction is not None
 
 
@@ -326,8 +329,10 @@ def test_cancelling_within_a_callback(client: HyperId, mfa_sandbox: Sandbox) -> 
             ids.append(so_far.id)
             await asyncio.sleep(60)
 
-        wait = WaitOptions(on_update=hang, withdraw_on_cancel=True)
-        task = asyncio.ensure_future(client.confirm_async("sandbox-never", "?", wait=wait, timeout=60))
+        wait = WaitOptions(withdraw_on_cancel=True)
+        task = asyncio.ensure_future(
+            client.confirm_async("sandbox-never", "?", wait=wait, on_update=hang, timeout=60)
+        )
         await until(lambda: ids)
         task.cancel()
         with at_most(10), pytest.raises(asyncio.CancelledError):
@@ -341,12 +346,21 @@ def test_coroutine_functions_need_an_awaited_call(client: HyperId, mfa_sandbox: 
     async def later(*_: object) -> None:
         pass
 
-    for wait in WaitOptions(on_update=later), WaitOptions(access_token_provider=later):
-        with pytest.raises(TypeError, match="coroutine function"):
-            client.confirm("sandbox-never", "?", wait=wait)
+    class Callable:
+        async def __call__(self, *_: object) -> None:
+            pass
+
+    for function in later, Callable(), functools.partial(later, 1):
+        for name in "on_update", "refresh_access_token":
+            given: Any = {name: function}
+            with pytest.raises(TypeError, match=f"{name} is a coroutine function"):
+                client.confirm("sandbox-never", "?", **given)
+            with pytest.raises(TypeError, match=f"{name} is a coroutine function"):
+                client.wait("sandbox-never", 1, **given)
     assert mfa_sandbox.request_count() == 0
+    hidden: Any = lambda so_far: later()  # noqa: E731
     with pytest.raises(TypeError, match="coroutine function"):
-        client.confirm("sandbox-never", "?", wait=WaitOptions(on_update=lambda so_far: later()))
+        client.confirm("sandbox-never", "?", on_update=hidden)
 
 
 def test_what_the_log_raises_ends_no_wait(mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop) -> None:
@@ -372,11 +386,11 @@ def test_an_interrupted_turn_loses_no_event(client: HyperId, monkeypatch: pytest
     interrupted: list[Event] = []
     take = _served.Served.take
 
-    def interrupt(self: _served.Served, event: Event) -> None:
+    def interrupt(self: _served.Served, number: int, event: Event) -> None:
         if event.kind is EventKind.ENDED and not interrupted:
             interrupted.append(event)
             raise KeyboardInterrupt
-        take(self, event)
+        take(self, number, event)
 
     monkeypatch.setattr(_served.Served, "take", interrupt)
     loop = asyncio.new_event_loop()
@@ -447,10 +461,13 @@ def test_a_loop_that_is_closed_with_waits_under_way(
     def begin() -> None:
         loop = make()
         loop.set_exception_handler(lambda *_: None)
-        wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), min_interval=0.02, withdraw_on_cancel=withdraw)
+        wait = WaitOptions(min_interval=0.02, withdraw_on_cancel=withdraw)
 
         async def story() -> None:
-            task = asyncio.ensure_future(client.confirm_async("sandbox-never", "?", wait=wait, timeout=60))
+            call = client.confirm_async(
+                "sandbox-never", "?", wait=wait, on_update=lambda so_far: ids.append(so_far.id), timeout=60
+            )
+            task = asyncio.ensure_future(call)
             await until(lambda: len(ids) > 2)
             del task
 
@@ -476,8 +493,10 @@ def test_a_coroutine_that_is_closed(client: HyperId, mfa_sandbox: Sandbox) -> No
 
     async def story() -> None:
         ids: list[int] = []
-        wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), withdraw_on_cancel=True)
-        call = client.confirm_async("sandbox-never", "?", wait=wait, timeout=60)
+        wait = WaitOptions(withdraw_on_cancel=True)
+        call = client.confirm_async(
+            "sandbox-never", "?", wait=wait, on_update=lambda so_far: ids.append(so_far.id), timeout=60
+        )
         waker = call.send(None)
         while not ids:
             await until(lambda waker=waker: waker.done())  # type: ignore[misc]
@@ -564,7 +583,9 @@ import asyncio, atexit, logging, threading, time
 server = sandbox.Sandbox(strict=True)
 client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
 ids = []
-wait = WaitOptions(on_update=lambda so_far: ids.append(so_far.id), first_poll=0.01, withdraw_on_cancel=True)
+wait = WaitOptions(first_poll=0.01, withdraw_on_cancel=True)
+def on_update(so_far):
+    ids.append(so_far.id)
 def report():
     print([server.transaction(one).status for one in sorted(set(ids))], flush=True)
 mfa_client._call.atexit.unregister(mfa_client._call.under_way._end)
@@ -576,7 +597,7 @@ class NoReaders(asyncio.SelectorEventLoop):
 loop = NoReaders() if sys.argv[1] == "driven" else asyncio.new_event_loop()
 loop.set_exception_handler(lambda *_: None)
 async def all():
-    await asyncio.gather(*(client.confirm_async(f"sandbox-never#{n}", "?", wait=wait) for n in range(3)))
+    await asyncio.gather(*(client.confirm_async(f"sandbox-never#{n}", "?", wait=wait, on_update=on_update) for n in range(3)))
 if sys.argv[1] in ("running", "driven"):
     threading.Thread(target=loop.run_forever, daemon=True).start()
     future = asyncio.run_coroutine_threadsafe(all(), loop)
@@ -644,10 +665,12 @@ def tick():
     while True:
         ticks.append(time.monotonic())
         sleep(0.005)
-wait = WaitOptions(min_interval=0.05, on_update=lambda so_far: seen.add((threading.get_ident(), so_far.id)))
+wait = WaitOptions(min_interval=0.05)
+def on_update(so_far):
+    seen.add((threading.get_ident(), so_far.id))
 def confirm(number):
     what = "approve" if number % 3 else "deny"
-    answer = client.confirm(f"sandbox-{what}-after-300#{number}", "?", wait=wait, timeout=30)
+    answer = client.confirm(f"sandbox-{what}-after-300#{number}", "?", wait=wait, on_update=on_update, timeout=30)
     assert (threading.get_ident(), answer.id) in seen, "it was told elsewhere"
     return answer.approved
 def threads():
@@ -669,7 +692,7 @@ with HyperId(url, allow_loopback_http=True, log=lambda *line: lines.append(line)
     cancel = CancelToken()
     def ask():
         try:
-            client.confirm("sandbox-never", "?", wait=wait, timeout=30, cancel=cancel)
+            client.confirm("sandbox-never", "?", wait=wait, on_update=on_update, timeout=30, cancel=cancel)
         except Cancelled as error:
             return error.transaction.id > 0
     one = spawn(ask)
@@ -681,9 +704,9 @@ with HyperId(url, allow_loopback_http=True, log=lambda *line: lines.append(line)
     count = len(seen)
     withdrawn = []
     def killed():
-        back = WaitOptions(on_update=lambda so_far: seen.add(so_far.id), first_poll=0.01, withdraw_on_cancel=True)
+        back = WaitOptions(first_poll=0.01, withdraw_on_cancel=True)
         try:
-            client.confirm("sandbox-never#killed", "?", wait=back, timeout=30)
+            client.confirm("sandbox-never#killed", "?", wait=back, on_update=lambda so_far: seen.add(so_far.id), timeout=30)
         finally:
             withdrawn.append(client.status("sandbox-never#killed", max(one for one in seen if isinstance(one, int))).raw_status)
     one = spawn(killed)
@@ -707,7 +730,7 @@ def test_other_greenlets_run_during_a_confirm(package: str) -> None:
     pytest.importorskip(package)
     with child(SERVER, stdin=True) as server:
         output, errors = outcome(IN_GREENLETS, next_line(server).strip(), before=GREEN[package])
-    assert output == "True True True True\n[True, True]\n[4]\nMFA_ERR_TIMEOUT\n", errors
+    assert output == "True True True True\n[True, True]\n[4]\nTIMEOUT\n", errors
 
 
 # The short calls.
@@ -807,8 +830,8 @@ def test_an_error_as_an_event(client: HyperId) -> None:
         waiter.wait("sandbox-never", client.start("sandbox-never", "?"), timeout=0.1)
         events = ended(list(waiter))
     assert sorted(event.error.name for event in events if event.error) == [
-        "MFA_ERR_AUTHENTICATOR_NOT_LINKED",
-        "MFA_ERR_TIMEOUT",
+        "AUTHENTICATOR_NOT_LINKED",
+        "TIMEOUT",
     ]
     for event in events:
         with pytest.raises(MfaError):
@@ -858,8 +881,8 @@ def test_cancelling_and_waking(client: HyperId, mfa_sandbox: Sandbox) -> None:
             waiter.give_token(99, "t")
         with pytest.raises(InvalidArgumentError):
             waiter.next(-1)
-        with pytest.raises(InvalidArgumentError):
-            waiter.confirm("t", "?", wait=WaitOptions(on_update=print))
+        with pytest.raises(InvalidArgumentError, match="exclude each other"):
+            waiter.confirm("t", "?", refresh_access_token=lambda: None, ask_for_token=True)
         assert len(waiter) == 0
     with pytest.raises(ClosedError):
         waiter.confirm("sandbox-never", "?")

@@ -26,6 +26,8 @@ from .hyperid import HyperId
 class SandboxError(MfaError):
     """The sandbox was used wrongly, or could not start."""
 
+    name = "SANDBOX"
+
 
 class Person(enum.Enum):
     """What the person does with a request."""
