@@ -23,6 +23,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Callable, Optional
 
+from server_example import ServerExample
+
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "examples" / "python"
 TOOLS = ["pytest", "mypy", "hatchling"]
@@ -40,6 +42,7 @@ class Run:
         self.library = arguments.library.resolve()
         self.sandbox = arguments.sandbox_library.resolve()
         self.setup: bool = arguments.setup
+        self.pytest: list[str] = arguments.pytest
         self.temp = temp
         self.passed = self.failed = self.skipped = 0
 
@@ -95,7 +98,7 @@ class Run:
     def types(self) -> None:
         self.need("mypy")
         self.need("pytest")
-        sources: list[object] = ["src", "tests", "run_tests.py", "bench.py"]
+        sources: list[object] = ["src", "tests", "run_tests.py", "server_example.py", "bench.py"]
         if self.has("hatchling"):
             sources.append("hatch_build.py")
         if EXAMPLES.is_dir():
@@ -110,7 +113,7 @@ class Run:
             "MFA_CLIENT_LIBRARY": str(self.library),
             "MFA_CLIENT_SANDBOX_LIBRARY": str(self.sandbox),
         }
-        words = ["-m", "pytest", "-q", f"--junitxml={report}", f"--basetemp={self.temp / 'pytest'}"]
+        words = ["-m", "pytest", "-q", *self.pytest, f"--junitxml={report}", f"--basetemp={self.temp / 'pytest'}"]
         done = subprocess.run([str(self.python()), *words], cwd=HERE, env=clean(**environment), timeout=LIMIT)
         if not report.is_file():
             raise RuntimeError("pytest did not run")
@@ -190,6 +193,15 @@ class Run:
             self.interrupt([*confirm, "--token", "sandbox-phone"])
         finally:
             server.communicate(timeout=30)
+        for example in "check.py", "confirm.py", "server.py":
+            for words in [], ["--urll", url], ["--url"], ["--url", url, "--bogus", "1"], ["--url", url, "--production"]:
+                run([python, EXAMPLES / example, *words], expected=2, MFA_TOKEN="sandbox-approve", MFA_BASE_URL=url)
+
+    def server(self) -> None:
+        """examples/python/server.py: each of its stories."""
+        example = ServerExample(self.fresh(), EXAMPLES / "server.py", self.temp, clean())
+        for name, story in example.stories().items():
+            self.step(f"server.py: {name}", story)
 
     def interrupt(self, words: list[object]) -> None:
         process = subprocess.Popen(
@@ -272,6 +284,7 @@ def main(words: Optional[list[str]] = None) -> int:
     parser.add_argument("--sandbox-library", type=Path, required=True, help="libmfa_sandbox.so")
     parser.add_argument("--temp", type=Path, help="where to work; a new folder by default")
     parser.add_argument("--setup", action="store_true", help="install pytest, mypy and hatchling from PyPI")
+    parser.add_argument("pytest", nargs="*", help="after --: pytest's own arguments, as in -k cancel")
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="mfa-client-") as new:
         temp = (arguments.temp or Path(new)).resolve()
@@ -284,6 +297,7 @@ def main(words: Optional[list[str]] = None) -> int:
         work.step("wheel", work.wheel)
         work.step("README", work.readme)
         work.step("examples", work.examples)
+        work.step("examples/python/server.py", work.server)
         work.step("pytest fixture", work.fixture)
     print(f"{work.passed} passed, {work.failed} failed, {work.skipped} skipped")
     return 1 if work.failed else 0
