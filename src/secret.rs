@@ -78,6 +78,11 @@ impl Secret {
         if text.len() > MAX_LEN {
             return Err(Error::argument(format!("`{name}` is longer than {MAX_LEN} bytes")));
         }
+        if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+            return Err(Error::argument(format!(
+                "`{name}` begins with \"Bearer \": leave that out, libmfa writes it itself"
+            )));
+        }
         if let Some(at) = text.bytes().position(|b| !(0x21..=0x7e).contains(&b)) {
             return Err(Error::argument(format!("`{name}` has a byte outside 0x21-0x7E at offset {at}")));
         }

@@ -6,10 +6,13 @@ import asyncio
 import contextvars
 import functools
 import gc
+import itertools
 import logging
 import os
+import select
 import selectors
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +38,8 @@ from mfa_client import (
     MfaError,
     TransactionState,
     WaitOptions,
+    _abi,
+    _awaited,
     _library,
     _pool,
     _served,
@@ -68,6 +73,15 @@ def loop(request: pytest.FixtureRequest) -> Iterator[asyncio.AbstractEventLoop]:
         yield loop
     finally:
         loop.close()
+
+
+needs_poll = pytest.mark.skipif(not hasattr(select, "poll"), reason="needs poll")
+
+
+def is_readable(fd: int, within: float = 0.0) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(within * 1000))
 
 
 def threads() -> int:
@@ -401,6 +415,124 @@ def test_an_interrupted_turn_loses_no_event(client: HyperId, monkeypatch: pytest
     loop.close()
 
 
+STEPS = {"_turn", "_next", "_hand_out", "forget", "put", "event_from"}
+
+
+@pytest.mark.parametrize("serves", ["events", "task"])
+def test_a_signal_s_handler_that_raises_doubles_no_event(client: HyperId, serves: str) -> None:
+    """It may do so before each line of what hands events out. Every such place is tried, one after the other."""
+    lines = 0
+    for at in itertools.count(1):
+        reached = False
+
+        def trace(frame: Any, what: str, _: object, at: int = at) -> Any:
+            nonlocal lines, reached
+            code = frame.f_code
+            if code.co_name not in STEPS or Path(code.co_filename).name not in ("_waits.py", "waiter.py"):
+                return None
+            if what == "line" and not reached:
+                lines += 1
+                if lines == at:
+                    reached = True
+                    raise KeyboardInterrupt
+            return trace
+
+        lines = 0
+        told = _as_events(client, trace) if serves == "events" else _as_updates(client, trace)
+        assert told == ["STARTED", "ENDED"], f"interrupted before line {at}"
+        if not reached:
+            break
+    assert at > 20
+
+
+def _as_events(client: HyperId, trace: Any) -> list[str]:
+    kinds: list[str] = []
+    with client.waiter() as waiter:
+        waiter.confirm("sandbox-approve-after-1", "?", wait=WaitOptions(min_interval=0.01), timeout=20)
+        while len(waiter):
+            sys.settrace(trace)
+            try:
+                event = waiter.next(5)
+            except KeyboardInterrupt:
+                continue
+            finally:
+                sys.settrace(None)
+            assert event is not None, "nobody was woken"
+            kinds.append(event.kind.name)
+            assert event.kind is EventKind.STARTED or event.result().approved
+    return kinds
+
+
+def _as_updates(client: HyperId, trace: Any) -> list[str]:
+    """In a task `on_update` hears of the id once, and the answer is there once."""
+    told: list[str] = []
+
+    def on_update(so_far: TransactionState) -> None:
+        told.extend(["STARTED"] * (so_far.polls == 0))
+
+    loop = asyncio.new_event_loop()
+    wait = WaitOptions(min_interval=0.01)
+    call = client.confirm_async("sandbox-approve-after-1", "?", wait=wait, on_update=on_update, timeout=20)
+    task = loop.create_task(call)
+    while not task.done():
+        sys.settrace(trace)
+        try:
+            _, late = loop.run_until_complete(asyncio.wait([task], timeout=10))
+            assert not late, "nobody was woken"
+        except KeyboardInterrupt:
+            continue
+        finally:
+            sys.settrace(None)
+    assert task.result().approved
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    return [*told, "ENDED"]
+
+
+@needs_poll
+def test_an_interrupted_turn_wakes_whoever_comes_next(client: HyperId) -> None:
+    """The event is no longer libmfa's, so its descriptor alone would not tell of it."""
+    with client.waiter() as waiter:
+        waits = waiter._waits
+        waiter.confirm("sandbox-never", "?", wait=WaitOptions(first_poll=60), timeout=60)
+        assert waiter.next(10) is not None and waiter.next(0) is None
+        assert not is_readable(waiter.fd), "there is something left"
+        waits._number += 1
+        waits._event.kind, waits._event.ticket = _abi.MFA_EVENT_UPDATE, 1
+        waits._event.user_data = next(iter(waits._sinks))
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            waits.turn(0, interrupt)
+        assert is_readable(waiter.fd, 5.0)
+        event = waiter.next(0)
+        assert event is not None and event.kind is EventKind.UPDATE
+
+
+def test_the_last_wait_of_a_loop_without_readers_closes_its_waiter(
+    client: HyperId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task may be done before the thread that posted its last event goes on."""
+    done = threading.Event()
+    post = _awaited.Awaited.post
+
+    def slow(self: _awaited.Awaited, number: int, event: Event) -> None:
+        post(self, number, event)
+        if event.kind is EventKind.ENDED:
+            assert done.wait(10)
+
+    monkeypatch.setattr(_awaited.Awaited, "post", slow)
+    loop = NoReaders()
+    assert loop.run_until_complete(client.confirm_async("sandbox-approve", "?", wait=QUICK, timeout=20)).approved
+    loop.run_until_complete(asyncio.sleep(0))
+    done.set()
+    eventually(lambda: no_waiter(client))
+    eventually(no_helpers)
+    loop.close()
+
+
 def test_closing_the_client_with_waits_under_way(
     mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -574,6 +706,40 @@ with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     assert output == "0\n", errors
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_while_a_thread_takes_events() -> None:
+    """It has the lock, and in the child nobody would ever give it back."""
+    program = """
+import signal, threading, warnings
+from mfa_client.exceptions import ForkedError
+warnings.simplefilter("ignore")
+with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
+    waiter = client.waiter()
+    waiter.confirm("sandbox-never", "?")
+    held, over = threading.Event(), threading.Event()
+    def hold():
+        with waiter._waits._lock:
+            waiter._waits._is_turning = True
+            held.set()
+            over.wait()
+            waiter._waits._is_turning = False
+    threading.Thread(target=hold).start()
+    held.wait()
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(10)
+        try:
+            waiter.next(0)
+        except ForkedError:
+            os._exit(0)
+        os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    over.set()
+"""
+    output, errors = outcome(program)
+    assert output == "0\n", errors
+
+
 @pytest.mark.parametrize("where", ["running", "driven", "stopped", "events", "thread"])
 def test_the_end_of_a_program_takes_questions_back(where: str) -> None:
     """While a loop runs on another thread (and one more drives its waits), while none runs, and with a waiter
@@ -645,6 +811,8 @@ def join(ones):
     return [one.get() for one in ones]
 def kill(one):
     one.kill()
+def short(function, *arguments):
+    return gevent.get_hub().threadpool.apply(function, arguments)
 """,
     "eventlet": """
 import warnings
@@ -655,6 +823,9 @@ def join(ones):
     return [one.wait() for one in ones]
 def kill(one):
     one.kill()
+def short(function, *arguments):
+    from eventlet import tpool
+    return tpool.execute(function, *arguments)
 """,
 }
 
@@ -720,6 +891,17 @@ with HyperId(url, allow_loopback_http=True, log=lambda *line: lines.append(line)
         client.confirm("sandbox-never", "?", timeout=0.2)
     except CallTimeoutError as error:
         print(error.name)
+
+    # The README's recipe for the short calls. On this thread each would stop all greenlets for half a second.
+    count = len(ticks)
+    calls = [spawn(short, client.availability, f"sandbox-slow-500#{number}") for number in range(4)]
+    print([answer.available for answer in join(calls)], len(ticks) - count > 10)
+    def refused():
+        try:
+            short(client.availability, "sandbox-token-invalid")
+        except MfaError as error:
+            return error.name
+    print(join([spawn(refused)]))
 """
 
 
@@ -730,7 +912,8 @@ def test_other_greenlets_run_during_a_confirm(package: str) -> None:
     pytest.importorskip(package)
     with child(SERVER, stdin=True) as server:
         output, errors = outcome(IN_GREENLETS, next_line(server).strip(), before=GREEN[package])
-    assert output == "True True True True\n[True, True]\n[4]\nTIMEOUT\n", errors
+    told = ["True True True True", "[True, True]", "[4]", "TIMEOUT"]
+    assert output.splitlines() == [*told, "[True, True, True, True] True", "['TOKEN_INVALID']"], errors
 
 
 # The short calls.

@@ -117,6 +117,11 @@ class Waits:
     def closed(self) -> bool:
         return self._handle.closed
 
+    @property
+    def was_interrupted(self) -> bool:
+        """There is an event that may not have been handed out, or not wholly."""
+        return bool(self._event.kind != _abi.MFA_EVENT_NONE)
+
     def add(
         self,
         function: str,

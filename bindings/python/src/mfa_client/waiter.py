@@ -124,8 +124,8 @@ class Waiter(Uncopied):
                 raise InvalidArgumentError("timeout is below 0")
         latest = None if timeout is None else time.monotonic() + timeout
         while True:
-            # One may be left from a turn that was interrupted.
-            came = self._events.take()
+            # A turn that was interrupted comes first, since its wait may not have been counted off yet.
+            came = None if self._waits.was_interrupted else self._events.take()
             turned = came is not None or self._waits.turn()
             came = came or self._events.take()
             if came is not None and not self._is_refreshed(*came):
