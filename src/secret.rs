@@ -115,6 +115,18 @@ mod tests {
     }
 
     #[test]
+    fn who_passes_a_whole_header_is_told_so() {
+        for text in ["Bearer abc", "bearer abc", "BEARER "] {
+            let why = Secret::header_material("access_token", text).unwrap_err().to_string();
+            assert!(why.contains("leave that out"), "{why}");
+        }
+        for text in ["Bearer", "bearerabc", "Bearer\tabc"] {
+            let told = Secret::header_material("access_token", text);
+            assert!(told.err().is_none_or(|why| !why.to_string().contains("leave that out")), "{text}");
+        }
+    }
+
+    #[test]
     fn length_is_bounded_on_both_sides() {
         assert!(Secret::header_material("token", "").is_err());
         assert!(Secret::header_material("token", &"a".repeat(MAX_LEN)).is_ok());

@@ -411,7 +411,8 @@ def test_an_interrupted_turn_loses_no_event(client: HyperId, monkeypatch: pytest
     task = loop.create_task(client.confirm_async("sandbox-approve", "?", wait=QUICK, timeout=20))
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(task)
-    assert loop.run_until_complete(asyncio.wait_for(task, 10)).approved
+    loop.run_until_complete(asyncio.wait([task], timeout=10))
+    assert task.done() and task.result().approved
     loop.close()
 
 
