@@ -132,7 +132,7 @@ pub fn exceptions() -> Result<String> {
 
 /// `_names.py`: puts Python's names in the place of C's, which the library marks in its messages.
 pub fn names() -> String {
-    let mut py = format!("{HEAD}\nfrom __future__ import annotations\n\nNAMES = {{\n");
+    let mut py = format!("{HEAD}\nfrom __future__ import annotations\n\nimport re\n\nNAMES = {{\n");
     for name in NAMES {
         writeln!(py, "    \"{}\": \"{}\",", name.c, name.python).unwrap();
     }
@@ -147,7 +147,9 @@ const CLOSED: &str = "\n\nclass ClosedError(InvalidArgumentError):\n    \
 
 const IN_PYTHON: &str = "}\n\n\ndef in_python(message: str) -> str:\n    parts = message.split(\"`\")\n    \
     # The parts at odd places stand between two marks.\n    \
-    parts[1::2] = [NAMES.get(name, name) for name in parts[1::2]]\n    return \"\".join(parts)\n";
+    parts[1::2] = [NAMES.get(name, name) for name in parts[1::2]]\n    \
+    # Codes go without their prefix, as in `MfaError.name`.\n    \
+    return re.sub(r\"\\bMFA_ERR_\", \"\", \"\".join(parts))\n";
 
 /// What it means and what to do, but for what no program in Python can do wrong.
 fn words(entry: &Entry) -> (&'static str, &'static str) {

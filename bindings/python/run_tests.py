@@ -3,8 +3,8 @@
 
     python run_tests.py --library libmfa.so --sandbox-library libmfa_sandbox.so [--setup] [--temp FOLDER]
 
-With --setup it makes a virtual environment in the folder and installs pytest, mypy, hatchling, uvloop, gevent
-and eventlet from PyPI; without, it uses what is there, and says what it leaves out. The last line is
+With --setup it makes a virtual environment in the folder and installs pytest, mypy, pyright, hatchling, PyInstaller,
+uvloop, gevent and eventlet from PyPI; without, it uses what is there, and says what it leaves out. The last line is
 `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
 """
 
@@ -23,13 +23,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Callable, Optional
 
+from package_checks import PackageChecks
 from server_example import ServerExample
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "examples" / "python"
 TOOLS = ["pytest", "mypy", "hatchling"]
 # What the tests also try the binding with, where there is one for this Python.
-OTHER_LOOPS = ["uvloop", "gevent", "eventlet"]
+OTHERS = ["uvloop", "gevent", "eventlet", "pyright", "pyinstaller"]
 LIMIT = 900
 
 
@@ -72,9 +73,13 @@ class Run:
             return
         self.make_environment("tools")
         run([self.python(), "-m", "pip", "install", "--quiet", *TOOLS])
-        for package in OTHER_LOOPS:
+        for package in OTHERS:
             if not succeeds([self.python(), "-m", "pip", "install", "--quiet", "--only-binary=:all:", package]):
                 print(f"there is no {package} for this Python", flush=True)
+        # It fetches itself from npm at its first run.
+        if self.has("pyright") and not succeeds([self.python(), "-m", "pyright", "--version"]):
+            print("pyright cannot be fetched", flush=True)
+            run([self.python(), "-m", "pip", "uninstall", "--quiet", "--yes", "pyright"])
 
     def make_environment(self, name: str) -> Path:
         folder = self.temp / name
@@ -98,7 +103,7 @@ class Run:
     def types(self) -> None:
         self.need("mypy")
         self.need("pytest")
-        sources: list[object] = ["src", "tests", "run_tests.py", "server_example.py", "bench.py"]
+        sources: list[object] = ["src", "tests", "run_tests.py", "server_example.py", "package_checks.py", "bench.py"]
         if self.has("hatchling"):
             sources.append("hatch_build.py")
         if EXAMPLES.is_dir():
@@ -216,14 +221,33 @@ class Run:
         expect(process.returncode == 1 and output == "Not approved: interrupted.\n", output)
         expect("was withdrawn" in errors, errors)
 
-    def fixture(self) -> None:
-        """The wheel's pytest fixture, in an environment that has both."""
-        wheel = self.fresh() and self.the_wheel()
-        self.need("pytest")
+    def package(self) -> None:
+        """What the wheel promises beyond its import."""
+        fresh = self.fresh()
+        checks = PackageChecks(self.python(), self.the_wheel(), self.temp, run)
+        self.step("its page", checks.page)
+        self.step("no source distribution", checks.no_source_distribution)
+        self.step("python -m mfa_client.sandbox", lambda: checks.sandbox_program(fresh))
+        self.step("in a zip application", lambda: checks.zip_application(fresh))
+        self.step("PyInstaller", lambda: self.frozen(checks))
+
+    def frozen(self, checks: PackageChecks) -> None:
+        self.need("PyInstaller")
+        checks.pyinstaller(self.python(), self.site())
+
+    def site(self) -> Path:
+        """The wheel, for an environment that has the tools."""
         site = self.temp / "site"
         shutil.rmtree(site, ignore_errors=True)
         pip = [python_in(self.temp / "fresh"), "-m", "pip", "install", "--quiet", "--no-index"]
-        run([*pip, "--target", site, wheel])
+        run([*pip, "--target", site, self.the_wheel()])
+        return site
+
+    def fixture(self) -> None:
+        """The wheel's pytest fixture, in an environment that has both."""
+        self.fresh()
+        self.need("pytest")
+        site = self.site()
         folder = self.temp / "program"
         folder.mkdir(exist_ok=True)
         readme = (HERE / "README.md").read_text(encoding="utf-8")
@@ -296,6 +320,7 @@ def main(words: Optional[list[str]] = None) -> int:
         work.step("pytest", work.tests)
         work.step("wheel", work.wheel)
         work.step("README", work.readme)
+        work.step("the package", work.package)
         work.step("examples", work.examples)
         work.step("examples/python/server.py", work.server)
         work.step("pytest fixture", work.fixture)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 NAMES = {
     "access_token": "access_token",
     "authorized_token": "authorized_token",
@@ -45,4 +47,5 @@ def in_python(message: str) -> str:
     parts = message.split("`")
     # The parts at odd places stand between two marks.
     parts[1::2] = [NAMES.get(name, name) for name in parts[1::2]]
-    return "".join(parts)
+    # Codes go without their prefix, as in `MfaError.name`.
+    return re.sub(r"\bMFA_ERR_", "", "".join(parts))

@@ -19,8 +19,10 @@ _MOST_SECONDS = 4_294_967  # 2**32 milliseconds
 
 
 def text(name: str, value: Optional[Text]) -> Optional[bytes]:
-    if value is None:
-        return None
+    return None if value is None else required_text(name, value)
+
+
+def required_text(name: str, value: Text) -> bytes:
     if isinstance(value, str):
         # A lone surrogate becomes what libmfa refuses as not UTF-8.
         value = value.encode("utf-8", "surrogatepass")

@@ -167,7 +167,7 @@ def state_from(raw: Any) -> TransactionState:
 
 
 def transaction_from(raw: Any, approved: int) -> Transaction:
-    """`approved` is what `mfa_is_approved` said of the call's code and of this struct."""
+    """`approved` is what libmfa said of the call's code and of what it filled in."""
     transaction = Transaction(*_known(raw))
     object.__setattr__(transaction, "approved", approved == 1)
     return transaction

@@ -11,7 +11,7 @@ from typing import Any, Callable, Optional, Union
 
 from . import _abi
 from ._call import callback
-from ._values import boolean, function, instance, integer, milliseconds, struct, text
+from ._values import boolean, function, instance, integer, milliseconds, required_text, struct, text
 from .answers import TransactionState, state_from
 
 
@@ -181,8 +181,8 @@ def fresh_token(token: Any) -> Optional[bytes]:
 # As the native functions take them.
 
 
-def token_input(token: str) -> Optional[bytes]:
-    return text("access_token", token)
+def token_input(token: str) -> bytes:
+    return required_text("access_token", token)
 
 
 def confirm_inputs(token: str, request: Union[Request, str]) -> tuple[object, ...]:

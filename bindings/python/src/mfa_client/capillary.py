@@ -8,7 +8,7 @@ from . import _abi
 from ._call import Call
 from ._client import Client
 from ._library import library
-from ._values import struct, text
+from ._values import required_text, struct
 from .answers import Registration, registration_from
 from .cancel import CancelToken
 from .cancel import token as _token
@@ -49,7 +49,11 @@ class Capillary(Client):
         return Call(
             self._open(),
             library().mfa_capillary_is_mfa_registered,
-            (text("brand", brand), text("device_id", device_id), text("authorized_token", token)),
+            (
+                required_text("brand", brand),
+                required_text("device_id", device_id),
+                required_text("authorized_token", token),
+            ),
             struct(_abi.mfa_registration),
             lambda _, out: registration_from(out),
             timeout,
