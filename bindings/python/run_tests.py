@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "examples" / "python"
 TOOLS = ["pytest", "mypy", "hatchling"]
 # What the tests also try the binding with, where there is one for this Python.
-OTHERS = ["uvloop", "gevent", "eventlet", "pyright", "pyinstaller"]
+OTHERS = ["uvloop", "gevent", "eventlet", "pyright[nodejs]", "pyinstaller"]
 LIMIT = 900
 
 

@@ -22,8 +22,13 @@ import sys
 from mfa_client.sandbox import Sandbox
 with Sandbox() as sandbox:
     print(sandbox.url, flush=True)
+    answers = {
+        "pushes": sandbox.push_count,
+        "pending": lambda: sandbox.wait_for_transaction(0.05) is not None,
+        "cancels": lambda: int(sandbox.wait_for_requests(1, "/mfa-client/transaction/cancel", 10)),
+    }
     for line in sys.stdin:
-        print(sandbox.push_count() if line == "pushes\\n" else sandbox.wait_for_transaction(0.05) is not None, flush=True)
+        print(answers[line.strip()](), flush=True)
 """
 
 
@@ -62,6 +67,7 @@ class ServerExample:
             "without a file a signal withdraws all": self.without_a_file,
             "who may have been asked is told so": self.unknown_outcomes,
             "a request on its way is known before the end": self.on_their_way,
+            "what cannot be saved is taken back": self.cannot_be_saved,
         }
 
     def two_hundred(self) -> None:
@@ -111,6 +117,16 @@ class ServerExample:
                 self._pages(server.url, [f"sandbox-phone+slow-500@start#p{n}" for n in range(10)])
                 expect(server.end(signal.SIGTERM) == (0, "0 approved, 10 go on."), server.told)
             expect(len(self._ids()) == 10, "an id is not known")
+
+    def cannot_be_saved(self) -> None:
+        with self._sandbox() as sandbox, self._server(sandbox, "--save", self._fresh_file()) as server:
+            self._pages(server.url, ["sandbox-phone+slow-1000@start"])
+            database = sqlite3.connect(self._file, isolation_level=None, timeout=LIMIT)
+            database.execute("BEGIN EXCLUSIVE")
+            eventually(lambda: sandbox.ask("pushes") == "1")
+            expect(sandbox.ask("cancels") == "1" and sandbox.ask("pending") == "False", "it was not taken back")
+            database.close()
+            server.end(signal.SIGTERM)
 
     def _fresh_file(self) -> Path:
         self._file.unlink(missing_ok=True)

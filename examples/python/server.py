@@ -52,7 +52,8 @@ class SignIns:
     """What must outlive the program. No token is among it: after a restart the person's page brings one."""
 
     def __init__(self, file: str) -> None:
-        self._database = sqlite3.connect(file, isolation_level=None)  # Each statement counts at once.
+        # Each statement counts at once. One that has to wait holds up the loop: not for long.
+        self._database = sqlite3.connect(file, isolation_level=None, timeout=1)
         self._database.execute(
             "CREATE TABLE IF NOT EXISTS sign_ins (key TEXT PRIMARY KEY, until REAL, id INTEGER, state TEXT)"
         )
@@ -117,7 +118,7 @@ class Asker:
             return
         left = max(found[0] - time.time(), LAST_LOOK_SECONDS)
         waiting = self._client.wait_async(token, found[1], wait=self._wait, timeout=left)
-        self._begin(key, self._note(key, waiting))
+        self._begin(key, self._note(key, token, waiting))
 
     def _begin(self, key: str, work: Any) -> None:
         task = self._tasks[key] = asyncio.get_running_loop().create_task(work)
@@ -127,7 +128,7 @@ class Asker:
         def on_update(so_far: TransactionState) -> None:
             if so_far.polls == 0:
                 # First of all: from here on another run can go on with it. If it cannot be saved, this raises,
-                # which ends the wait.
+                # which ends the wait; `_note` takes the request back.
                 self._sign_ins.started(key, so_far.id)
                 self._not_started.discard(key)
 
@@ -135,6 +136,7 @@ class Asker:
         try:
             await self._note(
                 key,
+                token,
                 self._client.confirm_async(
                     token, request, wait=self._wait, on_update=on_update, timeout=self._timeout
                 ),
@@ -142,7 +144,7 @@ class Asker:
         finally:
             self._not_started.discard(key)
 
-    async def _note(self, key: str, waiting: Any) -> None:
+    async def _note(self, key: str, token: str, waiting: Any) -> None:
         try:
             answer: Transaction = await waiting
         except asyncio.CancelledError as error:
@@ -150,11 +152,21 @@ class Asker:
         except MfaError as error:
             self._note_failure(key, error)
         except sqlite3.Error as error:
-            print(f"{key[:4]}...: it cannot be noted: {error}", file=sys.stderr)
+            print(f"{key[:4]}...: it cannot be saved: {error}", file=sys.stderr)
+            await self._take_back(key, token, outcome_of(error))
         else:
             # The only question that opens the door: that there is an answer does not mean "yes".
             state = APPROVED if answer.approved else answer.decision.name.lower()
             self._sign_ins.ended(key, state if state in SAY else AGAIN)
+
+    async def _take_back(self, key: str, token: str, outcome: Optional[MfaError]) -> None:
+        """Nobody would come back for its answer."""
+        try:
+            if outcome is not None and outcome.transaction is not None:
+                await self._client.cancel_async(token, outcome.transaction.id, timeout=5)
+            self._sign_ins.ended(key, AGAIN)
+        except (MfaError, sqlite3.Error) as error:
+            print(f"{key[:4]}...: {error}", file=sys.stderr)
 
     def _note_failure(self, key: str, error: MfaError) -> None:
         print(f"{key[:4]}...: {error}", file=sys.stderr)

@@ -120,7 +120,8 @@ def test_every_name_of_the_table_is_one_of_python_s() -> None:
 def test_names_of_exceptions() -> None:
     raised = list(exceptions.BY_CODE.values())
     assert {kind.__name__ for kind in raised} <= set(exceptions.__all__)
-    for kind in (*raised, ClosedError, sandbox.SandboxError):
+    own: list[type[MfaError]] = [ClosedError, sandbox.SandboxError]
+    for kind in raised + own:
         assert re.fullmatch("[A-Z][A-Z0-9_]+", kind.name), kind
     names = {name[len("MFA_ERR_") :]: value for name, value in vars(_abi).items() if name.startswith("MFA_ERR_")}
     assert {kind.name: kind.code for kind in raised} == names
