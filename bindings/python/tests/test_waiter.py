@@ -1022,6 +1022,23 @@ def test_an_error_as_an_event(client: HyperId) -> None:
             event.result()
 
 
+def test_two_threads_that_take_events_share_them(client: HyperId) -> None:
+    kinds: list[tuple[int, EventKind]] = []
+    with client.waiter() as waiter, ThreadPoolExecutor(2) as pool:
+        for number in range(100):
+            waiter.confirm(f"sandbox-approve-after-1#{number}", "?", wait=QUICK, timeout=20)
+
+        def take() -> None:
+            while len(waiter):
+                event = waiter.next(0.05)
+                if event is not None:
+                    kinds.append((event.ticket, event.kind))
+
+        for each in [pool.submit(take) for _ in range(2)]:
+            each.result(30)
+    assert len(kinds) == len(set(kinds)) == 200
+
+
 def test_a_token_as_an_event(client: HyperId, mfa_sandbox: Sandbox) -> None:
     kinds: list[EventKind] = []
     with client.waiter() as waiter:

@@ -58,27 +58,29 @@ class Inbox(Generic[T]):
     """What has come, in its order and each once.
 
     A signal's handler may raise between any two steps of Python's. Then an event that was put in already is
-    handed over again, as it might not have been; its number tells. So each method has one step that counts.
+    handed over again, as it might not have been; its number tells.
     """
 
     def __init__(self) -> None:
         self._all: dict[int, T] = {}
-        self._taken = 0
+        self._seen = 0
 
     def put(self, number: int, one: T) -> None:
-        if number > self._taken:
+        if number > self._seen:
             self._all[number] = one
+            self._seen = number
 
     def take(self) -> Optional[T]:
-        for number, one in tuple(self._all.items()):
-            if number > self._taken:
-                self._taken = number
+        for number in tuple(self._all):
+            one = self._all.pop(number, None)  # One step, so that of two threads one has it.
+            if one is not None:
+                if number > self._seen:
+                    self._seen = number
                 return one
-            self._all.pop(number, None)
         return None
 
     def __iter__(self) -> Iterator[T]:
-        return iter([one for number, one in tuple(self._all.items()) if number > self._taken])
+        return iter(tuple(self._all.values()))
 
 
 class Waits:
