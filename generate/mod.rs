@@ -5,7 +5,7 @@
 //! | the enum `Code` of the Rust crate | `src/codes.rs` | `rust.rs`, in each build |
 //! | `include/mfa.h` | `src/ffi`, `src/codes.rs` | `header.rs`, in each build |
 //! | `docs/codes.md` | `src/codes.rs` | `reference.rs` |
-//! | Python: `_abi.py`, `exceptions.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
+//! | Python: `_abi.py`, `exceptions.py`, `_names.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
 //! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
 //! `build.rs` takes the first two as modules, and writes to its OUT_DIR alone. `cargo xtask header`
@@ -34,6 +34,7 @@ pub fn files(header: &str) -> Result<Vec<(&'static str, String)>> {
         ("docs/codes.md", reference::page()),
         ("bindings/python/src/mfa_client/_abi.py", python::abi(&abi)?),
         ("bindings/python/src/mfa_client/exceptions.py", python::exceptions()?),
+        ("bindings/python/src/mfa_client/_names.py", python::names()),
         ("bindings/csharp/MfaClient/MfaErrorCode.g.cs", csharp::codes()?),
         ("bindings/csharp/MfaClient/Names.g.cs", csharp::names(&abi)?),
         ("bindings/csharp/MfaClient/Native.g.cs", csharp::native(&abi)?),

@@ -228,7 +228,7 @@ impl<'a> Waiter<'a> {
             Ok(turns) => turns,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                return Err(of_hyperid(Error::new(Code::Busy, "another thread is in mfa_waiter_next")));
+                return Err(of_hyperid(Error::new(Code::Busy, "another thread is taking its events")));
             }
         };
         if let Some(event) = self.take_event() {

@@ -362,7 +362,7 @@ fn unusual_but_valid_answers_are_read() {
                 ("identity", Reply::with_headers(200, "Content-Encoding: identity\r\n", ok)),
             ];
             for (name, reply) in answers {
-                let (error, _peer) = outcome(call, reply, SHORT);
+                let (error, _peer) = outcome(call, reply, LONG);
                 assert!(error.is_none(), "{call:?}: {name}: {error:?}");
             }
         }
