@@ -24,6 +24,7 @@ mod rust;
 mod server_example;
 mod setup;
 mod symbols;
+mod thread_sanitizer;
 
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +44,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     abi::steps,
     c_programs::steps,
     cpp_programs::steps,
+    thread_sanitizer::steps,
     examples::steps,
     readme::steps,
     packaging::steps,
