@@ -53,6 +53,21 @@ static void tells_winsocks_number(void)
     mfa_hyperid_free(client);
 }
 
+/* Its version ----------------------------------------------------------------------------------- */
+
+static void shows_its_version(void)
+{
+    static char information[10000];
+    char *text = NULL;
+    UINT size = 0;
+
+    check(GetFileVersionInfoA("mfa.dll", 0, sizeof information, information) != 0, "the file has a version",
+          "error %lu", (unsigned long)GetLastError());
+    VerQueryValueA(information, "\\StringFileInfo\\040904B0\\FileVersion", (void **)&text, &size);
+    check(text != NULL && strcmp(text, mfa_version()) == 0, "its version is the library's", "%s",
+          text == NULL ? "it has none" : text);
+}
+
 /* Other threads --------------------------------------------------------------------------------- */
 
 static DWORD WINAPI trigger_soon(void *cancel)
@@ -189,6 +204,7 @@ int main(void)
 
     stays_loaded();
     tells_winsocks_number();
+    shows_its_version();
     cancelled_by_another_thread(url);
     a_waiter_in_a_thread_of_its_own(url);
     nothing_is_inherited(url);

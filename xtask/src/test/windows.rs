@@ -151,7 +151,11 @@ fn compile(windows: &Windows, source: &Path) -> Result<PathBuf> {
         gcc.arg("-I").arg(folder);
     }
     // All but libmfa goes into the program.
-    gcc.arg(source).arg("-o").arg(&program).arg(&windows.import_library).args(["-lws2_32", "-static"]);
+    gcc.arg(source).arg("-o").arg(&program).arg(&windows.import_library).args([
+        "-lws2_32",
+        "-lversion",
+        "-static",
+    ]);
     let finished = process::run(&mut gcc, Show::Nothing, process::LIMIT)?;
     finished.expect_success(&format!("compiling {}", source.display()))?;
     Ok(program)
