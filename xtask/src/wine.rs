@@ -14,7 +14,9 @@ const WINE: &str = "/usr/lib/wine/wine64";
 
 /// What `--setup` has to install beside `std_source::PACKAGES`, and what tells that it is there.
 pub const PACKAGES: &[(&str, &str)] =
-    &[("gcc-mingw-w64-x86-64-posix", "/usr/bin/x86_64-w64-mingw32-gcc"), ("wine64", WINE)];
+    &[("gcc-mingw-w64-x86-64-posix", "/usr/bin/x86_64-w64-mingw32-gcc"), ("wine64", WINE), ("lld", LLD)];
+/// LLVM's linker, which is called as Microsoft's is and reads the same libraries.
+pub const LLD: &str = "/usr/bin/lld-link";
 
 /// The package that is missing for building, if one is.
 pub fn missing_to_build() -> Option<&'static str> {
