@@ -62,6 +62,9 @@ namespace MfaClient
             : disposed ? throw new ObjectDisposedException(nameof(HyperIdClient))
             : handle;
 
+        /// <summary>For tests.</summary>
+        internal WaiterHandle? Waiter => handle?.Waits.Waiter;
+
         /// <summary>Whether the person has linked the authenticator app and so may be asked. It approves nothing.</summary>
         public virtual bool IsAvailable(
             string accessToken, TimeSpan? timeout = null, CancellationToken cancellationToken = default) =>
@@ -134,7 +137,7 @@ namespace MfaClient
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
             HyperIdCalls.Wait(
-                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
+                Open, accessToken, transactionId, wait, progress, refreshAccessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Wait"/>
         public virtual Task<MfaTransaction> WaitAsync(
@@ -145,8 +148,8 @@ namespace MfaClient
             Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            HyperIdCalls.Wait(
-                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
+            HyperIdCalls.WaitAsync(
+                Open, accessToken, transactionId, wait, progress, refreshAccessToken, timeout, cancellationToken);
 
         /// <summary>
         /// The whole story in one call: whether the person may be asked, asking, and waiting for the answer, which may
@@ -171,7 +174,7 @@ namespace MfaClient
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
             HyperIdCalls.Confirm(
-                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
+                Open, accessToken, request, wait, progress, refreshAccessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Confirm"/>
         public virtual Task<MfaTransaction> ConfirmAsync(
@@ -182,8 +185,8 @@ namespace MfaClient
             Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            HyperIdCalls.Confirm(
-                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
+            HyperIdCalls.ConfirmAsync(
+                Open, accessToken, request, wait, progress, refreshAccessToken, timeout, cancellationToken);
     }
 
     internal static class Double
