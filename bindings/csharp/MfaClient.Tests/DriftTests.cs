@@ -7,6 +7,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using System.Threading;
+using System.Xml.Linq;
 using Xunit;
 
 namespace MfaClient.Tests
@@ -108,6 +109,36 @@ namespace MfaClient.Tests
             Assert.True(imports.Count > 10, "there are imports");
             Assert.Empty(string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b")).Except(NotUsed.Keys)));
             Assert.Empty(string.Join(", ", NotUsed.Keys.Where(name => Regex.IsMatch(text, $@"\b{name}\b"))));
+        }
+
+        /// <summary>A default that a doc comment names is the header's, which is the one place that says it.</summary>
+        [Theory]
+        [InlineData("request_timeout_ms", "P:MfaClient.MfaClientOptions.RequestTimeout", "Null: {0} seconds.")]
+        [InlineData("connect_timeout_ms", "P:MfaClient.MfaClientOptions.ConnectTimeout", "Null: {0} seconds.")]
+        [InlineData("max_idle_connections", "P:MfaClient.MfaClientOptions.MaxIdleConnections", "Null: {0}.")]
+        [InlineData("min_interval_ms", "P:MfaClient.MfaWaitOptions.MinInterval", "Null: {0} second.")]
+        [InlineData("max_interval_ms", "P:MfaClient.MfaWaitOptions.MaxInterval", "Null: {0} seconds, or the minimum if that is more.")]
+        [InlineData("timeout_ms", "T:MfaClient.HyperIdClient", "to wait and to confirm, {0} seconds;")]
+        [InlineData("life_ms", "M:MfaClient.Testing.Sandbox.#ctor", "Null: {0} seconds.")]
+        public static void EachDefaultInADocCommentIsTheHeaders(string field, string member, string says)
+        {
+            bool isSandbox = member.Contains("Sandbox");
+            string header = File.ReadAllText(isSandbox
+                ? Path.Combine(Project.Fact("SandboxHeader"), "mfa_sandbox.h")
+                : Path.Combine(Project.Fact("Header"), "mfa.h"));
+            var found = Regex.Match(header, $@"0: (?:(?!;\r?\n)[\s\S])*?\b{field};");
+            // The nearest comment before the field, and the last number in it.
+            string comment = header.Substring(0, found.Index + found.Length);
+            comment = Regex.Replace(comment.Substring(comment.LastIndexOf(" 0: ", StringComparison.Ordinal)), @"\s*\n\s*(\*|//)\s*", " ");
+            long number = Regex.Matches(comment, @"\d{1,3}(?:[ ,]\d{3})*").Cast<Match>()
+                .Select(match => long.Parse(match.Value.Replace(" ", "").Replace(",", ""))).Max();
+            string text = string.Format(says, field.EndsWith("_ms", StringComparison.Ordinal) ? number / 1000 : number);
+
+            string assembly = (isSandbox ? typeof(Testing.Sandbox) : typeof(HyperIdClient)).Assembly.Location;
+            var comments = XDocument.Load(Path.ChangeExtension(assembly, ".xml")).Descendants("member")
+                .Single(element => element.Attribute("name")!.Value.StartsWith(member, StringComparison.Ordinal) &&
+                    element.Attribute("name")!.Value.Substring(member.Length).TrimStart('(') is var rest && (rest.Length == 0 || isSandbox));
+            Assert.Contains(text, Regex.Replace(comments.Value, @"\s+", " "), StringComparison.Ordinal);
         }
 
         private static string Here([CallerFilePath] string file = "") => file;

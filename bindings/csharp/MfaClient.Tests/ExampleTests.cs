@@ -8,6 +8,8 @@ using System.Linq;
 using System.Net;
 using System.Net.Http;
 #endif
+using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using System.Threading;
 using System.Threading.Tasks;
 using MfaClient.Testing;
@@ -256,14 +258,43 @@ namespace MfaClient.Tests
         }
 #endif
 
-        /// <summary>The program without its library, in a folder that has one which approves anything.</summary>
+        /// <summary>
+        /// The program without its library, in a folder that has one. Neither today's .NET nor Mono looks there on Linux, with
+        /// or without the assembly's search paths, so what is shown is each place that was looked at; and that the decoy would
+        /// be noticed, where the system's own search path names the folder: an empty entry does.
+        /// </summary>
         [Fact]
         public static async Task TheLibraryIsNotLookedForInTheWorkingDirectory()
         {
+            string elsewhere = Path.GetTempPath().TrimEnd('/');
+            var loader = new Dictionary<string, string> { ["LD_DEBUG"] = "libs,files", ["LD_LIBRARY_PATH"] = elsewhere };
+            string said = await WithADecoyInTheWorkingDirectory(loader, out string here);
+            Assert.Contains("could not be loaded", said, StringComparison.Ordinal);
+            Assert.DoesNotContain("does not fit", said, StringComparison.Ordinal);
+            var places = Regex.Matches(said, @"(?:trying file|file|library)=(\S*mfa\S*)").Cast<Match>()
+                .Select(match => match.Groups[1].Value).Distinct().Where(place => !place.Contains("MfaClient")).ToList();
+            Assert.Contains("libmfa.so", places); // the loader was asked for the bare name
+            Assert.Contains(elsewhere + "/libmfa.so", places); // and each place that it tried is here
+            Assert.All(places, place => Assert.False(
+                place.StartsWith(here, StringComparison.Ordinal) || (place[0] != '/' && place.Contains("/")), place));
+
+            loader["LD_LIBRARY_PATH"] = ":" + elsewhere;
+            said = await WithADecoyInTheWorkingDirectory(loader, out _);
+            Assert.Contains("does not fit", said, StringComparison.Ordinal);
+        }
+
+        private static Task<string> WithADecoyInTheWorkingDirectory(IReadOnlyDictionary<string, string> environment, out string here)
+        {
+            Assert.SkipUnless(RuntimeInformation.IsOSPlatform(OSPlatform.Linux), "what the loader tells is glibc's");
+            string folder = Path.Combine(Path.GetTempPath(), "mfa-decoy-" + Guid.NewGuid());
+            here = Directory.CreateDirectory(Path.Combine(folder, "here")).FullName;
+            return WithADecoyIn(folder, here, environment);
+        }
+
+        private static async Task<string> WithADecoyIn(string folder, string here, IReadOnlyDictionary<string, string> environment)
+        {
             string decoy = Path.Combine(AppContext.BaseDirectory, "misfit_abi.so");
             Assert.SkipUnless(File.Exists(decoy), "there is no decoy: it was built without a C compiler");
-            string folder = Path.Combine(Path.GetTempPath(), "mfa-decoy-" + Guid.NewGuid());
-            string here = Directory.CreateDirectory(Path.Combine(folder, "here")).FullName;
             try
             {
                 foreach (string file in Directory.GetFiles(Path.GetDirectoryName(Example.Program("Confirm"))!))
@@ -278,10 +309,8 @@ namespace MfaClient.Tests
                     File.Copy(decoy, Path.Combine(here, name));
                 }
                 var program = new FileInfo(Path.Combine(folder, Path.GetFileName(Example.Program("Confirm"))));
-                using var running = new Example(program, here, "sandbox-approve", "--url", "http://127.0.0.1:1");
-                string said = await running.EndsAnyhow();
-                Assert.Contains("could not be loaded", said, StringComparison.Ordinal);
-                Assert.DoesNotContain("does not fit", said, StringComparison.Ordinal);
+                using var running = new Example(program, here, environment, "sandbox-approve", "--url", "http://127.0.0.1:1");
+                return await running.EndsAnyhow();
             }
             finally
             {
@@ -295,11 +324,12 @@ namespace MfaClient.Tests
             private readonly List<string> lines = new();
 
             internal Example(string name, string token, params string[] words)
-                : this(new FileInfo(Program(name)), ".", token, words)
+                : this(new FileInfo(Program(name)), ".", new Dictionary<string, string>(), token, words)
             {
             }
 
-            internal Example(FileInfo program, string workingDirectory, string token, params string[] words)
+            internal Example(
+                FileInfo program, string workingDirectory, IReadOnlyDictionary<string, string> environment, string token, params string[] words)
             {
 #if NET
                 var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet");
@@ -311,6 +341,10 @@ namespace MfaClient.Tests
                 start.UseShellExecute = false;
                 start.RedirectStandardOutput = start.RedirectStandardError = true;
                 start.EnvironmentVariables["MFA_TOKEN"] = token;
+                foreach (var variable in environment)
+                {
+                    start.EnvironmentVariables[variable.Key] = variable.Value;
+                }
                 process = new Process { StartInfo = start };
                 process.OutputDataReceived += Said;
                 process.ErrorDataReceived += Said;

@@ -101,7 +101,7 @@ namespace MfaClient.Tests
                     calls.Add(client.WaitAsync("sandbox-phone#race", id, wait, cancellationToken: source.Token));
                     _ = calls.Last().ContinueWith(_ => Interlocked.Increment(ref continued), TaskScheduler.Default);
                 }
-                sources.ForEach(source => toCancel.Add((source, random.Next(20000))));
+                sources.ForEach(source => toCancel.Add((source, random.Next(batch % 2 == 0 ? 200 : 20000))));
                 for (int n = 0; n < calls.Count; n++)
                 {
                     try
@@ -226,11 +226,22 @@ namespace MfaClient.Tests
             }
             Gone();
             Assert.Equal(0, Ticket.Held);
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
             // The sandbox is in this process: its ends of the connections close a moment later.
-            Eventually.True(() => OpenFiles() <= files + 8, "no descriptor stays open");
+            Eventually.True(
+                () =>
+                {
+                    GC.Collect();
+                    GC.WaitForPendingFinalizers();
+                    return OpenFiles() <= files + 8;
+                },
+                "no descriptor stays open");
         }
+
+#if NET
+        private const bool IsForgettable = true;
+#else
+        private const bool IsForgettable = false;
+#endif
 
         /// <summary>The clients and callbacks are held by the calls alone.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
@@ -244,7 +255,8 @@ namespace MfaClient.Tests
                 {
                     calls.Add(One(client, sandbox, m, $"#{round}-{n}-{m}"));
                 }
-                if (n % 2 == 0)
+                // Mono takes whatever is left on a stack for a reference, and so may keep what is forgotten.
+                if (n % 2 == 0 || !IsForgettable)
                 {
                     client.Dispose();
                 }

@@ -346,7 +346,7 @@ namespace MfaClient
             {
                 new Thread(run) { IsBackground = true, Name = name }.Start();
             }
-            catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+            catch (SystemException e)
             {
                 throw new MfaException(MfaErrorCode.Internal, "The system has no thread for the call; nothing was sent.", innerException: e);
             }
