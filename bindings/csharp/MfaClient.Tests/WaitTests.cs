@@ -371,6 +371,28 @@ namespace MfaClient.Tests
         }
 
         [Fact]
+        public static async Task ALogMayAskFromTheWaitsThread()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            var options = sandbox.ClientOptions();
+            var asked = new TaskCompletionSource<Task<MfaTransaction>>(TaskCreationOptions.RunContinuationsAsynchronously);
+            HyperIdClient? client = null;
+            options.LogLevel = MfaLogLevel.Debug;
+            options.Log = (_, _) =>
+            {
+                if (Thread.CurrentThread.Name == "MfaClient waits" && !asked.Task.IsCompleted)
+                {
+                    asked.SetResult(client!.ConfirmAsync("sandbox-deny#of-the-log", Question, CallTests.Quick));
+                }
+            };
+            using (client = new HyperIdClient(options))
+            {
+                Assert.True((await client.ConfirmAsync("sandbox-approve", Question, CallTests.Quick)).IsApproved);
+                Assert.Equal(MfaDecision.Denied, (await await asked.Task).Decision);
+            }
+        }
+
+        [Fact]
         public static async Task AnInterruptInACallbackCostsNoAnswer()
         {
             using var sandbox = new Sandbox(strict: true);

@@ -71,7 +71,6 @@ namespace MfaClient
         private GCHandle self;
         private Action? reader;
         private WaiterHandle? waiter;
-        private ulong number;
         private CancellationTokenRegistration cancelling;
         private bool isClosed;
 
@@ -87,6 +86,9 @@ namespace MfaClient
 
         internal CancellationToken CancellationToken { get; }
 
+        /// <summary>Native code writes it before the wait's first event can be seen.</summary>
+        internal ulong Number;
+
         /// <summary>What was known of the transaction last.</summary>
         internal MfaTransaction? Known { get; private set; }
 
@@ -96,8 +98,9 @@ namespace MfaClient
         // Native code's side. The handle is made before the wait is added, since its first event may come before that
         // has returned, and is freed once: with its last event, or when it was not added.
 
-        internal IntPtr Hold()
+        internal IntPtr Hold(WaiterHandle waiter)
         {
+            this.waiter = waiter;
             self = GCHandle.Alloc(this);
             Interlocked.Increment(ref held);
             return GCHandle.ToIntPtr(self);
@@ -111,12 +114,6 @@ namespace MfaClient
 
         internal static Ticket Of(IntPtr userData) => (Ticket)GCHandle.FromIntPtr(userData).Target!;
 
-        internal void IsAt(WaiterHandle waiter, ulong number)
-        {
-            this.waiter = waiter;
-            this.number = number;
-        }
-
         /// <summary>Only asks for the end: it comes as any other does.</summary>
         internal unsafe void Cancel()
         {
@@ -124,7 +121,7 @@ namespace MfaClient
             try
             {
                 // Nothing is to be done about a refusal: the wait goes on, to its deadline at most.
-                _ = Native.mfa_waiter_cancel(waiter!, number, cancelFlags, &error);
+                _ = Native.mfa_waiter_cancel(waiter!, Number, cancelFlags, &error);
             }
             catch (ObjectDisposedException)
             {
@@ -140,7 +137,7 @@ namespace MfaClient
             var error = Native.mfa_error.Initial;
             try
             {
-                int code = Native.mfa_waiter_give_token(waiter!, number, bytes!, &error);
+                int code = Native.mfa_waiter_give_token(waiter!, Number, bytes!, &error);
                 if (code != Native.MFA_OK)
                 {
                     throw MfaException.For(code, &error, Known, default);

@@ -82,12 +82,11 @@ namespace MfaClient
             {
                 var error = Native.mfa_error.Initial;
                 tickets.Add(ticket);
-                IntPtr userData = ticket.Hold();
+                IntPtr userData = ticket.Hold(Waiter);
                 int code = Native.MFA_ERR_INTERNAL;
                 try
                 {
-                    code = add(Waiter, userData, out ulong number, &error);
-                    ticket.IsAt(Waiter, number);
+                    code = add(Waiter, userData, out ticket.Number, &error);
                 }
                 finally
                 {

@@ -84,8 +84,15 @@ impl User {
             return Err(format!("{PROJECTS} could not be copied to {}", self.folder.display()));
         }
         let page = files::read(&workspace::root().join(PAGE))?;
-        let program = page.split("```csharp\n").nth(1).and_then(|rest| rest.split("```").next());
-        files::write(&self.folder.join("console/Program.cs"), program.ok_or("the page has no program")?)
+        let mut programs = page.split("```csharp\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let mut is_next = |has: &str, folder: &str| {
+            let program = programs.find(|program| program.contains(has));
+            let program = program.ok_or_else(|| format!("{PAGE} has no program with {has}"))?;
+            files::write(&self.folder.join(folder).join("Program.cs"), program)
+        };
+        is_next("ConfirmAsync", "console")?;
+        is_next("ReadLine", "phone")?;
+        is_next("MapPost", "page")
     }
 
     fn tries(&self, report: &mut Report) -> Result {
@@ -105,6 +112,8 @@ impl User {
         }
         self.build(report, "ASP.NET", &["build", "web"])?;
         self.judge(report, "ASP.NET", "dotnet", "web/bin/Debug/net10.0/web.dll")?;
+        self.build(report, "the page's sandbox", &["build", "phone"])?;
+        self.build(report, "the page's ASP.NET", &["build", "page"])?;
         let tests = run(self.dotnet().current_dir(self.folder.join("xunit")).arg("test"))?;
         report.check("an xUnit project", csharp::ended_well(&tests));
         self.musl_is_told(report)

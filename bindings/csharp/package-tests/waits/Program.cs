@@ -30,10 +30,17 @@ internal static class Program
         Expect(client.ConfirmAsync("sandbox-approve" + Run + "result", Question, Quick).Result.IsApproved, "blocked in Result");
         var pending = Enumerable.Range(0, 50).Select(n => client.ConfirmAsync(
             "sandbox-never" + Run + "pending" + n, Question, Quick, timeout: TimeSpan.FromHours(1))).ToList();
-        await client.ConfirmAsync("sandbox-approve" + Run + "last", Question, Quick);
+        await client.ConfirmAsync("sandbox-approve-after-1000" + Run + "last", Question, Quick);
         Expect(pending.All(wait => !wait.IsCompleted), "they wait");
         client.Dispose();
-        Console.WriteLine("all well");
+        AppDomain.CurrentDomain.ProcessExit += (_, _) =>
+        {
+            // Nobody waits on for them, and nothing that waits for them is stuck.
+            var ends = Task.WhenAll(pending.Select(wait => Thrown<MfaException>(wait)));
+            Expect(ends.Wait(TimeSpan.FromSeconds(20)), "pending waits end with the program");
+            Expect(ends.Result.All(end => end.Code == MfaErrorCode.Cancelled && end.Transaction?.Id > 0), "with what was known");
+            Console.WriteLine("all well");
+        };
         return 0;
     }
 
