@@ -128,7 +128,14 @@ namespace MfaClient
             private void Stop(object? sender, EventArgs e)
             {
                 isStopping = true;
-                Native.mfa_waiter_wake(Waiter);
+                try
+                {
+                    Native.mfa_waiter_wake(Waiter);
+                }
+                catch (ObjectDisposedException)
+                {
+                    // It has just ended by itself.
+                }
             }
 
             private void Drive()
