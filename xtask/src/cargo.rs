@@ -10,9 +10,6 @@ use crate::process::{self, Show};
 use crate::{Result, workspace};
 
 /// Cargo, in the workspace's root, as a person at the terminal would call it.
-///
-/// What `cargo run` put into the environment is taken out again: build scripts that look at it
-/// would run anew at every change between `cargo build` and `cargo xtask`.
 pub fn command() -> Command {
     command_of(Path::new(&env::var_os("CARGO").unwrap_or("cargo".into())))
 }
@@ -20,6 +17,14 @@ pub fn command() -> Command {
 /// Another cargo, in the same way.
 pub fn command_of(cargo: &Path) -> Command {
     let mut command = Command::new(cargo);
+    command.current_dir(workspace::root());
+    as_at_the_terminal(&mut command);
+    command
+}
+
+/// Takes out again what `cargo run` put into the environment: build scripts that look at it would run
+/// anew at every change between `cargo build` and `cargo xtask`.
+pub fn as_at_the_terminal(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_this_run = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -27,9 +32,7 @@ pub fn command_of(cargo: &Path) -> Command {
             command.env_remove(&name);
         }
     }
-    command.current_dir(workspace::root());
-    without_our_library_path(&mut command);
-    command
+    without_our_library_path(command);
 }
 
 /// `cargo run` also names its own folders to the dynamic loader, before those of the programs.
