@@ -289,13 +289,7 @@ namespace MfaClient.Tests
                             "sandbox-never" + person, Question, CallTests.Quick, new Reports(_ => throw new FormatException())));
                         break;
                     default:
-                        var progress = new Reports(soFar =>
-                        {
-                            if (soFar.Polls == 2)
-                            {
-                                sandbox.Decide(soFar.Id, SandboxDecision.Approve);
-                            }
-                        });
+                        var progress = new Reports(Reports.Once(2, soFar => sandbox.Decide(soFar.Id, SandboxDecision.Approve)));
                         Assert.True((await client.ConfirmAsync(
                             "sandbox-token-expires-after-1+phone" + person,
                             Question,
