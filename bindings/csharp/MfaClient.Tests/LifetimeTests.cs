@@ -277,9 +277,9 @@ namespace MfaClient.Tests
         }
 
 #if NET
-        private static readonly int Kept; // none
+        private static int Kept => 0;
 #else
-        private static readonly int Kept = 5; // Mono takes whatever is left on a stack for a reference
+        private static int Kept => 5; // Mono takes whatever is left on a stack for a reference
 #endif
 
         private sealed class Owner
