@@ -5,6 +5,7 @@
 //! | the enum `Code` of the Rust crate | `src/codes.rs` | `rust.rs`, in each build |
 //! | `include/mfa.h` | `src/ffi`, `src/codes.rs` | `header.rs`, in each build |
 //! | `docs/codes.md` | `src/codes.rs` | `reference.rs` |
+//! | the site's C page | `include/mfa.h` | `documented.rs`, `reference.rs`, in `cargo xtask docs` |
 //! | Python: `_abi.py`, `exceptions.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
 //! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
@@ -18,9 +19,10 @@ mod binding_names;
 #[path = "../src/codes.rs"]
 mod codes;
 mod csharp;
+pub mod documented;
 mod names;
 mod python;
-mod reference;
+pub mod reference;
 mod types;
 
 pub type Result<T = ()> = std::result::Result<T, String>;
@@ -31,7 +33,7 @@ pub fn files(header: &str) -> Result<Vec<(&'static str, String)>> {
     types::check_callbacks(&abi)?;
     binding_names::check(&abi)?;
     Ok(vec![
-        ("docs/codes.md", reference::page()),
+        ("docs/codes.md", reference::codes()),
         ("bindings/python/src/mfa_client/_abi.py", python::abi(&abi)?),
         ("bindings/python/src/mfa_client/exceptions.py", python::exceptions()?),
         ("bindings/csharp/MfaClient/MfaErrorCode.g.cs", csharp::codes()?),

@@ -17,12 +17,13 @@ mod examples;
 mod headers;
 mod packaging;
 mod phone;
-mod readme;
 mod report;
 mod rules;
 mod rust;
+mod samples;
 mod server_example;
 mod setup;
+mod site;
 mod symbols;
 
 use std::cell::OnceCell;
@@ -44,7 +45,8 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     c_programs::steps,
     cpp_programs::steps,
     examples::steps,
-    readme::steps,
+    samples::steps,
+    site::steps,
     packaging::steps,
     phone::steps,
     bindings::steps,
