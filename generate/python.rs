@@ -173,7 +173,7 @@ fn names_its_group(entry: &Entry) -> bool {
 }
 
 /// With PEP 8's suffix, for what is an error: that the caller ended a call is none.
-fn class_name(entry: &Entry) -> String {
+pub fn class_name(entry: &Entry) -> String {
     match entry.name {
         _ if names_its_group(entry) => group_class(group_of(entry)),
         // Python has a TimeoutError, which `from mfa_client import *` must not hide.

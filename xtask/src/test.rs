@@ -18,12 +18,13 @@ mod examples;
 mod headers;
 mod packaging;
 mod phone;
-mod readme;
 mod report;
 mod rules;
 mod rust;
+mod samples;
 mod server_example;
 mod setup;
+mod site;
 mod symbols;
 mod thread_sanitizer;
 mod windows;
@@ -48,7 +49,8 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     cpp_programs::steps,
     thread_sanitizer::steps,
     examples::steps,
-    readme::steps,
+    samples::steps,
+    site::steps,
     packaging::steps,
     phone::steps,
     bindings::steps,
