@@ -17,8 +17,10 @@
  *     }
  *
  *     int main(void) {
+ *       const char *url = getenv("MFA_BASE_URL"), *token = getenv("MFA_TOKEN");
+ *       if (!url || !token) return 2;                    // no URL would be HyperID's production
  *       mfa_client_options options = MFA_CLIENT_OPTIONS_INIT;
- *       options.base_url = getenv("MFA_BASE_URL");       // NULL: HyperID's production
+ *       options.base_url = url;
  *       options.flags = MFA_CLIENT_ALLOW_LOOPBACK_HTTP;  // for the sandbox on this machine
  *       mfa_hyperid *client = NULL;
  *       mfa_error err = MFA_ERROR_INIT;
@@ -29,7 +31,7 @@
  *         request.question = "Sign in?";
  *         mfa_wait_options wait = MFA_WAIT_OPTIONS_INIT;
  *         wait.on_update = on_update;
- *         code = mfa_hyperid_confirm(client, getenv("MFA_TOKEN"), &request, &wait, NULL, &answer, &err);
+ *         code = mfa_hyperid_confirm(client, token, &request, &wait, NULL, &answer, &err);
  *       }
  *       if (code != MFA_OK) fprintf(stderr, "%s: %s\n", mfa_code_name(code), err.message);
  *       if (mfa_is_approved(code, &answer)) puts("welcome");         // the only test that opens a door
