@@ -3,12 +3,13 @@
 //! | file | from | by |
 //! |---|---|---|
 //! | the enum `Code` of the Rust crate | `src/codes.rs` | `rust.rs`, in each build |
+//! | the version in `mfa.dll` | `Cargo.toml` | `windows_resource.rs`, in each build for Windows |
 //! | `include/mfa.h` | `src/ffi`, `src/codes.rs` | `header.rs`, in each build |
 //! | `docs/codes.md` | `src/codes.rs` | `reference.rs` |
 //! | Python: `_abi.py`, `exceptions.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
 //! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
-//! `build.rs` takes the first two as modules, and writes to its OUT_DIR alone. `cargo xtask header`
+//! `build.rs` takes the first three as modules, and writes to its OUT_DIR alone. `cargo xtask header`
 //! takes all of it from here, and renews the files that are committed. `abi.rs` reads the header and
 //! `types.rs` says which of its types the bindings know; what either does not understand is an error.
 

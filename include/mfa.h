@@ -337,7 +337,8 @@ typedef struct mfa_error {
    */
   uint32_t attempts;
   /**
-   * The system's error number (errno) where one was the cause; 0: none.
+   * The system's own error number where one was the cause: errno, and on Windows Winsock's (10061 for a
+   * refused connection, 11001 for a name that is not known); 0: none.
    */
   int32_t os_error;
   /**
@@ -1249,7 +1250,7 @@ uint32_t mfa_waiter_count(const mfa_waiter *waiter);
 /**
  * Ends the `mfa_waiter_next` under way, else the next one to begin, with `MFA_EVENT_NONE`; an event goes
  * first, and uses it up. Several count as one, and none is lost. Any thread; never blocks, and may be
- * called from a signal handler (it stores a flag and calls write(2)). In a forked child it does nothing.
+ * called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a forked child it does nothing.
  * NULL does nothing.
  */
 void mfa_waiter_wake(mfa_waiter *waiter);

@@ -61,12 +61,24 @@ impl Seen {
     }
 
     fn finds_a_needle(&self, address: usize, size: usize) -> bool {
-        let block = address as *const libc::c_void;
-        // SAFETY: a block that was handed out, with its size, and zeroed then; and the needle with its.
-        let place =
-            |needle: &Vec<u8>| unsafe { libc::memmem(block, size, needle.as_ptr().cast(), needle.len()) };
-        self.needles.iter().any(|needle| !place(needle).is_null())
+        // SAFETY: a block that was handed out, with its size, and zeroed then.
+        let block = unsafe { std::slice::from_raw_parts(address as *const u8, size) };
+        self.needles.iter().any(|needle| holds(block, needle))
     }
+}
+
+#[cfg(unix)]
+fn holds(block: &[u8], needle: &[u8]) -> bool {
+    // SAFETY: both are readable for their lengths.
+    let place =
+        unsafe { libc::memmem(block.as_ptr().cast(), block.len(), needle.as_ptr().cast(), needle.len()) };
+    !place.is_null()
+}
+
+/// Windows has no such function.
+#[cfg(windows)]
+fn holds(block: &[u8], needle: &[u8]) -> bool {
+    block.windows(needle.len()).any(|place| place == needle)
 }
 
 /// Runs `work` unwatched: what watches allocates, too.

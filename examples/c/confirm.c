@@ -14,7 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <io.h>
+#define isatty _isatty
+#define fileno _fileno
+#else
 #include <unistd.h>
+#endif
 
 #include <mfa.h>
 
@@ -27,23 +33,15 @@ struct settings {
     uint32_t timeout_ms;
 };
 
-/* Ctrl-C ends the call. `mfa_cancel_trigger` may be called from a signal handler. */
+/* Ctrl-C ends the call. `mfa_cancel_trigger` may be called from a signal handler, and from any thread:
+ * on Windows the handler runs in one of its own. A second Ctrl-C ends the program, where the system puts
+ * the handler back after the first. */
 static mfa_cancel *interrupted;
 
 static void on_interrupt(int signal_number)
 {
     (void)signal_number;
     mfa_cancel_trigger(interrupted);
-}
-
-static void catch_interrupts(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_interrupt;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
 }
 
 static const char *in_words(int32_t decision)
@@ -154,7 +152,7 @@ static int confirm(const mfa_hyperid *client, const struct settings *settings)
     mfa_transaction answer = MFA_TRANSACTION_INIT;
     mfa_error err = MFA_ERROR_INIT;
     char code[3];
-    int is_terminal = isatty(STDERR_FILENO);
+    int is_terminal = isatty(fileno(stderr));
     mfa_code result = mfa_control_code(code, sizeof code, &err);
 
     if (result != MFA_OK) {
@@ -244,7 +242,7 @@ int main(int argc, char **argv)
         mfa_cancel_free(interrupted);
         return FAILED;
     }
-    catch_interrupts();
+    signal(SIGINT, on_interrupt);
     status = confirm(client, &settings);
     /* The handler must not find a freed object. */
     signal(SIGINT, SIG_DFL);

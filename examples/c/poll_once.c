@@ -11,11 +11,15 @@
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <poll.h>
 #include <time.h>
+#endif
 
 #include <mfa.h>
 
@@ -28,10 +32,14 @@ enum { APPROVED = 0, NOT_APPROVED = 1, FAILED = 2 };
 /* A clock that nobody sets. */
 static int64_t now_ms(void)
 {
+#ifdef _WIN32
+    return (int64_t)GetTickCount64();
+#else
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+#endif
 }
 
 static int fail(const mfa_error *err)
@@ -48,7 +56,11 @@ static int fail(const mfa_error *err)
 /* One turn of the program's own work: drawing, other descriptors, timers. Here it only waits. */
 static void do_other_work(void)
 {
+#ifdef _WIN32
+    Sleep(TICK_MS);
+#else
     poll(NULL, 0, TICK_MS);
+#endif
 }
 
 static int may_still_change(int32_t decision)

@@ -58,7 +58,8 @@ pub struct mfa_error {
     pub flags: u32,
     /// Requests that this call began.
     pub attempts: u32,
-    /// The system's error number (errno) where one was the cause; 0: none.
+    /// The system's own error number where one was the cause: errno, and on Windows Winsock's (10061 for a
+    /// refused connection, 11001 for a name that is not known); 0: none.
     pub os_error: i32,
     /// What happened this time: UTF-8, NUL-terminated, cut at a character boundary, without
     /// secrets. For logs and developers; programs decide by `code`.

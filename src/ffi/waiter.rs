@@ -356,7 +356,7 @@ pub(super) const WAKE: Export =
 
 /// Ends the `mfa_waiter_next` under way, else the next one to begin, with `MFA_EVENT_NONE`; an event goes
 /// first, and uses it up. Several count as one, and none is lost. Any thread; never blocks, and may be
-/// called from a signal handler (it stores a flag and calls write(2)). In a forked child it does nothing.
+/// called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a forked child it does nothing.
 /// NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_wake(waiter: *mut mfa_waiter) {

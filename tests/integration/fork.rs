@@ -1,5 +1,6 @@
 //! A forked child and its parent's TLS connections. (Plain ones: `tests/c/guest.c`.)
 
+#![cfg(unix)]
 #![allow(unsafe_code)]
 
 use std::io::{Read, Write};

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::support::alone::alone_with;
 use crate::support::calls::Call;
+use crate::support::system::SLOWNESS;
 
 fn call() -> CallOptions<'static> {
     CallOptions::new().timeout(Duration::from_secs(20))
@@ -92,8 +92,10 @@ fn tunnel(mut client: TcpStream, answer: &Pieces, to: Option<SocketAddr>, heads:
     let _ = upward.join();
 }
 
+const REQUEST: Duration = Duration::from_millis(500 * SLOWNESS as u64);
+
 fn options(sandbox: &Sandbox, base_url: &str, proxy_url: Option<Zeroizing<String>>) -> ClientOptions {
-    let mut options = ClientOptions::new().base_url(base_url).request_timeout(Duration::from_millis(500));
+    let mut options = ClientOptions::new().base_url(base_url).request_timeout(REQUEST);
     options.ca_pem = sandbox.ca_pem().map(str::to_owned);
     options.proxy_url = proxy_url;
     options
@@ -135,7 +137,7 @@ fn check_refusals(answer: &str, expected: Code, status: Option<u16>) {
     let proxy = Tunnels::new(answer, None);
     let options = options(&sandbox, "https://localhost:4443", proxy.url(""));
     // After one attempt that timed out there is no room for another.
-    let call_options = CallOptions::new().timeout(Duration::from_millis(640));
+    let call_options = CallOptions::new().timeout(REQUEST + Duration::from_millis(140));
     for call in Call::ALL {
         let error = call.run(&options, &call_options).unwrap_err();
         assert_eq!((error.code, error.http_status), (expected, status), "{call:?}: {answer}: {error}");
@@ -291,7 +293,17 @@ fn the_environment_is_read_only_when_asked() {
 
 /// A value that is no text.
 fn not_utf8(before: &str, after: &str) -> OsString {
-    OsString::from_vec([before.as_bytes(), b"\xff", after.as_bytes()].concat())
+    #[cfg(unix)]
+    return std::os::unix::ffi::OsStringExt::from_vec(
+        [before.as_bytes(), b"\xff", after.as_bytes()].concat(),
+    );
+    #[cfg(windows)]
+    {
+        const HALF_A_PAIR: u16 = 0xd800;
+        let units: Vec<u16> =
+            before.encode_utf16().chain([HALF_A_PAIR]).chain(after.encode_utf16()).collect();
+        std::os::windows::ffi::OsStringExt::from_wide(&units)
+    }
 }
 
 #[test]
@@ -301,7 +313,9 @@ fn a_proxy_variable_that_is_no_text_is_refused_by_its_name() {
         let asked = ClientOptions::new().base_url("https://api.invalid").proxy_from_env(true);
         let error = HyperId::new(&asked).unwrap_err();
         assert_eq!(error.code, Code::InvalidUrl, "{error}");
-        assert!(error.message.contains("HTTPS_PROXY") && !error.message.contains("hush"), "{error}");
+        // Windows does not tell such names apart by their case.
+        let said = error.message.to_ascii_uppercase();
+        assert!(said.contains("HTTPS_PROXY") && !error.message.contains("hush"), "{error}");
     });
 }
 
@@ -316,7 +330,8 @@ fn an_exemption_that_is_no_text_does_not_lose_the_others() {
         assert!(new("https://api.invalid").is_ok());
         let error = new("https://other.invalid").unwrap_err();
         assert_eq!(error.code, Code::InvalidUrl, "{error}");
-        assert!(error.message.contains("ALL_PROXY") && error.message.contains("socks5"), "{error}");
+        let said = error.message.to_ascii_uppercase();
+        assert!(said.contains("ALL_PROXY") && error.message.contains("socks5"), "{error}");
         assert!(!error.message.contains("hush") && !error.message.contains("proxy_url"), "{error}");
     });
 }

@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::alone::{Census, alone};
+use crate::support::system::{SLOWNESS, worked};
 use crate::support::{Peer, Reply, Then};
 use mfa::{
     Code, Decision, Event, EventKind, HyperId, LogLevel, Provider, Request, TicketOptions, WaitEnd,
@@ -284,14 +285,6 @@ fn a_cancel_that_withdraws_reads_a_start_on() {
     }
 }
 
-/// The time that this thread has worked.
-fn worked() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 #[test]
 fn next_sleeps_while_there_is_nothing_to_do() {
     let peer = Peer::scripted(vec![Reply::json(PENDING)]);
@@ -342,7 +335,7 @@ fn a_late_caller_loses_no_answer() {
         let client = peer.hyperid();
         let waiter = Waiter::new(&client, &WaiterOptions::new().max_connections(400)).unwrap();
         let start = Instant::now();
-        let timeout = Duration::from_secs(5);
+        let timeout = SLOWNESS * Duration::from_secs(5);
         for id in 1..=count {
             waiter.wait("t", id, &WaitOptions::new(), within(timeout), |_| {}).unwrap();
         }
@@ -358,10 +351,11 @@ fn a_late_caller_loses_no_answer() {
 }
 
 #[test]
+#[cfg(target_os = "linux")] // It counts them in /proc.
 fn no_more_connections_are_open_than_allowed() {
     // Each approval does not say whom: a second look, on a connection of its own.
     const UNNAMED: &str = r#"{"result":0,"transaction_status":1,"transaction_complete_result":0}"#;
-    let most = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let theirs = most.clone();
     let address = Arc::new(std::sync::OnceLock::new());
     let its_address = address.clone();
@@ -424,6 +418,7 @@ fn a_panic_ends_its_wait_and_no_other() {
 }
 
 #[test]
+#[cfg(unix)] // Elsewhere it has none.
 fn the_descriptor_tells_all_that_next_has_to_do() {
     let peer = provider();
     let client = peer.hyperid();
@@ -573,6 +568,7 @@ fn a_429_takes_no_last_look_from_others() {
 }
 
 /// All that a child may find.
+#[cfg(unix)]
 fn is_forked(waiter: &Waiter<'_>) -> bool {
     let is_refusal = |error: mfa::Error| error.code == Code::Forked;
     waiter.wake();
@@ -587,6 +583,7 @@ fn is_forked(waiter: &Waiter<'_>) -> bool {
 }
 
 #[test]
+#[cfg(unix)]
 fn a_forked_child_lets_the_waiter_go_and_takes_nothing_from_its_parent() {
     alone(|| {
         let (peer, go) = held(APPROVED.replace('3', "ID"));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use mfa::{CallOptions, Cancel, Code, Decision, Request, Transaction, WaitEnd, WaitOptions};
 use zeroize::Zeroizing;
 
+use crate::support::system::SLOWNESS;
 use crate::support::{Peer, Reply, Request as Sent, Then, waits};
 
 const PENDING: &str =
@@ -561,7 +562,7 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
     for (cancel_answer, after, expected, decision) in cases {
         let peer = cancellable(cancel_answer, after);
         let mut options = eager().cancel_on_timeout(true);
-        let call = CallOptions::new().timeout(Duration::from_secs(2));
+        let call = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(2));
         let end = waits::wait(&peer.hyperid(), "t", 3, &mut options, &call);
         assert_eq!((code(&end), end.transaction.decision), (expected, decision), "{cancel_answer}");
         let requests = peer.requests();

@@ -14,7 +14,12 @@ use crate::{Result, workspace};
 /// What `cargo run` put into the environment is taken out again: build scripts that look at it
 /// would run anew at every change between `cargo build` and `cargo xtask`.
 pub fn command() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command_of(&env::var_os("CARGO").unwrap_or("cargo".into()))
+}
+
+/// The same with another cargo.
+pub fn command_of(cargo: &std::ffi::OsStr) -> Command {
+    let mut command = Command::new(cargo);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_this_run = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];

@@ -8,6 +8,8 @@ pub mod library;
 pub mod packages;
 pub mod process;
 pub mod sandbox;
+pub mod std_source;
+pub mod wine;
 pub mod workspace;
 
 /// What went wrong, in a sentence for the person at the terminal.

@@ -16,7 +16,9 @@ mod test;
 use std::process::ExitCode;
 
 // The commands know them as their own.
-use xtask::{Result, c_compiler, cargo, files, library, packages, process, sandbox, workspace};
+use xtask::{
+    Result, c_compiler, cargo, files, library, packages, process, sandbox, std_source, wine, workspace,
+};
 
 struct Command {
     name: &'static str,
@@ -34,8 +36,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        arguments: "[--setup] [--only NAME]... [--program NAME]... [--debug] [--list] [-- ARGUMENT...]",
+        arguments: "[--setup] [--platforms] [--only NAME]... [--program NAME]... [--debug] [--list] [-- ARGUMENT...]",
         about: "every test and check, with a table at the end; --setup installs what they need\n      \
+                --platforms: also those of other systems than this one\n      \
                 --program: of C and C++ this one alone; --debug: quickly, with the debug library\n      \
                 --: the rest is for the runner of python, csharp or cargo-test",
         run: test::run,

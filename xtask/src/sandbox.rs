@@ -35,8 +35,15 @@ impl Sandbox {
     /// Also another program that says where it is as the sandbox does.
     pub fn start_with(program: &Path, arguments: &[&OsStr]) -> Result<Self> {
         let mut command = Command::new(program);
-        command.args(arguments).arg("--stop-with-stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().map_err(|e| format!("{}: {e}", program.display()))?;
+        command.args(arguments);
+        Self::start_command(command)
+    }
+
+    /// The same by a whole command line.
+    pub fn start_command(mut command: Command) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.arg("--stop-with-stdin").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = command.spawn().map_err(|e| format!("{name}: {e}"))?;
         let mut process = Running(child);
         let stdout = process.0.stdout.take().expect("its standard output is piped");
         let (sender, lines) = channel();

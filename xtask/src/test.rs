@@ -6,6 +6,7 @@
 //!     cargo xtask test --only c-gcc-shared --program story --debug   # one C program, in seconds
 //!     cargo xtask test --program story                               # the same in every variant
 //!     cargo xtask test --only python -- -k cancel                    # pytest's own arguments
+//!     cargo xtask test --platforms                                   # other systems, too
 
 mod abi;
 mod bindings;
@@ -24,6 +25,7 @@ mod rust;
 mod server_example;
 mod setup;
 mod symbols;
+mod windows;
 
 use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,6 +53,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     csharp::steps,
     csharp_packages::steps,
     rules::steps,
+    windows::steps,
 ];
 
 /// One row of the table.
@@ -61,6 +64,8 @@ pub struct Step {
     programs: Vec<String>,
     /// Whether what stands behind `--` is for it.
     takes_arguments: bool,
+    /// It is about another system than this one: run where it is asked for.
+    is_platform: bool,
     run: Box<StepFunction>,
 }
 
@@ -72,6 +77,10 @@ impl Step {
     fn with_arguments(self) -> Self {
         Self { takes_arguments: true, ..self }
     }
+
+    fn of_another_platform(self) -> Self {
+        Self { is_platform: true, ..self }
+    }
 }
 
 /// Fills the report with what it found; an error is a failure of the step itself.
@@ -82,7 +91,14 @@ fn step(
     name: impl Into<String>,
     run: impl Fn(&Context, &mut Report) -> Result + 'static,
 ) -> Step {
-    Step { name: name.into(), area, programs: Vec::new(), takes_arguments: false, run: Box::new(run) }
+    Step {
+        name: name.into(),
+        area,
+        programs: Vec::new(),
+        takes_arguments: false,
+        is_platform: false,
+        run: Box::new(run),
+    }
 }
 
 /// What several steps use, built when the first one asks for it.
@@ -125,6 +141,8 @@ struct Options {
     /// What is missing may be installed.
     setup: bool,
     list: bool,
+    /// Also the steps of other systems.
+    platforms: bool,
     /// A quick look: the debug build of the library.
     debug: bool,
     only: Vec<String>,
@@ -141,7 +159,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if options.setup {
-        setup::install()?;
+        setup::install(steps.iter().any(|step| step.is_platform))?;
     }
     let context = Context::new(options);
     let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
@@ -160,6 +178,7 @@ fn parse(words: &[String]) -> Result<Options> {
         match word.as_str() {
             "--setup" => options.setup = true,
             "--list" => options.list = true,
+            "--platforms" => options.platforms = true,
             "--debug" => options.debug = true,
             "--only" => options.only.push(words.next().ok_or("--only needs a step's name")?.clone()),
             "--program" => options.programs.push(words.next().ok_or("--program needs a name")?.clone()),
@@ -180,6 +199,9 @@ fn list(step: &Step) {
 }
 
 fn selected(mut steps: Vec<Step>, options: &Options) -> Result<Vec<Step>> {
+    if !options.platforms && options.only.is_empty() && !options.list {
+        steps.retain(|step| !step.is_platform);
+    }
     keep_named(&mut steps, &options.only)?;
     keep_with_programs(&mut steps, &options.programs)?;
     match steps[..] {
@@ -252,6 +274,7 @@ mod tests {
             step("C", "c-gcc", nothing).with_programs(programs(&["story", "cancel"])),
             step("C", "c-gcc-static", nothing).with_programs(programs(&["story"])),
             step("bindings", "python", nothing).with_arguments(),
+            step("Windows", "windows-c", nothing).of_another_platform(),
         ];
         let selected = selected(steps, &parsed(line)?)?;
         Ok(selected.into_iter().map(|step| step.name).collect::<Vec<_>>().join(" "))
@@ -260,6 +283,8 @@ mod tests {
     #[test]
     fn steps_are_selected_by_name_and_by_program() {
         assert_eq!(names("").unwrap(), "fmt c-gcc c-gcc-static python");
+        assert_eq!(names("--platforms").unwrap(), "fmt c-gcc c-gcc-static python windows-c");
+        assert_eq!(names("--only windows").unwrap(), "windows-c");
         assert_eq!(names("--only gcc").unwrap(), "c-gcc c-gcc-static");
         assert_eq!(names("--only c-gcc").unwrap(), "c-gcc");
         assert_eq!(names("--program story").unwrap(), "c-gcc c-gcc-static");

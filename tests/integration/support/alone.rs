@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-use super::wait_until;
+use super::{system, wait_until};
 
 const NAME: &str = "MFA_TEST_ALONE";
 
@@ -54,8 +54,7 @@ pub struct Census {
 
 impl Census {
     pub fn take() -> Self {
-        let count = |folder: &str| std::fs::read_dir(folder).map_or(0, Iterator::count);
-        Census { descriptors: count("/proc/self/fd"), threads: count("/proc/self/task") }
+        Census { descriptors: system::descriptors(), threads: system::threads() }
     }
 
     /// Waits until nothing is left of what came since. Threads of the tests' own servers may end a

@@ -9,9 +9,10 @@ pub mod alone;
 pub mod calls;
 #[cfg(target_os = "linux")]
 pub mod resolver;
+pub mod system;
 pub mod waits;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -116,7 +117,8 @@ struct Shared {
     handler: Box<Handler>,
     requests: Mutex<Vec<Request>>,
     connections: AtomicUsize,
-    open: Mutex<Vec<TcpStream>>,
+    /// Copies, to end those that read with; by number.
+    open: Mutex<Vec<(usize, TcpStream)>>,
     stopping: AtomicBool,
     /// Replies that were carried out whole, the closing included.
     done: AtomicUsize,
@@ -191,7 +193,7 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(self.address);
-        for stream in self.shared.open.lock().unwrap().iter() {
+        for (_, stream) in self.shared.open.lock().unwrap().iter() {
             let _ = stream.shutdown(Shutdown::Both);
         }
         if let Some(acceptor) = self.acceptor.take() {
@@ -201,6 +203,7 @@ impl Drop for Peer {
 }
 
 /// How many connections to the peer this process has open.
+#[cfg(target_os = "linux")]
 pub fn open_connections(peer: SocketAddr) -> usize {
     let table = std::fs::read_to_string("/proc/self/net/tcp").unwrap();
     let port = format!(":{:04X}", peer.port());
@@ -228,8 +231,12 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
         stream.set_nodelay(true).unwrap();
+        if cfg!(windows) {
+            // There, shutting it down wakes nobody who reads.
+            stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        }
         if let Ok(copy) = stream.try_clone() {
-            shared.open.lock().unwrap().push(copy);
+            shared.open.lock().unwrap().push((connection, copy));
         }
         let shared = shared.clone();
         threads.push(std::thread::spawn(move || serve(stream, connection, &shared)));
@@ -251,48 +258,32 @@ fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
                 break;
             }
         }
-        if !end(&mut stream, reply.then, shared) {
-            return;
+        match end(stream, connection, reply.then, shared) {
+            Some(open) => stream = open,
+            None => return,
         }
     }
 }
 
-/// Does what comes after a reply's bytes; `true`: the next request may come.
-fn end(stream: &mut TcpStream, then: Then, shared: &Shared) -> bool {
+/// Does what comes after a reply's bytes; returns the stream if the next request may come.
+fn end(mut stream: TcpStream, connection: usize, then: Then, shared: &Shared) -> Option<TcpStream> {
     match then {
         Then::KeepOpen | Then::Silence => {}
         Then::Close => {
             let _ = stream.shutdown(Shutdown::Both);
         }
-        Then::Reset => reset(stream),
+        Then::Reset => {
+            shared.open.lock().unwrap().retain(|(number, _)| *number != connection);
+            system::reset(stream);
+            shared.done.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
     }
     shared.done.fetch_add(1, Ordering::SeqCst);
     if then == Then::Silence {
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest);
+        while read_more(&mut stream, &mut Vec::new(), shared).is_some() {}
     }
-    then == Then::KeepOpen
-}
-
-/// Closing with unread bytes makes the kernel send a reset; so does this, without races: the copy
-/// that `Peer` keeps for stopping would otherwise hold the socket open.
-fn reset(stream: &TcpStream) {
-    use std::os::fd::AsRawFd;
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    let size = size_of::<libc::linger>() as libc::socklen_t;
-    // SAFETY: the descriptor is open and `linger` outlives the calls; connecting to AF_UNSPEC
-    // dissolves the association, which with this option set sends a reset.
-    unsafe {
-        libc::setsockopt(
-            stream.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            (&raw const linger).cast(),
-            size,
-        );
-        let nowhere = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
-        libc::connect(stream.as_raw_fd(), &raw const nowhere, size_of::<libc::sockaddr>() as libc::socklen_t);
-    }
+    (then == Then::KeepOpen).then_some(stream)
 }
 
 fn read_request(stream: &mut TcpStream, connection: usize, shared: &Shared) -> Option<Request> {
@@ -301,7 +292,7 @@ fn read_request(stream: &mut TcpStream, connection: usize, shared: &Shared) -> O
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
             break at;
         }
-        read_more(stream, &mut bytes)?;
+        read_more(stream, &mut bytes, shared)?;
     };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
@@ -312,7 +303,7 @@ fn read_request(stream: &mut TcpStream, connection: usize, shared: &Shared) -> O
         .collect();
     let length = headers.iter().find(|(n, _)| n == "content-length").map_or(0, |(_, v)| v.parse().unwrap());
     while bytes.len() < end + 4 + length {
-        read_more(stream, &mut bytes)?;
+        read_more(stream, &mut bytes, shared)?;
     }
     let body = String::from_utf8(bytes[end + 4..].to_vec()).unwrap();
     let mut requests = shared.requests.lock().unwrap();
@@ -321,10 +312,11 @@ fn read_request(stream: &mut TcpStream, connection: usize, shared: &Shared) -> O
     Some(request)
 }
 
-fn read_more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
+fn read_more(stream: &mut TcpStream, bytes: &mut Vec<u8>, shared: &Shared) -> Option<()> {
     let mut piece = [0; 4096];
     match stream.read(&mut piece) {
         Ok(n) if n > 0 => bytes.extend_from_slice(&piece[..n]),
+        Err(error) if error.kind() == ErrorKind::TimedOut && !shared.stopping.load(Ordering::SeqCst) => {}
         _ => return None,
     }
     Some(())

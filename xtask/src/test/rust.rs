@@ -106,13 +106,13 @@ fn run_by_nextest(selection: &[&str], report: &mut Report) -> Result {
 
 fn run_by_cargo(selection: &[&str], report: &mut Report) -> Result {
     let words = [&["test"], selection].concat();
-    let finished = process::run_tool(cargo::command().args(&words), Show::Live)?;
-    record(
-        &format!("cargo {}", words.join(" ")),
-        &finished,
-        &Counted::from_libtest(&finished.output),
-        report,
-    );
+    run_by(cargo::command().args(&words), &format!("cargo {}", words.join(" ")), report)
+}
+
+/// By another cargo's `test`.
+pub(super) fn run_by(command: &mut Command, call: &str, report: &mut Report) -> Result {
+    let finished = process::run_tool(command, Show::Live)?;
+    record(call, &finished, &Counted::from_libtest(&finished.output), report);
     Ok(())
 }
 

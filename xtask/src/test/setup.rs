@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::{self, Show};
-use crate::{Result, cargo, files, packages, workspace};
+use crate::{Result, cargo, files, packages, std_source, wine, workspace};
 
 /// A Debian package, and how to see that what it brings is there.
 struct Package {
@@ -73,8 +73,13 @@ fn links_with_sanitizers() -> Result<bool> {
     Ok(process::run(&mut clang, Show::Nothing, process::LIMIT)?.success())
 }
 
-pub fn install() -> Result {
-    let missing: Vec<_> = PACKAGES.iter().filter(|p| !(p.is_there)()).map(|p| p.name).collect();
+/// `platforms`: also what the steps of other systems need.
+pub fn install(platforms: bool) -> Result {
+    let mut missing: Vec<_> = PACKAGES.iter().filter(|p| !(p.is_there)()).map(|p| p.name).collect();
+    if platforms {
+        let all = std_source::PACKAGES.iter().chain(wine::PACKAGES);
+        missing.extend(all.filter(|(_, sign)| !Path::new(sign).exists()).map(|(name, _)| *name));
+    }
     if missing.is_empty() {
         println!("everything that the tests need is installed");
     } else {
