@@ -7,6 +7,7 @@ pub mod files;
 pub mod library;
 pub mod packages;
 pub mod process;
+pub mod released;
 pub mod sandbox;
 pub mod std_source;
 pub mod wine;
