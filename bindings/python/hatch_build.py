@@ -23,7 +23,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-LICENCES = ("LICENSE-APACHE", "LICENSE-MIT")
+LICENCES = ("LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY-NOTICES.txt")
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -45,7 +45,7 @@ def platform_tag() -> str:
 
 
 def library() -> Path:
-    return named("MFA_LIBRARY") or compiled("mfa-client")
+    return named("MFA_LIBRARY") or compiled("libmfa")
 
 
 def sandbox_library() -> Optional[Path]:
@@ -70,7 +70,7 @@ def compiled(package: str) -> Path:
         sys.exit("there is no Cargo.toml two folders up: name a built libmfa with MFA_LIBRARY")
     if shutil.which("cargo") is None:
         sys.exit("cargo is needed to compile libmfa; or name a built one with MFA_LIBRARY")
-    # Only the cdylib: cargo leaves link-time optimisation out of a build that makes a lib, too.
+    # Only the cdylib: the sandbox's package also makes a lib, and cargo then leaves link-time optimisation out.
     words = ["rustc", "--release", "--locked", "--package", package, "--lib", "--crate-type", "cdylib"]
     print(f"cargo {' '.join(words)}", file=sys.stderr)
     done = subprocess.run(
@@ -81,7 +81,7 @@ def compiled(package: str) -> Path:
     )
     if done.returncode != 0:
         sys.exit(f"cargo could not build {package}")
-    target = package.replace("-", "_") if package != "mfa-client" else "mfa"
+    target = package.replace("-", "_") if package != "libmfa" else "mfa"
     for line in done.stdout.splitlines():
         message = json.loads(line)
         if message.get("reason") == "compiler-artifact" and message["target"]["name"] == target:

@@ -17,7 +17,8 @@ use std::process::ExitCode;
 
 // The commands know them as their own.
 use xtask::{
-    Result, c_compiler, cargo, files, library, packages, process, sandbox, std_source, wine, workspace,
+    Result, c_compiler, cargo, files, library, notices, packages, process, released, sandbox, sbom,
+    std_source, wine, workspace,
 };
 
 struct Command {

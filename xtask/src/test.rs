@@ -19,6 +19,7 @@ mod headers;
 mod packaging;
 mod phone;
 mod readme;
+mod release;
 mod report;
 mod rules;
 mod rust;
@@ -48,6 +49,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     examples::steps,
     readme::steps,
     packaging::steps,
+    release::steps,
     phone::steps,
     bindings::steps,
     csharp::steps,
