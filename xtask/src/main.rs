@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 // The commands know them as their own.
 use xtask::{
-    Result, c_compiler, cargo, files, library, notices, packages, process, released, sandbox, sbom,
-    std_source, wine, workspace,
+    Result, c_compiler, cargo, dependencies, files, library, notices, packages, process, released, sandbox,
+    sbom, std_source, wine, workspace,
 };
 
 struct Command {
@@ -64,8 +64,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "dist",
-        arguments: "[--prefix DIR]",
-        about: "a release build as an install tree: libraries, headers, pkg-config, CMake",
+        arguments: "[--setup] [--platform NAME]... [--output DIR] | --prefix DIR",
+        about: "the release: tarballs, wheels, SBOM, notices, checksums; in target/dist\n      \
+                --prefix: a build for this machine as an install tree: libraries, headers, pkg-config, CMake",
         run: dist::run,
     },
 ];

@@ -1,6 +1,7 @@
 //! What is released tells nothing of the machine that built it, is the same wherever it was built, and
 //! leaves room for other libraries in Rust.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, program};
 use crate::process::{self, Show};
-use crate::{Result, dist, files, library, released, workspace};
+use crate::{Result, dependencies, dist, files, library, released, workspace};
 
 const AREA: &str = "packaging";
 
@@ -19,10 +20,33 @@ pub fn steps() -> Vec<Step> {
         return Vec::new();
     }
     vec![
+        step(AREA, "dependencies", dependencies_are_explained),
         step(AREA, "release-files", released_files),
         step(AREA, "two-rusts", two_libraries_in_rust),
         step(AREA, "reproducible", reproducible).of_another_platform(),
     ]
+}
+
+const PAGE: &str = "docs/dependencies.md";
+
+/// Every crate has its row, and every row its crate.
+fn dependencies_are_explained(_: &Context, report: &mut Report) -> Result {
+    let mut names = dependencies::direct()?;
+    names.extend(dependencies::linked()?.into_iter().map(|one| one.name));
+    let rows = rows(&files::read(&workspace::root().join(PAGE))?);
+    let list = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    let (missing, gone) = (list(names.difference(&rows).collect()), list(rows.difference(&names).collect()));
+    let none = |names: String| if names.is_empty() { Ok(()) } else { Err(names) };
+    report.check(&format!("each dependency is in {PAGE}"), none(missing));
+    report.check(&format!("{PAGE} has no other"), none(gone));
+    Ok(())
+}
+
+/// The names in the first column of the tables.
+fn rows(page: &str) -> BTreeSet<String> {
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let names = cells.flat_map(|cell| cell.split(", ")).filter(|name| *name != "crate");
+    names.map(str::to_owned).collect()
 }
 
 fn released_files(_: &Context, report: &mut Report) -> Result {
@@ -139,6 +163,12 @@ fn same_bytes(one: &Path, other: &Path) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_from_the_tables() {
+        let page = "| crate | why |\n|---|---|\n| ring | x | y |\n| yasna, pem | x | |\nring | z\n";
+        assert_eq!(rows(page).into_iter().collect::<Vec<_>>(), ["pem", "ring", "yasna"]);
+    }
 
     #[test]
     fn a_path_is_found_in_the_middle_of_a_file() {
