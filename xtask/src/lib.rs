@@ -12,6 +12,7 @@ pub mod process;
 pub mod released;
 pub mod sandbox;
 pub mod sbom;
+pub mod sizes;
 pub mod std_source;
 pub mod wine;
 pub mod workspace;

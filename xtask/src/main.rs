@@ -18,7 +18,7 @@ use std::process::ExitCode;
 // The commands know them as their own.
 use xtask::{
     Result, c_compiler, cargo, dependencies, files, library, notices, packages, process, released, sandbox,
-    sbom, std_source, wine, workspace,
+    sbom, sizes, std_source, wine, workspace,
 };
 
 struct Command {
