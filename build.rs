@@ -5,8 +5,7 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 #[allow(dead_code)]
 #[path = "src/codes.rs"]
@@ -17,8 +16,6 @@ mod header;
 mod names;
 #[path = "generate/rust.rs"]
 mod rust;
-#[path = "generate/windows_resource.rs"]
-mod windows_resource;
 
 fn main() {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -28,7 +25,6 @@ fn main() {
     println!("cargo:rerun-if-changed=cbindgen.toml");
     println!("cargo:rerun-if-changed=include/mfa.h");
     println!("cargo:rustc-check-cfg=cfg(mfa_plant_panics)");
-    link_arguments(&out);
     fs::write(out.join("code.rs"), rust::codes()).expect("OUT_DIR is writable");
     let header = header::text(&root);
     fs::write(out.join("mfa.h"), &header).expect("OUT_DIR is writable");
@@ -36,59 +32,4 @@ fn main() {
     if fs::read_to_string(root.join("include/mfa.h")).ok().as_deref() != Some(header.as_str()) {
         println!("cargo:warning=include/mfa.h is stale: run `cargo xtask header`");
     }
-}
-
-/// The SONAME carries the ABI's version; `nodelete` keeps the library loaded once loaded, because
-/// the resolver's threads and the fork handler must not outlive their code. (Windows: `stay_loaded`
-/// in src/sys/windows.rs.)
-fn link_arguments(out: &Path) {
-    let abi = abi_version();
-    match env::var("CARGO_CFG_TARGET_OS").as_deref() {
-        Ok("linux" | "android" | "freebsd") => {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libmfa.so.{abi}");
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        }
-        Ok("macos" | "ios") => {
-            println!("cargo:rustc-cdylib-link-arg=-Wl,-install_name,@rpath/libmfa.{abi}.dylib");
-        }
-        Ok("windows") => {
-            // The import library comes by itself: libmfa.dll.a, or mfa.dll.lib from Microsoft's linker.
-            if let Some(resource) = version_resource(out) {
-                println!("cargo:rustc-cdylib-link-arg={}", resource.display());
-            }
-        }
-        _ => {}
-    }
-}
-
-/// What the linker takes for the version that Windows shows of the library.
-fn version_resource(out: &Path) -> Option<PathBuf> {
-    let version = windows_resource::Version {
-        text: &env::var("CARGO_PKG_VERSION").expect("cargo sets it"),
-        description: &env::var("CARGO_PKG_DESCRIPTION").expect("cargo sets it"),
-        file: "mfa.dll",
-    };
-    let resource = out.join("mfa.res");
-    fs::write(&resource, windows_resource::file(&version)).expect("OUT_DIR is writable");
-    if env::var("CARGO_CFG_TARGET_ENV").as_deref() != Ok("gnu") {
-        return Some(resource);
-    }
-    let object = out.join("mfa.res.o");
-    let of_target = format!("{}-w64-mingw32-windres", env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default());
-    let converts = |windres: &str| {
-        let mut command = Command::new(windres);
-        command.args(["-J", "res", "-O", "coff", "-i"]).arg(&resource).arg("-o").arg(&object);
-        command.status().is_ok_and(|status| status.success())
-    };
-    if [&of_target, "windres"].into_iter().any(converts) {
-        return Some(object);
-    }
-    println!("cargo:warning=mfa.dll is built without its version: neither {of_target} nor windres is there");
-    None
-}
-
-fn abi_version() -> u32 {
-    let source = include_str!("src/ffi/version.rs");
-    let line = source.lines().find_map(|l| l.strip_prefix("pub const MFA_ABI_VERSION: u32 = "));
-    line.and_then(|l| l.trim_end_matches(';').parse().ok()).expect("src/ffi/version.rs sets MFA_ABI_VERSION")
 }

@@ -10,7 +10,7 @@
 //! | Python: `_abi.py`, `exceptions.py`, `_names.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
 //! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
-//! `build.rs` takes the first three as modules, and writes to its OUT_DIR alone. `cargo xtask header`
+//! `build.rs` takes those of each build as modules (`abi/build.rs` the one for Windows), and writes to its OUT_DIR alone. `cargo xtask header`
 //! takes all of it from here, and renews the files that are committed. `abi.rs` reads the header and
 //! `types.rs` says which of its types the bindings know; what either does not understand is an error.
 

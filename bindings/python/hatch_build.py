@@ -27,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
 # In the wheel they have these names, whatever the files are called that were named.
 NAMES = {"linux": "lib{}.so", "darwin": "lib{}.dylib", "win32": "{}.dll"}
+# Of what is linked into the libraries; this package's own licences stand beside this file.
+NOTICES = TREE / "THIRD-PARTY-NOTICES.txt"
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -44,6 +46,8 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             if file is not None:
                 there = NAMES.get(sys.platform, NAMES["linux"]).format(name)
                 build_data["force_include"][str(file)] = f"mfa_client/_lib/{there}"
+        if NOTICES.is_file():
+            build_data["force_include"][str(NOTICES)] = f"mfa_client/_lib/{NOTICES.name}"
 
 
 class CustomMetadataHook(MetadataHookInterface):
@@ -82,12 +86,15 @@ def page(readme: str, repository: Optional[str]) -> str:
 
 
 def platform_tag() -> str:
-    """What this machine is. A manylinux tag needs a build against an old glibc; that is to come."""
+    """What this machine is, unless a release says what it built for: `cargo xtask dist`."""
+    named = os.environ.get("MFA_WHEEL_PLATFORM")
+    if named:
+        return named
     return sysconfig.get_platform().replace("-", "_").replace(".", "_")
 
 
 def library() -> Path:
-    return named("MFA_LIBRARY") or compiled("mfa-client")
+    return named("MFA_LIBRARY") or compiled("libmfa")
 
 
 def sandbox_library() -> Optional[Path]:
@@ -112,7 +119,7 @@ def compiled(package: str) -> Path:
         sys.exit("there is no Cargo.toml two folders up: name a built libmfa with MFA_LIBRARY")
     if shutil.which("cargo") is None:
         sys.exit("cargo is needed to compile libmfa; or name a built one with MFA_LIBRARY")
-    # Only the cdylib: cargo leaves link-time optimisation out of a build that makes a lib, too.
+    # Only the cdylib: the sandbox's package also makes a lib, and cargo then leaves link-time optimisation out.
     words = ["rustc", "--release", "--locked", "--package", package, "--lib", "--crate-type", "cdylib"]
     print(f"cargo {' '.join(words)}", file=sys.stderr)
     done = subprocess.run(
@@ -123,7 +130,7 @@ def compiled(package: str) -> Path:
     )
     if done.returncode != 0:
         sys.exit(f"cargo could not build {package}")
-    target = package.replace("-", "_") if package != "mfa-client" else "mfa"
+    target = package.replace("-", "_") if package != "libmfa" else "mfa"
     for line in done.stdout.splitlines():
         message = json.loads(line)
         if message.get("reason") == "compiler-artifact" and message["target"]["name"] == target:

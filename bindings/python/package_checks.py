@@ -41,6 +41,7 @@ class PackageChecks:
         expect(told["Author"] and told["License-Expression"] == "MIT OR Apache-2.0", "the author or the licence")
         for licence in "LICENSE-MIT", "LICENSE-APACHE":
             expect(any(name.endswith(f".dist-info/licenses/{licence}") for name in names), f"no {licence}")
+        expect("mfa_client/_lib/THIRD-PARTY-NOTICES.txt" in names, "no notices of what is linked in")
         links = re.findall(r"\]\(([^)\s]+)\)", str(told.get_payload()))
         dead = [link for link in links if "://" not in link and not link.startswith("#")]
         expect(not dead, f"links that lead nowhere outside the repository: {dead}")

@@ -41,6 +41,10 @@ impl Compiler {
         named.into_iter().chain(usual).find_map(|name| Self::find(&name).or_else(|| Self::at(&name)))
     }
 
+    pub fn path(&self) -> &Path {
+        &self.program
+    }
+
     fn at(path: &str) -> Option<Self> {
         let program = PathBuf::from(path);
         (path.contains('/') && program.is_file()).then_some(Self { program })

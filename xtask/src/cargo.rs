@@ -71,7 +71,7 @@ pub fn host() -> Result<String> {
     host.map(str::to_owned).ok_or("rustc -vV names no host".into())
 }
 
-fn rustc() -> std::ffi::OsString {
+pub fn rustc() -> std::ffi::OsString {
     env::var_os("RUSTC").unwrap_or("rustc".into())
 }
 

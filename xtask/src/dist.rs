@@ -1,89 +1,117 @@
-//! `cargo xtask dist`: a release build as an install tree.
+//! `cargo xtask dist`: what is released, from one tree into one folder.
 //!
-//! Everything in it finds its neighbours by their relative places, so the tree can be moved.
+//!     cargo xtask dist --setup               # the whole release, into target/dist
+//!     cargo xtask dist --platform x86_64     # of one system
+//!     cargo xtask dist --prefix DIR          # no release: a build for this machine as an install tree
 
+pub mod archive;
+pub mod platform;
+pub mod static_library;
+pub mod tools;
+mod tree;
+mod wheel;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::library::{self, NATIVE_LIBS};
-use crate::{Result, files, workspace};
+use crate::{Result, files, library, notices, packages, sbom, std_source, workspace};
+use platform::Platform;
+use tree::Contents;
 
-const PKG_CONFIG: &str = include_str!("../templates/mfa.pc");
-const CMAKE_CONFIG: &str = include_str!("../templates/mfaConfig.cmake");
-const CMAKE_VERSION: &str = include_str!("../templates/mfaConfigVersion.cmake");
+/// GNU's linker and its like for other machines: what `--setup` installs, and what tells that it is there.
+pub const PACKAGES: &[(&str, &str)] = &[("binutils-aarch64-linux-gnu", "/usr/bin/aarch64-linux-gnu-ld")];
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
-    let prefix = match words {
-        [] => workspace::target()?.join("dist"),
-        [word, prefix] if word == "--prefix" => PathBuf::from(prefix),
-        _ => return Err("it takes --prefix DIR or nothing".to_owned()),
-    };
-    for file in install(&prefix)? {
-        println!("{}", file.display());
+    let mut setup = false;
+    let mut output = workspace::target()?.join("dist");
+    let mut platforms = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--setup" => setup = true,
+            "--output" => output = PathBuf::from(value()?),
+            "--platform" => platforms.extend(platforms_called(value()?)?),
+            "--prefix" => {
+                print(&install(Path::new(value()?))?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            other => return Err(format!("it does not know '{other}'")),
+        }
     }
+    if platforms.is_empty() {
+        platforms.extend(platform::ALL);
+    }
+    if setup {
+        install_tools()?;
+    }
+    print(&release(&output, &platforms)?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds and installs; says which files it made.
+fn print(made: &[PathBuf]) {
+    made.iter().for_each(|file| println!("{}", file.display()));
+}
+
+/// Those in whose names the word is.
+fn platforms_called(word: &str) -> Result<Vec<&'static Platform>> {
+    let found: Vec<_> = platform::ALL.iter().filter(|platform| platform.name.contains(word)).collect();
+    let known = || platform::ALL.iter().map(|platform| platform.name).collect::<Vec<_>>().join(", ");
+    if found.is_empty() { Err(format!("there is no platform '{word}' among {}", known())) } else { Ok(found) }
+}
+
+fn install_tools() -> Result {
+    let all = std_source::PACKAGES.iter().chain(PACKAGES);
+    let missing: Vec<_> = all.filter(|(_, sign)| !Path::new(sign).exists()).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        packages::install(&missing)?;
+    }
+    tools::install()
+}
+
+/// Builds for this machine and installs; says which files it made.
 pub fn install(prefix: &Path) -> Result<Vec<PathBuf>> {
     let library = library::build_release()?;
-    let names = library::names()?;
-    let lib = prefix.join("lib");
-    let mut tree = Tree { made: Vec::new() };
-    tree.copy(&library.shared, &lib.join(&names.full))?;
-    tree.link(&names.full, &lib.join(&names.loaded))?;
-    tree.link(&names.loaded, &lib.join(names.built))?;
-    tree.copy(&library.archive, &lib.join("libmfa.a"))?;
-    for name in ["mfa.h", "mfa.hpp"] {
-        let header = workspace::root().join("include").join(name);
-        if header.exists() {
-            tree.copy(&header, &prefix.join("include").join(name))?;
-        }
+    let contents = Contents { shared: library.shared, archive: library.archive, tools: "", sandbox: None };
+    tree::install(&contents, prefix)
+}
+
+/// The whole release of some platforms; says which files it made in the folder, which must be new or empty.
+pub fn release(output: &Path, platforms: &[&Platform]) -> Result<Vec<PathBuf>> {
+    if output == workspace::target()?.join("dist") {
+        let _ = fs::remove_dir_all(output);
     }
-    let fill = |template: &str| {
-        let template = template.replace("@VERSION@", workspace::VERSION);
-        let template = template.replace("@SHARED_FULL@", &names.full);
-        let template = template.replace("@SHARED_LOADED@", &names.loaded);
-        let template = template.replace("@NATIVE_LIBS@", &native_libs().join(" "));
-        template.replace("@NATIVE_LIBS_LIST@", &native_libs().join(";"))
+    if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(format!("{} is not empty", output.display()));
+    }
+    files::create_folder(output)?;
+    let mut made = Vec::new();
+    for platform in platforms {
+        made.extend(release_of(platform, output)?);
+    }
+    let sbom = output.join(format!("libmfa-{}.cdx.json", workspace::VERSION));
+    files::write(&sbom, &sbom::text(true)?)?;
+    let notices = output.join(notices::FILE);
+    files::copy(&workspace::root().join(notices::FILE), &notices)?;
+    made.extend([sbom, notices]);
+    made.push(archive::sums(&made, output)?);
+    Ok(made)
+}
+
+fn release_of(platform: &Platform, output: &Path) -> Result<Vec<PathBuf>> {
+    if let Some(what) = platform.missing()? {
+        return Err(format!("{} cannot be built without {what}; --setup installs it", platform.name));
+    }
+    let built = platform.build()?;
+    let name = format!("libmfa-{}-{}", workspace::VERSION, platform.name);
+    let folder = workspace::empty_scratch(&format!("dist-{}", platform.name))?.join(name);
+    let contents = Contents {
+        shared: built.shared.clone(),
+        archive: built.archive.clone(),
+        tools: platform.tools()?,
+        sandbox: Some(built.sandbox.clone()),
     };
-    tree.write(&lib.join("pkgconfig/mfa.pc"), &fill(PKG_CONFIG))?;
-    tree.write(&lib.join("cmake/mfa/mfaConfig.cmake"), &fill(CMAKE_CONFIG))?;
-    tree.write(&lib.join("cmake/mfa/mfaConfigVersion.cmake"), &fill(CMAKE_VERSION))?;
-    for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
-        tree.copy(&workspace::root().join(licence), &prefix.join("share/licenses/mfa").join(licence))?;
-    }
-    Ok(tree.made)
-}
-
-/// Outside Linux the compiler's own defaults name what is needed.
-fn native_libs() -> &'static [&'static str] {
-    if cfg!(target_os = "linux") { NATIVE_LIBS } else { &[] }
-}
-
-/// Puts files into folders, which it makes, and keeps the list.
-struct Tree {
-    made: Vec<PathBuf>,
-}
-
-impl Tree {
-    fn place(&mut self, file: &Path) -> Result {
-        self.made.push(file.to_owned());
-        files::create_folder(file.parent().unwrap_or(file))
-    }
-
-    fn copy(&mut self, from: &Path, to: &Path) -> Result {
-        self.place(to)?;
-        files::copy(from, to)
-    }
-
-    fn link(&mut self, target: &str, link: &Path) -> Result {
-        self.place(link)?;
-        files::link(target.as_ref(), link)
-    }
-
-    fn write(&mut self, file: &Path, text: &str) -> Result {
-        self.place(file)?;
-        files::write(file, text)
-    }
+    tree::install(&contents, &folder)?;
+    Ok(vec![archive::tar(&folder, output)?, wheel::make(platform, &built, output)?])
 }

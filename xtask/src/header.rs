@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::cargo::{self, MESSAGES};
 use crate::library::{PACKAGE, SANDBOX_PACKAGE};
-use crate::{Result, files, generate, workspace};
+use crate::{Result, files, generate, notices, workspace};
 
 /// A committed header, and the text that belongs into it.
 pub struct Header {
@@ -62,6 +62,7 @@ pub fn generate() -> Result<Vec<Header>> {
     let mut all = vec![mfa, header(SANDBOX_PACKAGE, "sandbox/include/mfa_sandbox.h")?];
     let place = |name| workspace::root().join(name);
     all.extend(made_of_it.into_iter().map(|(name, generated)| Header { name, file: place(name), generated }));
+    all.push(Header { name: notices::FILE, file: place(notices::FILE), generated: notices::text()? });
     Ok(all)
 }
 

@@ -3,11 +3,16 @@
 
 pub mod c_compiler;
 pub mod cargo;
+pub mod dependencies;
 pub mod files;
 pub mod library;
+pub mod notices;
 pub mod packages;
 pub mod process;
+pub mod released;
 pub mod sandbox;
+pub mod sbom;
+pub mod sizes;
 pub mod std_source;
 pub mod wine;
 pub mod workspace;

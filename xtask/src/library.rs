@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::{self, Built, MESSAGES};
-use crate::{Result, files, process, workspace};
+use crate::{Result, files, process, released, workspace};
 
+/// The Rust library, which has all the code.
 pub const PACKAGE: &str = "mfa-client";
+/// The same as `libmfa.so` and `libmfa.a`.
+pub const C_PACKAGE: &str = "libmfa";
 pub const SANDBOX_PACKAGE: &str = "mfa-sandbox";
 const SANDBOX_PROGRAM: &str = "mfa-sandbox";
 
@@ -54,7 +57,7 @@ pub fn names() -> Result<Names> {
 /// Both at once, as `cargo test` does: alone, either would need other features of what they have in
 /// common, and that would be compiled twice.
 pub fn build_debug() -> Result<(Library, PathBuf)> {
-    let words = ["build", "--locked", "--package", PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES];
+    let words = ["build", "--locked", "--package", C_PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES];
     let built = cargo::build(&words)?;
     Ok((lay_out(&built, "debug")?, built.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)?))
 }
@@ -66,9 +69,27 @@ pub fn build_sandbox_library() -> Result<PathBuf> {
     cargo::build(&words)?.file(SANDBOX_PACKAGE, &name)
 }
 
-/// Without the `lib` that Rust programs use: cargo leaves link-time optimisation out of a build that
-/// makes one, and then both libraries are a good deal larger and slower.
-const RELEASE: &[&str] = &[
+/// As everybody builds it.
+const RELEASE: &[&str] = &["build", "--locked", "--package", C_PACKAGE, "--release", MESSAGES];
+
+/// Builds the library as its users get it.
+pub fn build_release() -> Result<Library> {
+    lay_out(&cargo::build_with(released::cargo()?.args(RELEASE), RELEASE)?, "release")
+}
+
+/// Builds the shared library of another source tree in the same way, with a target directory of its own.
+pub fn build_release_of(sources: &Path, target: &Path) -> Result<PathBuf> {
+    let is_older = !sources.join("abi/Cargo.toml").exists();
+    let (package, words) = if is_older { (PACKAGE, RELEASE_BEFORE) } else { (C_PACKAGE, RELEASE) };
+    // Cargo tells two states of a tree apart by the files' times alone; what it keeps of the
+    // dependencies is told apart by their versions.
+    let clean = ["clean", "--locked", "--release", "--package", PACKAGE];
+    process::output(released::cargo_for(sources, target)?.args(clean))?;
+    cargo::build_with(released::cargo_for(sources, target)?.args(words), words)?.file(package, names()?.built)
+}
+
+/// Trees in which one package was both the Rust library and the C library.
+const RELEASE_BEFORE: &[&str] = &[
     "rustc",
     "--locked",
     "--package",
@@ -79,24 +100,6 @@ const RELEASE: &[&str] = &[
     "--release",
     MESSAGES,
 ];
-
-/// Builds the library as its users get it.
-pub fn build_release() -> Result<Library> {
-    lay_out(&cargo::build(RELEASE)?, "release")
-}
-
-/// Builds the shared library of another source tree in the same way, with a target directory of its own.
-pub fn build_release_of(sources: &Path, target: &Path) -> Result<PathBuf> {
-    let there = |words: &[&str]| {
-        let mut command = cargo::command();
-        command.args(words).current_dir(sources).env("CARGO_TARGET_DIR", target);
-        command
-    };
-    // Cargo tells two states of a tree apart by the files' times alone; what it keeps of the
-    // dependencies is told apart by their versions.
-    process::output(&mut there(&["clean", "--locked", "--release", "--package", PACKAGE]))?;
-    cargo::build_with(&mut there(RELEASE), RELEASE)?.file(PACKAGE, names()?.built)
-}
 
 /// Builds the library in release with panics planted in every export: see `src/ffi/guard.rs`.
 pub fn build_with_planted_panics() -> Result<Library> {
@@ -110,8 +113,8 @@ pub fn build_with_planted_panics() -> Result<Library> {
 /// The folder is named after what was built, so that one build's links never lead to another's.
 pub fn lay_out(built: &Built, folder: &str) -> Result<Library> {
     let names = names()?;
-    let shared = built.file(PACKAGE, names.built)?;
-    let archive = built.file(PACKAGE, "libmfa.a")?;
+    let shared = built.file(C_PACKAGE, names.built)?;
+    let archive = built.file(C_PACKAGE, "libmfa.a")?;
     let folder = workspace::scratch(&format!("lib-{folder}"))?;
     files::link(&shared, &folder.join(&names.loaded))?;
     files::link(names.loaded.as_ref(), &folder.join(names.built))?;
@@ -122,7 +125,7 @@ pub fn lay_out(built: &Built, folder: &str) -> Result<Library> {
 /// build, and sooner.
 pub fn native_libs() -> Result<Vec<String>> {
     let mut command: Command = cargo::command();
-    command.args(["rustc", "--locked", "--package", PACKAGE, "--lib", "--crate-type", "staticlib"]);
+    command.args(["rustc", "--locked", "--package", C_PACKAGE, "--lib", "--crate-type", "staticlib"]);
     command.args(["--", "--print", "native-static-libs"]);
     let finished = crate::process::run(&mut command, crate::process::Show::Nothing, crate::process::LIMIT)?;
     let finished = finished.expect_success("cargo rustc")?;

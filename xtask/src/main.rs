@@ -18,7 +18,8 @@ use std::process::ExitCode;
 
 // The commands know them as their own.
 use xtask::{
-    Result, c_compiler, cargo, files, library, packages, process, sandbox, std_source, wine, workspace,
+    Result, c_compiler, cargo, dependencies, files, library, notices, packages, process, released, sandbox,
+    sbom, sizes, std_source, wine, workspace,
 };
 
 struct Command {
@@ -70,8 +71,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "dist",
-        arguments: "[--prefix DIR]",
-        about: "a release build as an install tree: libraries, headers, pkg-config, CMake",
+        arguments: "[--setup] [--platform NAME]... [--output DIR] | --prefix DIR",
+        about: "the release: tarballs, wheels, SBOM, notices, checksums; in target/dist\n      \
+                --prefix: a build for this machine as an install tree: libraries, headers, pkg-config, CMake",
         run: dist::run,
     },
 ];

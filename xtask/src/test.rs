@@ -18,6 +18,7 @@ mod examples;
 mod headers;
 mod packaging;
 mod phone;
+mod release;
 mod report;
 mod rules;
 mod rust;
@@ -52,6 +53,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     samples::steps,
     site::steps,
     packaging::steps,
+    release::steps,
     phone::steps,
     bindings::steps,
     csharp::steps,

@@ -13,8 +13,17 @@ use crate::{Result, cargo, files, workspace};
 const AREA: &str = "rules";
 /// Tests may use `unsafe` to watch the process; in all else the compiler denies it, and clippy asks for
 /// a reason (`[workspace.lints]`), but in the files that say otherwise.
-const SOURCES: &[&str] =
-    &["src", "sandbox/src", "examples", "build.rs", "generate", "sandbox/build.rs", "xtask/src", "benches"];
+const SOURCES: &[&str] = &[
+    "src",
+    "abi",
+    "sandbox/src",
+    "examples",
+    "build.rs",
+    "generate",
+    "sandbox/build.rs",
+    "xtask/src",
+    "benches",
+];
 /// The ABI layers, and what speaks to the system (for the files below it as well).
 const ALLOWED: &[&str] = &["src/ffi/mod.rs", "src/sys/mod.rs", "sandbox/src/ffi.rs"];
 
@@ -71,15 +80,8 @@ fn relative(file: &Path) -> String {
 /// so that what it depends on is there already.
 fn sources_stay_as_they_are(_: &Context, report: &mut Report) -> Result {
     let copy = workspace::empty_scratch("source")?;
+    copy_of_the_tree(&copy)?;
     let target = workspace::target()?;
-    let skip = |path: &Path| {
-        path == target || path.file_name().is_some_and(|name| name == "target" || name == ".git")
-    };
-    for file in files::below(workspace::root(), &skip) {
-        let place = copy.join(relative(&file));
-        files::create_folder(place.parent().unwrap_or(&copy))?;
-        files::copy(&file, &place)?;
-    }
     let before = sums(&copy)?;
     let mut command = cargo::command();
     command.args(["build", "--workspace", "--exclude", "xtask", "--exclude", "bench-runner", "--locked"]);
@@ -91,6 +93,20 @@ fn sources_stay_as_they_are(_: &Context, report: &mut Report) -> Result {
     let changed = before.keys().chain(after.keys()).filter(|file| before.get(*file) != after.get(*file));
     let changed: std::collections::BTreeSet<_> = changed.cloned().collect();
     report.check("the build leaves each file as it was", none(&changed.into_iter().collect::<Vec<_>>()));
+    Ok(())
+}
+
+/// The sources alone.
+pub(super) fn copy_of_the_tree(copy: &Path) -> Result {
+    let target = workspace::target()?;
+    let skip = |path: &Path| {
+        path == target || path.file_name().is_some_and(|name| name == "target" || name == ".git")
+    };
+    for file in files::below(workspace::root(), &skip) {
+        let place = copy.join(relative(&file));
+        files::create_folder(place.parent().unwrap_or(copy))?;
+        files::copy(&file, &place)?;
+    }
     Ok(())
 }
 

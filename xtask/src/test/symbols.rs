@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::generate::abi;
 use crate::library::{self, Library, NATIVE_LIBS};
-use crate::{Result, files, process, workspace};
+use crate::{Result, cargo, files, process, sizes, workspace};
 
 const AREA: &str = "library";
 /// A line for each export: its name, and the version it came in. Lines are added, never removed.
@@ -41,7 +41,7 @@ fn symbols(context: &Context, report: &mut Report) -> Result {
     report.check("libmfa.a has each of them", none("missing", &missing));
     marks(library, report)?;
     native_libs(report)?;
-    size(library, report)
+    size(context, library, report)
 }
 
 /// The names that the shared library offers.
@@ -115,11 +115,23 @@ fn native_libs(report: &mut Report) -> Result {
     Ok(())
 }
 
-fn size(library: &Library, report: &mut Report) -> Result {
-    let stripped = workspace::scratch("symbols")?.join("stripped.so");
-    process::output(Command::new("strip").arg("-o").arg(&stripped).arg(&library.shared))?;
-    let bytes = std::fs::metadata(&stripped).map_err(|e| e.to_string())?.len();
-    println!("   the shared library, stripped: {bytes} bytes");
+fn size(context: &Context, library: &Library, report: &mut Report) -> Result {
+    let bytes = sizes::stripped(&library.shared, "")?;
+    // The debug build has nothing to do with what is released.
+    if !context.options.debug {
+        weigh(&cargo::host()?, bytes, report)?;
+    }
     report.note(format!("stripped .so: {:.2} MB", bytes as f64 / 1e6));
+    Ok(())
+}
+
+/// Says what the ledger says. Growth is for a person to judge, so it is a warning and no failure.
+pub(super) fn weigh(target: &str, bytes: u64, report: &mut Report) -> Result {
+    let verdict = sizes::verdict(target, "default", bytes)?;
+    println!("   the shared library, stripped, for {target}: {}", verdict.text);
+    if verdict.is_warning {
+        println!("   WARNING {target}: larger than benches/sizes.txt says by 2 % or more, or not in it");
+        report.note(format!("WARNING: {target}: {}", verdict.text));
+    }
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::report::Report;
 use super::{Context, Step, rust, step};
 use crate::c_compiler::WARNINGS;
 use crate::cargo::{self, Built, MESSAGES};
-use crate::library::{PACKAGE, SANDBOX_PACKAGE};
+use crate::library::{C_PACKAGE, PACKAGE, SANDBOX_PACKAGE};
 use crate::process::{self, Finished, Show};
 use crate::sandbox::Sandbox;
 use crate::{Result, files, wine, workspace};
@@ -85,13 +85,13 @@ struct Windows {
 fn build() -> Result<Windows> {
     let words = ["build"];
     let mut command = wine::cargo(&words)?;
-    command.args(["--package", PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES]);
+    command.args(["--package", C_PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES]);
     let built: Built = cargo::build_with(&mut command, &words)?;
-    let library = built.file(PACKAGE, "mfa.dll")?;
+    let library = built.file(C_PACKAGE, "mfa.dll")?;
     let folder = workspace::scratch("windows")?;
     files::copy(&library, &folder.join("mfa.dll"))?;
     Ok(Windows {
-        import_library: built.file(PACKAGE, "libmfa.dll.a")?,
+        import_library: built.file(C_PACKAGE, "libmfa.dll.a")?,
         folder,
         sandbox: built.program(SANDBOX_PACKAGE, "mfa-sandbox")?,
     })

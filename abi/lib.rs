@@ -1,0 +1,3 @@
+//! `libmfa.so` and `libmfa.a`: the exports of `src/ffi/` at the top, and nothing else.
+
+extern crate mfa as _;

@@ -1,0 +1,87 @@
+//! The systems that a release is for, and how each is built here.
+//!
+//! Zig is compiler and linker for the little C that there is: it has the headers and the stubs of every
+//! libc, and links for an old glibc on a new one.
+
+use std::path::PathBuf;
+
+use super::tools;
+use crate::cargo::{self, MESSAGES};
+use crate::library::{C_PACKAGE, SANDBOX_PACKAGE};
+use crate::{Result, library, released, std_source};
+
+pub struct Platform {
+    /// As the files of the release are called.
+    pub name: &'static str,
+    pub target: &'static str,
+    /// The oldest glibc that it shall run with; without one, musl's.
+    pub glibc: Option<&'static str>,
+    /// What pip calls it.
+    pub wheel: &'static str,
+    /// What stands before the names of GNU's programs for it, where it is not this machine.
+    tools: &'static str,
+}
+
+pub const ALL: &[Platform] = &[
+    Platform {
+        name: "x86_64-linux-gnu",
+        target: "x86_64-unknown-linux-gnu",
+        glibc: Some("2.17"),
+        wheel: "manylinux_2_17_x86_64.manylinux2014_x86_64",
+        tools: "x86_64-linux-gnu-",
+    },
+    Platform {
+        name: "aarch64-linux-gnu",
+        target: "aarch64-unknown-linux-gnu",
+        glibc: Some("2.17"),
+        wheel: "manylinux_2_17_aarch64.manylinux2014_aarch64",
+        tools: "aarch64-linux-gnu-",
+    },
+];
+
+pub struct Built {
+    pub shared: PathBuf,
+    pub archive: PathBuf,
+    pub sandbox: PathBuf,
+    pub sandbox_library: PathBuf,
+}
+
+impl Platform {
+    pub fn is_this_machine(&self) -> Result<bool> {
+        Ok(cargo::host()? == self.target)
+    }
+
+    /// What stands before the names of GNU's programs.
+    pub fn tools(&self) -> Result<&'static str> {
+        Ok(if self.is_this_machine()? { "" } else { self.tools })
+    }
+
+    /// What cannot be had by `dist --setup`, if there is such a thing.
+    pub fn missing(&self) -> Result<Option<String>> {
+        let std = if self.is_this_machine()? { None } else { std_source::missing().map(str::to_owned) };
+        Ok(std.or(super::static_library::missing(self.tools()?)).or_else(tools::missing))
+    }
+
+    /// In two calls: in one, the library would get what features the sandbox asks for.
+    pub fn build(&self) -> Result<Built> {
+        let library = self.cargo(&["--package", C_PACKAGE])?;
+        let sandbox = self.cargo(&["--package", SANDBOX_PACKAGE, "--lib", "--bins"])?;
+        let names = library::names()?;
+        let sandbox_library = names.built.replace("mfa", "mfa_sandbox");
+        Ok(Built {
+            shared: library.file(C_PACKAGE, names.built)?,
+            archive: library.file(C_PACKAGE, "libmfa.a")?,
+            sandbox: sandbox.program(SANDBOX_PACKAGE, "mfa-sandbox")?,
+            sandbox_library: sandbox.file(SANDBOX_PACKAGE, &sandbox_library)?,
+        })
+    }
+
+    fn cargo(&self, words: &[&str]) -> Result<cargo::Built> {
+        let mut command = released::cargo()?;
+        command.args(["zigbuild", "--release", "--locked", MESSAGES, "--target"]);
+        command.arg(self.glibc.map_or(self.target.to_owned(), |glibc| format!("{}.{glibc}", self.target)));
+        command.args(words);
+        tools::in_path(&mut command)?;
+        cargo::build_with(&mut command, words)
+    }
+}

@@ -1,0 +1,49 @@
+//! What a release is made with besides Rust, from PyPI, in an environment of its own.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::process::{self, Show};
+use crate::{Result, workspace};
+
+/// Whose versions are fixed: they decide about the bytes.
+const PACKAGES: &[&str] =
+    &["cargo-zigbuild==0.24.1", "ziglang==0.17.1", "auditwheel==6.8.2", "hatchling==1.33.0", "pip==26.3"];
+
+fn folder() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("xtask/dist-tools"))
+}
+
+pub fn program(name: &str) -> Result<PathBuf> {
+    Ok(folder()?.join("bin").join(name))
+}
+
+pub fn missing() -> Option<String> {
+    let is_there = |name: &&str| program(name).is_ok_and(|file| file.is_file());
+    let missing = ["cargo-zigbuild", "auditwheel"].into_iter().find(|name| !is_there(name));
+    missing.map(|name| format!("{name} from PyPI"))
+}
+
+pub fn install() -> Result {
+    let run = |command: &mut Command| {
+        process::run(command, Show::Nothing, process::LIMIT * 4)?
+            .expect_success("setting up the tools")
+            .map(drop)
+    };
+    if missing().is_none() {
+        return Ok(());
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder()?))?;
+    run(Command::new(program("python")?).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))
+}
+
+/// Lets a command find them before all else.
+pub fn in_path(command: &mut Command) -> Result {
+    let before = [folder()?.join("bin")];
+    let path = env::var_os("PATH").unwrap_or_default();
+    let all =
+        env::join_paths(before.into_iter().chain(env::split_paths(&path))).map_err(|e| e.to_string())?;
+    command.env("PATH", all);
+    Ok(())
+}
