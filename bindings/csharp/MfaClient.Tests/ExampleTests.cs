@@ -320,6 +320,8 @@ namespace MfaClient.Tests
 
         private sealed class Example : IDisposable
         {
+            private static readonly bool ResetsInterrupts = IsThereAnEnvThatResets();
+
             private readonly Process process;
             private readonly List<string> lines = new();
 
@@ -338,6 +340,12 @@ namespace MfaClient.Tests
 #endif
                 start.WorkingDirectory = workingDirectory;
                 start.Arguments = $"\"{program}\" \"{string.Join("\" \"", words)}\"";
+                if (ResetsInterrupts)
+                {
+                    // A shell's job in the background has SIGINT ignored, and would hand that on.
+                    start.Arguments = $"--default-signal=INT \"{start.FileName}\" {start.Arguments}";
+                    start.FileName = "env";
+                }
                 start.UseShellExecute = false;
                 start.RedirectStandardOutput = start.RedirectStandardError = true;
                 start.EnvironmentVariables["MFA_TOKEN"] = token;
@@ -358,6 +366,23 @@ namespace MfaClient.Tests
                 }
                 process.BeginOutputReadLine();
                 process.BeginErrorReadLine();
+            }
+
+            /// <summary>GNU's does.</summary>
+            private static bool IsThereAnEnvThatResets()
+            {
+                var start = new ProcessStartInfo("env", "--default-signal=INT true") { UseShellExecute = false, RedirectStandardError = true };
+                try
+                {
+                    using var env = Process.Start(start)!;
+                    env.StandardError.ReadToEnd();
+                    env.WaitForExit();
+                    return env.ExitCode == 0;
+                }
+                catch (Win32Exception)
+                {
+                    return false;
+                }
             }
 
             internal static string Program(string name)
