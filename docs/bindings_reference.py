@@ -4,7 +4,7 @@
     python bindings_reference.py csharp SOURCES > csharp.md
 
 Nothing is imported or compiled: the Python package is read by `ast`, and C# by the `///` comments before what
-is public. A public name without words is an error.
+is public.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import html
 import re
 import sys
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Dict, Iterator, List, Set, Tuple
 
 # Read as modules of their own, beside what the package itself names.
 MODULES = ["exceptions", "sandbox"]
@@ -29,12 +29,13 @@ def python_page(package: Path) -> str:
         for node in tree.body:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 found.setdefault(node.name, node)
+    public = {name for module in ["__init__", *MODULES] for name in all_names(trees[module])}
     for module in ["__init__", *MODULES]:
         title = "mfa_client" if module == "__init__" else f"mfa_client.{module}"
         lines += ["", f"## {title}"]
         for name in all_names(trees[module]):
             if name in found:
-                lines += python_item(found[name])
+                lines += python_item(found[name], inherited(found[name], found, public))
     return "\n".join(lines) + "\n"
 
 
@@ -45,7 +46,17 @@ def all_names(tree: ast.Module) -> List[str]:
     return [n.name for n in tree.body if isinstance(n, (ast.ClassDef, ast.FunctionDef)) and not n.name.startswith("_")]
 
 
-def python_item(node: ast.AST) -> Iterator[str]:
+def inherited(node: ast.AST, found: Dict[str, ast.AST], public: Set[str]) -> List[ast.AST]:
+    """What a class has from bases that have no place of their own here."""
+    members: List[ast.AST] = []
+    for base in getattr(node, "bases", []):
+        name = ast.unparse(base).split("[")[0]
+        if name in found and name not in public:
+            members += [*getattr(found[name], "body", []), *inherited(found[name], found, public)]
+    return members
+
+
+def python_item(node: ast.AST, inherited_members: List[ast.AST]) -> Iterator[str]:
     yield from ["", f"### {node.name}", ""]
     if isinstance(node, ast.ClassDef):
         bases = ", ".join(ast.unparse(base) for base in node.bases)
@@ -62,9 +73,13 @@ def python_item(node: ast.AST) -> Iterator[str]:
     fields = [member for member in node.body if isinstance(member, ast.AnnAssign)]
     if fields and any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         yield from ["", "```python", *(ast.unparse(field) for field in fields if not private(field)), "```"]
-    for member in node.body:
-        if not isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
+    seen = set()
+    made_first = lambda member: getattr(member, "name", "") != "__init__"
+    for member in sorted([*node.body, *inherited_members], key=made_first):
+        if not isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)) or member.name in seen:
             continue
+        if not is_overload(member):
+            seen.add(member.name)
         if member.name == "__init__":
             yield from ["", "```python", signature(member, node.name), "```", "", *words(member)]
         elif not member.name.startswith("_") and not is_overload(member):
@@ -92,7 +107,13 @@ def signature(node: ast.AST, name: str = "") -> str:
 def words(node: ast.AST) -> List[str]:
     """The docstring; what looks like a heading or a tag in it is text."""
     text = ast.get_docstring(node) or ""
-    return [html.escape(line, quote=False) if not line.startswith("    ") else line for line in text.splitlines()]
+    return [plain(line) if not line.startswith("    ") else line for line in text.splitlines()]
+
+
+def plain(text: str) -> str:
+    """Outside of backquotes, what looks like a tag is text."""
+    parts = text.split("`")
+    return "`".join(part if at % 2 else html.escape(part, quote=False) for at, part in enumerate(parts))
 
 
 def csharp_page(folders: List[Path]) -> str:
@@ -149,7 +170,7 @@ def summary(text: str) -> str:
     text = re.sub(r"</?c>", "`", text)
     text = re.sub(r"<(?:para|remarks|br)\s*/?>", "\n\n", text)
     text = re.sub(r"<[^>]*>", "", text)
-    return html.escape(html.unescape(text), quote=False).strip()
+    return plain(html.unescape(text)).strip()
 
 
 def main() -> None:

@@ -60,11 +60,12 @@
  *  3. Errors. The last parameter of a fallible function is `mfa_error *err`. It may be NULL, is
  *     owned by the caller, needs no free, is reset at entry, and says what happened this time,
  *     without secrets. There is no thread-local state, and errno is not used.
- *  4. Structs begin with `struct_size`. Initialise each with its `MFA_..._INIT` macro; all-zero
- *     bytes plus `struct_size = sizeof(...)` are equivalent, and the zero of every input field
- *     means its default. From another language: zero it, then set `struct_size`. Sizes below the first release's or above 4096 are refused
- *     (`MFA_ERR_STRUCT_SIZE`), as are unknown flags, unknown enumerators, and a non-zero byte in
- *     a field that the loaded library is too old to know (`MFA_ERR_INVALID_ARGUMENT`).
+ *  4. Structs begin with `struct_size`. Initialise each with its `MFA_..._INIT` macro; all-zero bytes
+ *     plus `struct_size = sizeof(...)` are equivalent, and the zero of every input field means its
+ *     default. From another language: zero it, then set `struct_size`. Sizes below the first
+ *     release's or above 4096 are refused (`MFA_ERR_STRUCT_SIZE`), as are unknown flags, unknown
+ *     enumerators, and a non-zero byte in a field that the loaded library is too old to know
+ *     (`MFA_ERR_INVALID_ARGUMENT`).
  *  5. Handles are opaque: `_new` makes one, `_free` frees it, `_free(NULL)` does nothing. Client
  *     handles are safe to use from any number of threads at once. Freeing a handle while a call
  *     uses it is the caller's error. A cancel object outlives every call that it was given to.
@@ -98,8 +99,9 @@
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a
  *     callback returns is copied at once.
  * 10. Secrets (tokens, passwords, keys) are zeroed by the library when it drops its own copies, and
- *     never appear in logs or errors. So is what a server echoes of them. Inside
- *     the TLS and JSON libraries a few copies stay that nobody can zero (docs/security.md). Your own copies are yours to zero.
+ *     never appear in logs or errors. So is what a server echoes of them. Inside the TLS and JSON
+ *     libraries a few copies stay that nobody can zero (docs/security.md). Your own copies are yours
+ *     to zero.
  *
  * Inputs. Tokens are 1-16 384 characters, each 0x21-0x7E. `base_url` is https; http only with
  * `MFA_CLIENT_ALLOW_LOOPBACK_HTTP` and only to this machine. Transaction ids are above 0. Whatever

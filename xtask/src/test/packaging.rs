@@ -120,8 +120,12 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
         configure.arg(format!("-DMFA_CARGO_PROFILE={profile}"));
         configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", workspace::target()?.display()));
         report.check(&format!("{way} configures"), run_cmake(&mut configure));
+        report.check(&format!("{way} takes the terminal's cargo"), takes_the_usual_cargo(&build));
         let mut make = cmake_command();
-        report.check(&format!("{way} builds"), run_cmake(make.arg("--build").arg(&build)));
+        let made = run(make.arg("--build").arg(&build).args(["--parallel", "2"]))?;
+        let warned = made.output.contains("jobserver");
+        let made = if warned { Err(made.output) } else { made.expect_success("cmake --build").map(drop) };
+        report.check(&format!("{way} builds, and make's own threads are no matter"), made);
         for name in ["c_shared", "c_static", "cpp_shared"] {
             report.check(&format!("{name} by {way}"), says_the_version(&build.join(name)));
         }
@@ -143,7 +147,18 @@ fn from_source(build: &Path) -> Command {
 fn cmake_command() -> Command {
     let mut command = Command::new("cmake");
     cargo::as_at_the_terminal(&mut command);
+    // rustup's cargo sets them for what it runs.
+    command.env_remove("CARGO_HOME").env_remove("RUSTUP_TOOLCHAIN");
     command
+}
+
+/// Where there are two, the one that comes first on PATH.
+fn takes_the_usual_cargo(build: &Path) -> Result {
+    let usual = process::find("cargo").ok_or("there is no cargo on PATH")?;
+    let cache = files::read(&build.join("CMakeCache.txt"))?;
+    let taken = cache.lines().find_map(|line| line.strip_prefix("MFA_CARGO:FILEPATH="));
+    let is_it = taken.is_some_and(|taken| Path::new(taken) == usual);
+    is_it.then_some(()).ok_or(format!("it takes {taken:?}, not {}", usual.display()))
 }
 
 fn run_cmake(command: &mut Command) -> Result {
