@@ -150,7 +150,9 @@ impl<'a> Call<'a> {
 
     /// No request is sent after all.
     pub(crate) fn leave_turn(&mut self) {
-        self.turn = None;
+        if let Some(turn) = self.turn.take() {
+            turn.give_back();
+        }
     }
 
     async fn send_once(

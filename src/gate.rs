@@ -46,6 +46,13 @@ const GOES_SECOND: u64 = 1 << 63;
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a Gate);
 
+impl Turn<'_> {
+    /// No request was sent: the next one need not keep away from it.
+    pub(crate) fn give_back(self) {
+        self.0.with(|state| state.next_at = None);
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.with(|state| {
@@ -227,5 +234,14 @@ mod tests {
         assert!(at >= before + Duration::from_millis(100));
         // Behind it, the one that waits is told by the one before.
         assert!(matches!(gate.enter(3, false, false), Err(None)));
+    }
+
+    #[test]
+    fn who_sends_nothing_keeps_nobody_waiting() {
+        let gate = Gated::new(1, 1);
+        gate.enter(1, false, false).unwrap().give_back();
+        gate.enter(2, false, false).unwrap().give_back();
+        drop(gate.enter(3, false, false).unwrap());
+        assert!(matches!(gate.enter(4, false, false), Err(Some(_))));
     }
 }

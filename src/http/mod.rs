@@ -252,8 +252,7 @@ impl Http {
         };
         let mut connection = match idle {
             Some(connection) => connection,
-            // Apart: connecting is seldom, and its future large. A blocking call has it on its stack,
-            // since what a box is made from may carry what lay there before into freed memory.
+            // Apart: connecting is seldom, and its future large.
             None => Box::new(Box::pin(connector.open(self.connect_timeout, context)).await?),
         };
         let mut exchange = Exchange::new(&mut connection, context);

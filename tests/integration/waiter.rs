@@ -567,6 +567,23 @@ fn a_429_takes_no_last_look_from_others() {
     end(&waiter, first);
 }
 
+#[test]
+fn polls_that_are_held_back_use_up_nobodys_requests_in_a_second() {
+    let peer = Peer::new(|request| match request.header("authorization").unwrap() {
+        "Bearer a" => Reply::with_headers(429, "Retry-After: 3600\r\n", ""),
+        _ => Reply::json(APPROVED),
+    });
+    let client = peer.hyperid();
+    // All of them would take more than `SOON`.
+    let waiter = Waiter::new(&client, &WaiterOptions::new().max_requests_per_second(4)).unwrap();
+    for _ in 0..100 {
+        waiter.wait("a", 3, &eager(), within(Duration::from_secs(600)), |_| {}).unwrap();
+    }
+    let other = waiter.wait("b", 3, &eager(), within(Duration::from_secs(600)), |_| {}).unwrap();
+    assert!(end(&waiter, other).0.transaction.decision.is_approved());
+    assert!(asked(&peer, "a") < 10, "{}", asked(&peer, "a"));
+}
+
 /// All that a child may find.
 #[cfg(unix)]
 fn is_forked(waiter: &Waiter<'_>) -> bool {

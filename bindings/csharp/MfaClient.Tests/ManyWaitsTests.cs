@@ -411,6 +411,46 @@ namespace MfaClient.Tests
             Assert.True((await client.ConfirmAsync("sandbox-approve", Question, CallTests.Quick)).IsApproved, "later there are");
         }
 
+        /// <summary>As where .NET Framework aborts the thread that calls, which it does on its way back from native code.</summary>
+        [Fact]
+        public static async Task AnAddThatIsEndedWhenTheWaitIsThereTellsItsEndToNobodyElse()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            using var handle = MfaClientOptions.Open(sandbox.ClientOptions(), new HyperIdHandle());
+            using var cancel = new CancellationTokenSource();
+            Task<MfaTransaction> Ask(string token) => HyperIdCalls.ConfirmAsync(
+                handle, token, Question, CallTests.Quick, null, null, Long, cancel.Token);
+            int held = Ticket.Held;
+            var others = new List<Task<MfaTransaction>> { Ask("sandbox-never#before") };
+            long id = HyperIdCalls.Start(handle, "sandbox-approve#mine", Question, null, default).Run();
+            Assert.Throws<FormatException>(() => AddAndFail(handle, "sandbox-approve#mine", id));
+            others.AddRange(Enumerable.Range(0, 20).Select(n => Ask("sandbox-never#" + n)));
+            // On the same waiter, and later than what the other would have been told.
+            Assert.True((await Ask("sandbox-approve#after")).IsApproved);
+            Assert.DoesNotContain(others, other => other.IsCompleted);
+            Eventually.True(() => Ticket.Held == held + others.Count, "its handle goes with its end");
+            cancel.Cancel();
+            foreach (var other in others)
+            {
+                await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Within.Time(Long, other));
+            }
+            Gone();
+        }
+
+        private static unsafe void AddAndFail(HyperIdHandle client, string token, long id)
+        {
+            using var texts = new Texts();
+            byte[] text = texts.Token(token, nameof(token));
+            client.Waits.Add(new Ticket(mayAsk: false, withdraws: false, default), Add);
+
+            int Add(WaiterHandle waiter, IntPtr userData, out ulong number, Native.mfa_error* error)
+            {
+                var (how, options) = (MfaWaitOptions.ToNative(CallTests.Quick), Native.mfa_call_options.Initial);
+                Assert.Equal(Native.MFA_OK, Native.mfa_waiter_wait(waiter, text, id, &how, &options, userData, out number, error));
+                throw new FormatException();
+            }
+        }
+
 #if NET
         [Fact]
         public static void APluginThatWaitsIsUnloadedAfterItAndItsThreadIsGone()

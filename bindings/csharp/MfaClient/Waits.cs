@@ -90,7 +90,13 @@ namespace MfaClient
                 }
                 finally
                 {
-                    if (code != Native.MFA_OK)
+                    if (code != Native.MFA_OK && ticket.Number != 0)
+                    {
+                        // The wait is there, and the thread was ended on its way back, as .NET Framework does: native code
+                        // has the handle until the wait's end, and a handle that is freed may soon be another ticket's.
+                        ticket.Cancel();
+                    }
+                    else if (code != Native.MFA_OK)
                     {
                         tickets.Remove(ticket);
                         ticket.LetGo();

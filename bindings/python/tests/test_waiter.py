@@ -1187,3 +1187,15 @@ def test_a_loop_of_the_program_s_own(client: HyperId) -> None:
                 if event.kind is EventKind.ENDED:
                     answers.append(event.result().approved)
         assert answers == [True] * 20
+
+
+@pytest.mark.parametrize("unusable", ["", "with a blank", "\udc80", "x" * 20_000])
+def test_a_fresh_token_that_cannot_be_used_ends_its_wait(client: HyperId, unusable: str) -> None:
+    with client.waiter() as waiter:
+        waiter.confirm("sandbox-token-expired", "?", timeout=300, wait=QUICK, refresh_access_token=lambda: unusable)
+        with at_most(30):
+            event = waiter.next()
+        assert event is not None and event.kind is EventKind.ENDED
+        assert isinstance(event.error, TokenExpiredError)
+        assert isinstance(event.error.__cause__, CallerError)
+        assert len(waiter) == 0

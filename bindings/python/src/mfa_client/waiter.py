@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Optional, Union
 
+from ._error import MfaError
 from ._handle import Handle, Uncopied
 from ._values import boolean, check_seconds, integer, text
 from ._waits import Inbox, Waits
@@ -150,8 +151,16 @@ class Waiter(Uncopied):
             sink.why = error
         finally:
             with suppress(ClosedError):
-                self._waits.give_token(event.ticket, token)
+                self._answer(sink, event.ticket, token)
         return True
+
+    def _answer(self, sink: _Sink, ticket: int, token: Optional[bytes]) -> None:
+        """One person's token that libmfa cannot use ends that person's wait, not the taking of events."""
+        try:
+            self._waits.give_token(ticket, token)
+        except MfaError as error:
+            sink.why = error
+            self._waits.give_token(ticket, None)
 
     def __iter__(self) -> Iterator[Event]:
         """The events, until no wait is left. Waits may be added meanwhile."""
