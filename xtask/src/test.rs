@@ -14,6 +14,7 @@ mod c_programs;
 mod cpp_programs;
 mod csharp;
 mod csharp_packages;
+mod dist;
 mod examples;
 mod headers;
 mod packaging;
@@ -50,6 +51,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     readme::steps,
     packaging::steps,
     release::steps,
+    dist::steps,
     phone::steps,
     bindings::steps,
     csharp::steps,
