@@ -6,7 +6,8 @@
 //! | the version in `mfa.dll` | `Cargo.toml` | `windows_resource.rs`, in each build for Windows |
 //! | `include/mfa.h` | `src/ffi`, `src/codes.rs` | `header.rs`, in each build |
 //! | `docs/codes.md` | `src/codes.rs` | `reference.rs` |
-//! | Python: `_abi.py`, `exceptions.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
+//! | the site's C page | `include/mfa.h` | `documented.rs`, `reference.rs`, in `cargo xtask docs` |
+//! | Python: `_abi.py`, `exceptions.py`, `_names.py` | `include/mfa.h`, `src/codes.rs` | `python.rs` |
 //! | C#: `Native.g.cs`, `MfaErrorCode.g.cs`, `Names.g.cs` | `include/mfa.h`, `src/codes.rs` | `csharp.rs` |
 //!
 //! `build.rs` takes those of each build as modules (`abi/build.rs` the one for Windows), and writes to its OUT_DIR alone. `cargo xtask header`
@@ -19,9 +20,10 @@ mod binding_names;
 #[path = "../src/codes.rs"]
 mod codes;
 mod csharp;
+pub mod documented;
 mod names;
 mod python;
-mod reference;
+pub mod reference;
 mod types;
 
 pub type Result<T = ()> = std::result::Result<T, String>;
@@ -32,9 +34,10 @@ pub fn files(header: &str) -> Result<Vec<(&'static str, String)>> {
     types::check_callbacks(&abi)?;
     binding_names::check(&abi)?;
     Ok(vec![
-        ("docs/codes.md", reference::page()),
+        ("docs/codes.md", reference::codes()),
         ("bindings/python/src/mfa_client/_abi.py", python::abi(&abi)?),
         ("bindings/python/src/mfa_client/exceptions.py", python::exceptions()?),
+        ("bindings/python/src/mfa_client/_names.py", python::names()),
         ("bindings/csharp/MfaClient/MfaErrorCode.g.cs", csharp::codes()?),
         ("bindings/csharp/MfaClient/Names.g.cs", csharp::names(&abi)?),
         ("bindings/csharp/MfaClient/Native.g.cs", csharp::native(&abi)?),

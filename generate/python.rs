@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Result;
 use super::abi::{Abi, Function};
-use super::binding_names::{Language, in_binding};
+use super::binding_names::{Language, NAMES, in_binding};
 use super::codes::{CODES, Entry, RANGES};
 use super::names::camel;
 use super::types::Type;
@@ -89,18 +89,23 @@ pub fn exceptions() -> Result<String> {
         write!(py, "\n\nclass {class}(MfaError):\n    \"\"\"{}.\"\"\"\n", capital(range.meaning)).unwrap();
         let codes: Vec<_> = CODES.iter().filter(|e| group_of(e) == range.group).collect();
         for e in codes.iter().filter(|e| names_its_group(e)) {
-            write!(py, "\n    code = {}\n", e.number).unwrap();
+            write!(py, "\n    code = {}\n    name = \"{}\"\n", e.number, short(e)).unwrap();
         }
         for e in codes.iter().filter(|e| !names_its_group(e)) {
+            let (meaning, remedy) = words(e);
             write!(
                 py,
-                "\n\nclass {}({class}):\n    \"\"\"{}\n\n    {}\n    \"\"\"\n\n    code = {}\n",
+                "\n\nclass {}({class}):\n    \"\"\"{}\n\n    {}\n    \"\"\"\n\n    code = {}\n    name = \"{}\"\n",
                 class_name(e),
-                in_binding(e.meaning, Language::Python)?,
-                in_binding(e.remedy, Language::Python)?,
-                e.number
+                in_binding(meaning, Language::Python)?,
+                in_binding(remedy, Language::Python)?,
+                e.number,
+                short(e)
             )
             .unwrap();
+            if e.name == "MFA_ERR_INVALID_ARGUMENT" {
+                py.push_str(CLOSED);
+            }
         }
     }
     py.push_str("\n\nBY_CODE: dict[int, type[MfaError]] = {\n");
@@ -113,7 +118,9 @@ pub fn exceptions() -> Result<String> {
     }
     py.push_str("}\n\n__all__ = [\n");
     let groups = RANGES.iter().map(|r| group_class(r.group));
-    let mut names: Vec<_> = groups.chain(CODES.iter().filter(|e| e.number != 0).map(class_name)).collect();
+    let own = std::iter::once("ClosedError".to_owned());
+    let mut names: Vec<_> =
+        own.chain(groups).chain(CODES.iter().filter(|e| e.number != 0).map(class_name)).collect();
     names.sort();
     names.dedup();
     for name in names {
@@ -123,13 +130,50 @@ pub fn exceptions() -> Result<String> {
     Ok(py)
 }
 
+/// `_names.py`: puts Python's names in the place of C's, which the library marks in its messages.
+pub fn names() -> String {
+    let mut py = format!("{HEAD}\nfrom __future__ import annotations\n\nimport re\n\nNAMES = {{\n");
+    for name in NAMES {
+        writeln!(py, "    \"{}\": \"{}\",", name.c, name.python).unwrap();
+    }
+    py.push_str(IN_PYTHON);
+    py
+}
+
+/// Of what the library has no code for, since only a binding's objects can be closed.
+const CLOSED: &str = "\n\nclass ClosedError(InvalidArgumentError):\n    \
+    \"\"\"The client, token, waiter or sandbox was closed before the call, or its finalizer has run.\"\"\"\n\n    \
+    name = \"CLOSED\"\n";
+
+const IN_PYTHON: &str = "}\n\n\ndef in_python(message: str) -> str:\n    parts = message.split(\"`\")\n    \
+    # The parts at odd places stand between two marks.\n    \
+    parts[1::2] = [NAMES.get(name, name) for name in parts[1::2]]\n    \
+    # Codes go without their prefix, as in `MfaError.name`.\n    \
+    return re.sub(r\"\\bMFA_ERR_\", \"\", \"\".join(parts))\n";
+
+/// What it means and what to do, but for what no program in Python can do wrong.
+fn words(entry: &Entry) -> (&'static str, &'static str) {
+    match entry.name {
+        "MFA_ERR_STRUCT_SIZE" => (
+            "The package and libmfa do not fit together.",
+            "Report it: it is a defect of the package. Nothing was sent.",
+        ),
+        _ => (entry.meaning, entry.remedy),
+    }
+}
+
+/// As Python's people say it: the class is there to be caught, and this to be shown.
+fn short(entry: &Entry) -> &'static str {
+    entry.name.trim_start_matches("MFA_ERR_")
+}
+
 /// A group of one code is that code.
 fn names_its_group(entry: &Entry) -> bool {
     ["MFA_ERR_CANCELLED", "MFA_ERR_INTERNAL"].contains(&entry.name)
 }
 
 /// With PEP 8's suffix, for what is an error: that the caller ended a call is none.
-fn class_name(entry: &Entry) -> String {
+pub fn class_name(entry: &Entry) -> String {
     match entry.name {
         _ if names_its_group(entry) => group_class(group_of(entry)),
         // Python has a TimeoutError, which `from mfa_client import *` must not hide.

@@ -4,6 +4,45 @@
  * @file mfa.h
  * libmfa: ask a person for a second factor, and trust the answer.
  *
+ * EXAMPLE
+ *
+ *     #include <mfa.h>
+ *     #include <stdio.h>
+ *     #include <stdlib.h>
+ *
+ *     static int32_t on_update(void *user_data, const mfa_transaction *so_far) {
+ *       (void)user_data;
+ *       if (so_far->polls == 0) printf("asked: %lld\n", (long long)so_far->transaction_id);  // save the id now
+ *       return 0;                                                                            // go on
+ *     }
+ *
+ *     int main(void) {
+ *       const char *url = getenv("MFA_BASE_URL"), *token = getenv("MFA_TOKEN");
+ *       if (!url || !token) return 2;                    // no URL would be HyperID's production
+ *       mfa_client_options options = MFA_CLIENT_OPTIONS_INIT;
+ *       options.base_url = url;
+ *       options.flags = MFA_CLIENT_ALLOW_LOOPBACK_HTTP;  // for the sandbox on this machine
+ *       mfa_hyperid *client = NULL;
+ *       mfa_error err = MFA_ERROR_INIT;
+ *       mfa_code code = mfa_hyperid_new(&options, &client, &err);   // once; keep it for all people
+ *       mfa_transaction answer = MFA_TRANSACTION_INIT;
+ *       if (code == MFA_OK) {
+ *         mfa_request request = MFA_REQUEST_INIT;
+ *         request.question = "Sign in?";
+ *         mfa_wait_options wait = MFA_WAIT_OPTIONS_INIT;
+ *         wait.on_update = on_update;
+ *         code = mfa_hyperid_confirm(client, token, &request, &wait, NULL, &answer, &err);
+ *       }
+ *       if (code != MFA_OK) fprintf(stderr, "%s: %s\n", mfa_code_name(code), err.message);
+ *       if (mfa_is_approved(code, &answer)) puts("welcome");         // the only test that opens a door
+ *       mfa_hyperid_free(client);
+ *       return mfa_is_approved(code, &answer) ? 0 : 1;
+ *     }
+ *
+ * Save the id as soon as it is known: `on_update` is called with it once before the first poll (`polls`
+ * is 0), from within `mfa_hyperid_confirm`; a waiter says `MFA_EVENT_STARTED`. With the id any later run
+ * of the program can go on (`mfa_hyperid_wait`) or take the question back (`mfa_hyperid_cancel`).
+ *
  * THE RULES
  *
  *  1. Return. Every fallible function returns an `mfa_code`: `MFA_OK` (0) or one `MFA_ERR_...`.
@@ -23,7 +62,7 @@
  *     without secrets. There is no thread-local state, and errno is not used.
  *  4. Structs begin with `struct_size`. Initialise each with its `MFA_..._INIT` macro; all-zero
  *     bytes plus `struct_size = sizeof(...)` are equivalent, and the zero of every input field
- *     means its default. Sizes below the first release's or above 4096 are refused
+ *     means its default. From another language: zero it, then set `struct_size`. Sizes below the first release's or above 4096 are refused
  *     (`MFA_ERR_STRUCT_SIZE`), as are unknown flags, unknown enumerators, and a non-zero byte in
  *     a field that the loaded library is too old to know (`MFA_ERR_INVALID_ARGUMENT`).
  *  5. Handles are opaque: `_new` makes one, `_free` frees it, `_free(NULL)` does nothing. Client
@@ -59,18 +98,12 @@
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a
  *     callback returns is copied at once.
  * 10. Secrets (tokens, passwords, keys) are zeroed by the library when it drops its own copies, and
- *     never appear in logs or errors. So is what a server echoes of them. Libraries inside keep copies
- *     that nobody can zero: serde_json those of strings that an answer writes with escapes; over TLS,
- *     rustls leaves what it has decrypted of answers in its buffers, used and freed; and ring holds a
- *     client's private key, above all an RSA key's primes, as long as the client lives, and frees it
- *     as it is. Your own copies are yours to zero.
+ *     never appear in logs or errors. So is what a server echoes of them. Inside
+ *     the TLS and JSON libraries a few copies stay that nobody can zero (docs/security.md). Your own copies are yours to zero.
  *
  * Inputs. Tokens are 1-16 384 characters, each 0x21-0x7E. `base_url` is https; http only with
  * `MFA_CLIENT_ALLOW_LOOPBACK_HTTP` and only to this machine. Transaction ids are above 0. Whatever
  * is refused is refused before a byte is sent.
- *
- * Sources of protocol facts: the providers' public documentation and published clients, gathered
- * in the project's own words; "inferred" marks what no source states.
  */
 
 #ifndef MFA_H
@@ -375,10 +408,10 @@ typedef struct mfa_cancel mfa_cancel;
 mfa_cancel *mfa_cancel_new(void);
 
 /**
- * Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50
- * ms, wherever it is (2 s where it is to withdraw the request). Any thread, any number of times; never blocks, and may be called from a
- * signal handler (it stores a flag and calls write(2)). In a forked child it ends the child's calls
- * and not its parent's. NULL does nothing.
+ * Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50 ms,
+ * wherever it is (2 s where it is to withdraw the request). Any thread, any number of times; never
+ * blocks, and may be called from a signal handler (it stores a flag and calls write(2)). In a forked
+ * child it ends the child's calls and not its parent's. NULL does nothing.
  */
 void mfa_cancel_trigger(mfa_cancel *cancel);
 
@@ -875,8 +908,11 @@ typedef struct mfa_two_factor_types {
  * Makes a client. Nothing is sent. Free it with `mfa_hyperid_free`.
  *
  * `options`: NULL for the defaults, HyperID's production among them. `out`: set to the client, or
- * to NULL on failure. Errors: the caller's only (`MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`,
- * `MFA_ERR_INVALID_CA`, `MFA_ERR_INVALID_ARGUMENT`...). Any thread.
+ * to NULL on failure. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`, `MFA_ERR_INVALID_CA`,
+ * `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER` (`out`), `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_new(const mfa_client_options *options, mfa_hyperid **out, mfa_error *err);
 
@@ -890,8 +926,13 @@ void mfa_hyperid_free(mfa_hyperid *client);
  * `POST /mfa-client/availability-check`; scope `mfa-client`.
  *
  * `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
- * deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
- * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_...`. Any thread.
+ * deadline. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_availability(const mfa_hyperid *client,
                                   const char *access_token,
@@ -901,8 +942,16 @@ mfa_code mfa_hyperid_availability(const mfa_hyperid *client,
 
 /**
  * Asks which second factors the person has set up.
- * `POST /2fa/types/get`; scope `second-factor-auth-client`. Otherwise as
- * `mfa_hyperid_availability`.
+ * `POST /2fa/types/get`; scope `second-factor-auth-client`.
+ *
+ * `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
+ * deadline. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_two_factor_types(const mfa_hyperid *client,
                                       const char *access_token,
@@ -917,8 +966,14 @@ mfa_code mfa_hyperid_two_factor_types(const mfa_hyperid *client,
  * `out_transaction_id`: set to the transaction's id, above 0; to 0 on failure. Never repeated by
  * itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. An answer to another question, or
  * with an id that an earlier start of this client has had, is `MFA_ERR_CONTRADICTORY_ANSWER` with
- * that flag. Errors as `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`,
- * `MFA_ERR_TEMPLATE_NOT_FOUND`. Any thread.
+ * that flag. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_DEVICE_NOT_FOUND`,
+ * `MFA_ERR_TEMPLATE_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_start(const mfa_hyperid *client,
                            const char *access_token,
@@ -932,8 +987,15 @@ mfa_code mfa_hyperid_start(const mfa_hyperid *client,
  * `POST /mfa-client/transaction/status-get`; scope `mfa-client`.
  *
  * `transaction_id`: above 0. `MFA_OK` says only that the state was read: test it with
- * `mfa_is_approved`; `MFA_DECISION_PENDING` and `MFA_DECISION_UNKNOWN` may still change. Errors as
- * `mfa_hyperid_availability`, and `MFA_ERR_TRANSACTION_NOT_FOUND`. Any thread.
+ * `mfa_is_approved`; `MFA_DECISION_PENDING` and `MFA_DECISION_UNKNOWN` may still change. Transient
+ * failures are retried, inside the deadline. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+ * `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_status(const mfa_hyperid *client,
                             const char *access_token,
@@ -945,9 +1007,16 @@ mfa_code mfa_hyperid_status(const mfa_hyperid *client,
 /**
  * Cancels a transaction. `POST /mfa-client/transaction/cancel`; scope `mfa-client`.
  *
- * `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the status, do not drop it. Also
- * `MFA_ERR_ALREADY_EXPIRED`, `MFA_ERR_ALREADY_CANCELLED`, `MFA_ERR_TRANSACTION_NOT_FOUND`, and the
- * errors of `mfa_hyperid_availability`. Not repeated by itself. Any thread.
+ * `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the status, do not drop it. Not
+ * repeated by itself. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+ * `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_ALREADY_EXPIRED`, `MFA_ERR_ALREADY_COMPLETED`,
+ * `MFA_ERR_ALREADY_CANCELLED`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_cancel(const mfa_hyperid *client,
                             const char *access_token,
@@ -976,6 +1045,13 @@ mfa_code mfa_hyperid_cancel(const mfa_hyperid *client,
  *
  * An approval that does not name its transaction is believed only when a second look on a
  * connection opened for it says the same. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+ * `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_wait(const mfa_hyperid *client,
                           const char *access_token,
@@ -989,11 +1065,20 @@ mfa_code mfa_hyperid_wait(const mfa_hyperid *client,
  * The whole story in one call: whether the person may be asked, asking, and waiting for the
  * answer.
  *
- * As `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` in turn, under one
- * deadline (120 s unless `options` says otherwise). `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person
- * has no app, and no push was sent. With `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although
- * `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
+ * It does what `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` do in turn, under
+ * one deadline (120 s unless `options` says otherwise). `on_update` is called first when the id is known
+ * and nothing was polled yet (`polls` is 0): the moment to save it.
+ * `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person has no app, and no push was sent. With
+ * `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
  * as expired or invalid, and `access_token_provider` gives another one. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+ * `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_DEVICE_NOT_FOUND`, `MFA_ERR_TEMPLATE_NOT_FOUND`,
+ * `MFA_ERR_AUTHENTICATOR_NOT_LINKED`, `MFA_ERR_PROVIDER_REFUSED`;
+ * `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_hyperid_confirm(const mfa_hyperid *client,
                              const char *access_token,
@@ -1008,6 +1093,9 @@ mfa_code mfa_hyperid_confirm(const mfa_hyperid *client,
  * Show it beside the question and pass it as `mfa_request.code`.
  *
  * `out_size`: bytes at `out`, at least 3. On failure `out` is "" if it has room. Any thread.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (too little room), `MFA_ERR_STRUCT_SIZE`
+ * (`err`); `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_control_code(char *out, uint32_t out_size, mfa_error *err);
 
@@ -1132,8 +1220,10 @@ typedef struct mfa_waiter_options {
  * `mfa_waiter_free`.
  *
  * `options`: NULL for the defaults. `out`: set to the waiter, or to NULL on failure. Takes three
- * descriptors on Linux. Errors: the caller's, and `MFA_ERR_INTERNAL` with `os_error` when the system has
- * no descriptor left. Any thread.
+ * descriptors on Linux. Any thread.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`; `MFA_ERR_INTERNAL`,
+ * with `os_error` when the system has no descriptor left.
  */
 mfa_code mfa_waiter_new(const mfa_hyperid *client,
                         const mfa_waiter_options *options,
@@ -1159,7 +1249,11 @@ void mfa_waiter_free(mfa_waiter *waiter);
  * this waiter, before another thread's `mfa_waiter_next` can return its first event; to 0 on failure.
  *
  * A code other than `MFA_OK` means that nothing was added and no event will come; whatever goes wrong
- * later is told by `MFA_EVENT_ENDED`. Errors: the caller's only. Any thread; does not wait.
+ * later is told by `MFA_EVENT_ENDED`. Any thread; does not wait.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`. Those of the confirm itself come in the
+ * event.
  */
 mfa_code mfa_waiter_confirm(mfa_waiter *waiter,
                             const char *access_token,
@@ -1173,8 +1267,11 @@ mfa_code mfa_waiter_confirm(mfa_waiter *waiter,
 /**
  * Adds a wait for a transaction that was started before (by `mfa_hyperid_start`, or by a confirm of an
  * earlier run of the program), as `mfa_hyperid_wait` would do it. `transaction_id`: above 0. Many that
- * are added together are spread over up to `min_interval_ms` rather than polled in one instant.
- * Otherwise as `mfa_waiter_confirm`.
+ * are added together are spread over up to `min_interval_ms` rather than polled in one instant. The
+ * other arguments, and when events come: `mfa_waiter_confirm`. Any thread; does not wait.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`. Those of the wait itself come in the event.
  */
 mfa_code mfa_waiter_wait(mfa_waiter *waiter,
                          const char *access_token,
@@ -1191,13 +1288,19 @@ mfa_code mfa_waiter_wait(mfa_waiter *waiter,
  * `MFA_ERROR_OUTCOME_UNKNOWN` too, and there is no id.
  *
  * `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
- * which is `MFA_OK`; a number that was never given out is refused. Errors: the caller's only. Any
- * thread; does not wait.
+ * which is `MFA_OK`; a number that was never given out is refused. Any thread; does not wait.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (flags, ticket), `MFA_ERR_STRUCT_SIZE`
+ * (`err`), `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_waiter_cancel(mfa_waiter *waiter, uint64_t ticket, uint32_t flags, mfa_error *err);
 
 /**
- * Ends all waits that the waiter has now, as `mfa_waiter_cancel` would each of them.
+ * Ends all waits that the waiter has now, as `mfa_waiter_cancel` would each of them. Any thread; does not
+ * wait.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (flags), `MFA_ERR_STRUCT_SIZE`
+ * (`err`), `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_waiter_cancel_all(mfa_waiter *waiter, uint32_t flags, mfa_error *err);
 
@@ -1207,7 +1310,10 @@ mfa_code mfa_waiter_cancel_all(mfa_waiter *waiter, uint32_t flags, mfa_error *er
  * wait ends with the refusal.
  *
  * A ticket that has ended is left alone, which is `MFA_OK`; a number that was never given out is
- * refused. Errors: the caller's only. Any thread; does not wait.
+ * refused. Any thread; does not wait.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (ticket, token), `MFA_ERR_STRUCT_SIZE`
+ * (`err`), `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_waiter_give_token(mfa_waiter *waiter,
                                uint64_t ticket,
@@ -1231,8 +1337,10 @@ mfa_code mfa_waiter_give_token(mfa_waiter *waiter,
  * exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
  *
  * One thread at a time: while one is inside, another, or the log callback of the same, gets
- * `MFA_ERR_BUSY`. In a forked child: `MFA_ERR_FORKED`. The code tells only of this call; what a wait met
- * is in `out` and `why`.
+ * `MFA_ERR_BUSY`. The code tells only of this call; what a wait met is in `out` and `why`.
+ *
+ * Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`, `MFA_ERR_INVALID_ARGUMENT` (`why` and `err` are
+ * the same), `MFA_ERR_BUSY`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_waiter_next(mfa_waiter *waiter,
                          uint32_t timeout_ms,
@@ -1316,8 +1424,12 @@ typedef struct mfa_registration {
 /**
  * Makes a client. Nothing is sent. Free it with `mfa_capillary_free`.
  *
- * `options`: `base_url` is required, because each region has a host of its own. Otherwise as
- * `mfa_hyperid_new`.
+ * `options`: `base_url` is required, because each region has a host of its own. `out`: set to the client,
+ * or to NULL on failure. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`, `MFA_ERR_INVALID_CA`,
+ * `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER` (`out`),
+ * `MFA_ERR_STRUCT_SIZE`, `MFA_ERR_INVALID_UTF8`; `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_capillary_new(const mfa_client_options *options, mfa_capillary **out, mfa_error *err);
 
@@ -1333,9 +1445,13 @@ void mfa_capillary_free(mfa_capillary *client);
  * `brand`, `device_id`: as in the user's sign-in, 1-1024 bytes. `authorized_token`: 1-16 384
  * characters, each 0x21-0x7E. That MFA is not registered, or that the brand has none, are answers,
  * not errors. An HTTP 404 without Capillary's envelope is a wrong address (`MFA_ERR_HTTP_STATUS`),
- * not "not registered". Transient failures are retried, inside the deadline. Errors: network,
- * answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with
- * the provider's number. Any thread.
+ * not "not registered". Transient failures are retried, inside the deadline. Any thread.
+ *
+ * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+ * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+ * `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+ * `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with the provider's number; `MFA_ERR_CANCELLED`;
+ * `MFA_ERR_INTERNAL`.
  */
 mfa_code mfa_capillary_is_mfa_registered(const mfa_capillary *client,
                                          const char *brand,

@@ -3,9 +3,7 @@
  * libmfa for C++17: ask a person for a second factor, and trust the answer.
  *
  *     auto client = mfa::hyperid::create().value();
- *     mfa::request request;
- *     request.question = "Sign in?";
- *     if (mfa::is_approved(client.confirm(token, request))) grant();
+ *     if (mfa::is_approved(client.confirm(token, "Sign in?"))) grant();
  *
  * A thin layer over <mfa.h>, whose rules hold here too: handles that free themselves, callables,
  * `std::chrono`, and one result type. It is header-only; link libmfa. Every name is in `mfa`; those
@@ -39,6 +37,12 @@
 #ifndef MFA_HPP
 #define MFA_HPP
 
+#if !defined(__cplusplus)
+#error "mfa.hpp is for C++; in C, include mfa.h"
+#elif (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#error "mfa.hpp needs C++17 or newer: compile with -std=c++17 (MSVC: /std:c++17), or include mfa.h"
+#else
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -53,6 +57,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -94,6 +99,29 @@ inline namespace without_exceptions {
 /// What a code means and what to do about it, in English.
 [[nodiscard]] inline std::string code_message(mfa_code code) { return mfa_code_message(code); }
 
+/// The same as `code_name`. A template, so that it never stands in the way of `std::to_string` of a number.
+template <class Code, std::enable_if_t<std::is_same_v<Code, mfa_code>, int> = 0>
+[[nodiscard]] std::string to_string(Code code)
+{
+    return code_name(code);
+}
+
+namespace detail {
+
+/// The name of an enumerator, or its type's and its number for one of a newer library.
+template <class Enum, std::size_t Count>
+std::string name_of(Enum value, const std::pair<Enum, const char*> (&names)[Count], const char* type)
+{
+    for (const auto& [known, name] : names) {
+        if (known == value) {
+            return name;
+        }
+    }
+    return std::string(type) + ' ' + std::to_string(static_cast<std::underlying_type_t<Enum>>(value));
+}
+
+} // namespace detail
+
 /* What is known of a transaction --------------------------------------------------------------- */
 
 /// What a person decided. A newer library may have values that are not listed; none is an approval.
@@ -107,6 +135,22 @@ enum class decision : std::int32_t {
     pending = MFA_DECISION_PENDING,     ///< The person has not answered yet.
     unknown = MFA_DECISION_UNKNOWN      ///< A state that this version does not know.
 };
+
+/// Its name, for logs and screens: "approved"; "decision 99" for one of a newer library. Grant on `is_approved`.
+[[nodiscard]] inline std::string to_string(decision value)
+{
+    constexpr std::pair<decision, const char*> names[] = {
+        {decision::none, "none"},
+        {decision::approved, "approved"},
+        {decision::denied, "denied"},
+        {decision::expired, "expired"},
+        {decision::cancelled, "cancelled"},
+        {decision::failed, "failed"},
+        {decision::pending, "pending"},
+        {decision::unknown, "unknown"},
+    };
+    return detail::name_of(value, names, "decision");
+}
 
 /// What was known of a transaction at one moment: for progress, and beside an error. It cannot say
 /// that the person approved; only a `transaction` can.
@@ -160,6 +204,17 @@ enum class provider : std::int32_t {
     hyperid = MFA_PROVIDER_HYPERID,
     capillary = MFA_PROVIDER_CAPILLARY
 };
+
+/// Its name, as above.
+[[nodiscard]] inline std::string to_string(provider value)
+{
+    constexpr std::pair<provider, const char*> names[] = {
+        {provider::none, "none"},
+        {provider::hyperid, "hyperid"},
+        {provider::capillary, "capillary"},
+    };
+    return detail::name_of(value, names, "provider");
+}
 
 /// Why a call failed. A value; holds no secrets.
 class error {
@@ -415,6 +470,19 @@ enum class log_level : std::int32_t {
     debug = MFA_LOG_DEBUG  ///< And one line for each request.
 };
 
+/// Its name, as above.
+[[nodiscard]] inline std::string to_string(log_level value)
+{
+    constexpr std::pair<log_level, const char*> names[] = {
+        {log_level::off, "off"},
+        {log_level::error, "error"},
+        {log_level::warn, "warn"},
+        {log_level::info, "info"},
+        {log_level::debug, "debug"},
+    };
+    return detail::name_of(value, names, "log_level");
+}
+
 /// Takes a log line, which is valid during the call only. It may be called on several threads at
 /// once. It may use libmfa, whose log lines are then left out. What it throws is dropped: a log line
 /// must not change an answer.
@@ -488,9 +556,44 @@ enum class waiting : std::int32_t {
 };
 
 /// Called with what is known: after each poll, and by `confirm` once as soon as the id is known
-/// (`polls()` is 0), so that a program can save the id. What it throws ends the wait, and is thrown by
-/// the call that waits, also in place of a final answer.
-using update_callback = std::function<waiting(const snapshot& so_far)>;
+/// (`polls()` is 0), so that a program can save the id. It returns `waiting`, or nothing: then the wait goes
+/// on. What it throws ends the wait, and is thrown by the call that waits, also in place of a final answer.
+class update_callback : public std::function<waiting(const snapshot& so_far)> {
+    using looks_and_says = std::function<waiting(const snapshot& so_far)>;
+    using only_looks = std::function<void(const snapshot& so_far)>;
+    template <class Callable>
+    using answer = std::invoke_result_t<std::decay_t<Callable>&, const snapshot&>;
+    /// Copying is copying: wrapped once more, one that is empty would not be.
+    template <class Callable, class Answer>
+    using if_answers = std::enable_if_t<!std::is_base_of_v<update_callback, std::decay_t<Callable>> &&
+                                            std::is_same_v<answer<Callable>, Answer>,
+                                        Answer>;
+
+public:
+    update_callback(std::nullptr_t = nullptr) noexcept {}
+    /// One that says whether to go on.
+    template <class Callable, class = if_answers<Callable, waiting>>
+    update_callback(Callable&& callable) : looks_and_says(std::forward<Callable>(callable))
+    {
+    }
+    /// One that only looks.
+    template <class Callable, class = if_answers<Callable, void>, class = void>
+    update_callback(Callable&& callable) : update_callback(going_on(only_looks(std::forward<Callable>(callable))))
+    {
+    }
+
+private:
+    static update_callback going_on(only_looks look)
+    {
+        if (!look) {
+            return nullptr;
+        }
+        return [look = std::move(look)](const snapshot& so_far) {
+            look(so_far);
+            return waiting::go_on;
+        };
+    }
+};
 
 /// Gives a fresh access token after the server refused the one in use; nothing: give up. What it
 /// throws ends the wait, and is thrown by the call that waits.
@@ -894,6 +997,18 @@ inline result<transaction> conclude(const wait_calls& calls, const std::optional
     return conclude(failed && calls.refused ? calls.refused : failed, native);
 }
 
+/// Any kind of text, and neither a request nor what is in braces.
+template <class Text>
+using if_text = std::enable_if_t<std::is_convertible_v<const Text&, std::string_view>, int>;
+
+/// The question alone.
+inline mfa::request asking(std::string_view question)
+{
+    mfa::request request;
+    request.question = std::string(question);
+    return request;
+}
+
 /// Frees a client, and after it the callable that it logs to.
 template <class Native, void (*Free)(Native*)>
 struct free_client {
@@ -949,6 +1064,19 @@ enum class method : std::uint32_t {
     email = MFA_METHOD_EMAIL, ///< A code by e-mail.
     other = MFA_METHOD_OTHER  ///< One that this version has no name for; see `raw()`.
 };
+
+/// Its name, as above.
+[[nodiscard]] inline std::string to_string(method value)
+{
+    constexpr std::pair<method, const char*> names[] = {
+        {method::app, "app"},
+        {method::totp, "totp"},
+        {method::sms, "sms"},
+        {method::email, "email"},
+        {method::other, "other"},
+    };
+    return detail::name_of(value, names, "method");
+}
 
 /// The second factors that the person has set up.
 class two_factor_types {
@@ -1039,6 +1167,14 @@ public:
         return id;
     }
 
+    /// The same with the question alone: any text, not empty.
+    template <class Text, detail::if_text<Text> = 0>
+    [[nodiscard]] result<std::int64_t> start(std::string_view access_token, const Text& question,
+                                             const call_options& options = {}) const
+    {
+        return start(access_token, detail::asking(question), options);
+    }
+
     /// Reads a transaction's state once, for programs that poll in a loop of their own. `pending` and
     /// `unknown` may still change.
     [[nodiscard]] result<transaction> status(std::string_view access_token, std::int64_t transaction_id,
@@ -1105,6 +1241,15 @@ public:
         return detail::conclude(calls, failed, out);
     }
 
+    /// The same with the question alone: `client.confirm(token, "Pay 12.00?")`. Any text, not empty.
+    template <class Text, detail::if_text<Text> = 0>
+    [[nodiscard]] result<transaction> confirm(std::string_view access_token, const Text& question,
+                                              const wait_options& wait = {},
+                                              const call_options& options = {}) const
+    {
+        return confirm(access_token, detail::asking(question), wait, options);
+    }
+
     /// C's handle, for as long as this lives; NULL after it was moved from.
     [[nodiscard]] mfa_hyperid* native() const noexcept { return handle_.get(); }
 
@@ -1126,6 +1271,19 @@ enum class event_kind : std::int32_t {
     token_refused = MFA_EVENT_TOKEN_REFUSED, ///< `on_token_refused` was called.
     ended = MFA_EVENT_ENDED                  ///< `on_ended` was called.
 };
+
+/// Its name, as above.
+[[nodiscard]] inline std::string to_string(event_kind value)
+{
+    constexpr std::pair<event_kind, const char*> names[] = {
+        {event_kind::none, "none"},
+        {event_kind::started, "started"},
+        {event_kind::update, "update"},
+        {event_kind::token_refused, "token_refused"},
+        {event_kind::ended, "ended"},
+    };
+    return detail::name_of(value, names, "event_kind");
+}
 
 /// Carries any number of waits and confirms of one client, without a thread of its own: whoever calls
 /// `next` drives them all. Can be moved and not copied. Its client outlives it.
@@ -1172,6 +1330,15 @@ public:
         return add(in, std::move(calls), [&](void* user_data, std::uint64_t* ticket, mfa_error* err) {
             return mfa_waiter_confirm(native(), token.get(), &asked, &how, &in.bounds, user_data, ticket, err);
         });
+    }
+
+    /// The same with the question alone: any text, not empty.
+    template <class Text, detail::if_text<Text> = 0>
+    [[nodiscard]] result<std::uint64_t> confirm(std::string_view access_token, const Text& question,
+                                                wait_callbacks calls, const wait_options& wait = {},
+                                                const call_options& options = {})
+    {
+        return confirm(access_token, detail::asking(question), std::move(calls), wait, options);
     }
 
     /// Adds a wait for a transaction that was started before, maybe by an earlier run of the program;
@@ -1417,6 +1584,18 @@ enum class registration_state : std::int32_t {
     not_enabled = MFA_REGISTRATION_NOT_ENABLED        ///< The brand has no MFA.
 };
 
+/// Its name, as above.
+[[nodiscard]] inline std::string to_string(registration_state value)
+{
+    constexpr std::pair<registration_state, const char*> names[] = {
+        {registration_state::none, "none"},
+        {registration_state::registered, "registered"},
+        {registration_state::not_registered, "not_registered"},
+        {registration_state::not_enabled, "not_enabled"},
+    };
+    return detail::name_of(value, names, "registration_state");
+}
+
 /// Whether MFA is registered for a user.
 class registration {
 public:
@@ -1485,4 +1664,5 @@ private:
 
 #undef MFA_HPP_EXCEPTIONS
 
+#endif /* C++17 */
 #endif /* MFA_HPP */

@@ -1,8 +1,8 @@
 //! One call of a provider: its deadline, its attempts, and the repeating of what may be repeated.
 
-use crate::clock::Instant;
 use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::driver::Driver;
 use crate::error::{Code, Error, Provider};
 use crate::gate::Turn;

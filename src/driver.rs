@@ -12,13 +12,13 @@
 //! Thousands of waits sleep at once, so what is seldom under way (connecting, asking, polling, a second
 //! try) is boxed where it is awaited, and a wait that sleeps has no place for it.
 
-use crate::clock::Instant;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::clock::Instant;
 use crate::gate::{Gate, Place, Turn};
 use crate::sys::{Interest, RawDescriptor};
 use crate::time::Cancel;

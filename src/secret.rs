@@ -78,6 +78,11 @@ impl Secret {
         if text.len() > MAX_LEN {
             return Err(Error::argument(format!("`{name}` is longer than {MAX_LEN} bytes")));
         }
+        if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+            return Err(Error::argument(format!(
+                "`{name}` begins with \"Bearer \": leave that out, libmfa writes it itself"
+            )));
+        }
         if let Some(at) = text.bytes().position(|b| !(0x21..=0x7e).contains(&b)) {
             return Err(Error::argument(format!("`{name}` has a byte outside 0x21-0x7E at offset {at}")));
         }
@@ -107,6 +112,18 @@ mod tests {
             assert_eq!(accepted, (0x21..=0x7e).contains(&byte), "{byte:#x}");
         }
         assert!(Secret::header_material("token", "ü").is_err());
+    }
+
+    #[test]
+    fn who_passes_a_whole_header_is_told_so() {
+        for text in ["Bearer abc", "bearer abc", "BEARER "] {
+            let why = Secret::header_material("access_token", text).unwrap_err().to_string();
+            assert!(why.contains("leave that out"), "{why}");
+        }
+        for text in ["Bearer", "bearerabc", "Bearer\tabc"] {
+            let told = Secret::header_material("access_token", text);
+            assert!(told.err().is_none_or(|why| !why.to_string().contains("leave that out")), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Deadlines, cancelling, and a sleep that obeys both. Clocks are monotonic.
 
-use crate::clock::Instant;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::time::Duration;
 
 use once_cell::race::OnceBox;
 
+use crate::clock::Instant;
 use crate::driver::{Driver, Interests};
 use crate::per_process::PerProcess;
 use crate::sys::{self, Interest, RawDescriptor, Waker};

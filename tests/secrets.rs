@@ -17,7 +17,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use mfa::{CallOptions, Capillary, ClientOptions, HyperId, Request};
+use mfa::{
+    CallOptions, Capillary, ClientOptions, EventKind, HyperId, Request, TicketOptions, WaitOptions, Waiter,
+    WaiterOptions,
+};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -345,6 +348,43 @@ fn an_echoed_token_stays_nowhere() {
     for (place, answer) in echoes() {
         *server.answer.lock().unwrap() = answer;
         assert_eq!(remains(&server.options), (vec![], 0), "echoed {place}");
+    }
+}
+
+/// Waits of a waiter that end, that are given another token, asked or not, and that are freed under way.
+fn each_wait(client: &HyperId) {
+    let waiter = Waiter::new(client, &WaiterOptions::new()).unwrap();
+    let options = TicketOptions::new().timeout(Duration::from_millis(300)).ask_for_token(true);
+    let (request, wait) = (Request::new().question("?"), WaitOptions::new());
+    let add = || {
+        waiter.confirm(TOKEN, &request, &wait, options, |_| {}).unwrap();
+        waiter.wait(TOKEN, 7, &wait, options, |_| {}).unwrap()
+    };
+    for ticket in [add(), add()] {
+        waiter.give_token(ticket, Some(TOKEN)).unwrap();
+    }
+    while waiter.count() > 0 {
+        let event = waiter.next(Duration::from_secs(20)).unwrap().expect("an event");
+        if matches!(event.kind, EventKind::TokenRefused(..)) {
+            waiter.give_token(event.ticket, (event.ticket % 2 == 0).then_some(TOKEN)).unwrap();
+        }
+    }
+    add();
+    waiter.next(Duration::ZERO).unwrap();
+    add();
+}
+
+#[test]
+fn a_waiters_waits_leave_no_token_behind() {
+    let _alone = look_for(&[PIECE]);
+    let server = Server::new(false);
+    let token_expired = answer("200 OK", "", r#"{"result":-4}"#);
+    for (place, answer) in echoes().into_iter().chain([("nowhere, and refused", token_expired)]) {
+        *server.answer.lock().unwrap() = answer;
+        let client = HyperId::new(&server.options).unwrap();
+        let waits = watch(|| each_wait(&client));
+        let end = watch(|| drop(client));
+        assert_eq!((waits.freed_by, waits.kept, end.freed_by), (vec![], 0, vec![]), "echoed {place}");
     }
 }
 

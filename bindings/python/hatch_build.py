@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,23 +21,68 @@ from pathlib import Path
 from typing import Any, Optional
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-LICENCES = ("LICENSE-APACHE", "LICENSE-MIT", "THIRD-PARTY-NOTICES.txt")
+# In the wheel they have these names, whatever the files are called that were named.
+NAMES = {"linux": "lib{}.so", "darwin": "lib{}.dylib", "win32": "{}.dll"}
+# Of what is linked into the libraries; this package's own licences stand beside this file.
+NOTICES = TREE / "THIRD-PARTY-NOTICES.txt"
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        if self.target_name != "wheel":
+        if self.target_name == "sdist":
+            sys.exit(
+                "there is no source distribution of mfa-client: what it compiles is the tree around this folder. "
+                "Build a wheel (pip wheel, or python -m build --wheel), or take the whole repository"
+            )
+        if version == "editable":
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag()}"
-        files = [library(), sandbox_library()]
-        files += [TREE / name for name in LICENCES if (TREE / name).is_file()]
-        for file in files:
+        for name, file in (("mfa", library()), ("mfa_sandbox", sandbox_library())):
             if file is not None:
-                build_data["force_include"][str(file)] = f"mfa_client/_lib/{file.name}"
+                there = NAMES.get(sys.platform, NAMES["linux"]).format(name)
+                build_data["force_include"][str(file)] = f"mfa_client/_lib/{there}"
+        if NOTICES.is_file():
+            build_data["force_include"][str(NOTICES)] = f"mfa_client/_lib/{NOTICES.name}"
+
+
+class CustomMetadataHook(MetadataHookInterface):
+    """The package's page, which stands outside the repository."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        repository = repository_url()
+        text = page((HERE / "README.md").read_text(encoding="utf-8"), repository)
+        metadata["readme"] = {"content-type": "text/markdown", "text": text}
+        metadata["urls"] = {"Source": repository, "Documentation": f"{repository}/blob/main/bindings/python/README.md"}
+        if repository is None:
+            metadata["urls"] = {}
+
+
+def repository_url() -> Optional[str]:
+    """As the top Cargo.toml says, where it says so."""
+    manifest = TREE / "Cargo.toml"
+    found = manifest.is_file() and re.search(r'^repository = "(.*?)/?"$', manifest.read_text(encoding="utf-8"), re.M)
+    return found[1] if found else None
+
+
+def page(readme: str, repository: Optional[str]) -> str:
+    """Links into the repository lead there; without an address they are the path, to be found in it."""
+
+    def absolute(link: re.Match[str]) -> str:
+        words, target = link.groups()
+        if "://" in target or target.startswith("#"):
+            return link[0]
+        path, _, place = target.partition("#")
+        inside = os.path.relpath(os.path.join(HERE, path), TREE).replace(os.sep, "/")
+        if repository is None:
+            return words if words == inside else f"{words} (`{inside}`)"
+        return f"[{words}]({repository}/blob/main/{inside}{'#' + place if place else ''})"
+
+    return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", absolute, readme)
 
 
 def platform_tag() -> str:

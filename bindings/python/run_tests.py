@@ -3,8 +3,8 @@
 
     python run_tests.py --library libmfa.so --sandbox-library libmfa_sandbox.so [--setup] [--temp FOLDER]
 
-With --setup it makes a virtual environment in the folder and installs pytest, mypy, hatchling, uvloop, gevent
-and eventlet from PyPI; without, it uses what is there, and says what it leaves out. The last line is
+With --setup it makes a virtual environment in the folder and installs pytest, mypy, pyright, hatchling, PyInstaller,
+uvloop, gevent and eventlet from PyPI; without, it uses what is there, and says what it leaves out. The last line is
 `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
 """
 
@@ -23,11 +23,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Callable, Optional
 
+from package_checks import PackageChecks
+from server_example import ServerExample
+
 HERE = Path(__file__).resolve().parent
 EXAMPLES = HERE.parent.parent / "examples" / "python"
 TOOLS = ["pytest", "mypy", "hatchling"]
 # What the tests also try the binding with, where there is one for this Python.
-OTHER_LOOPS = ["uvloop", "gevent", "eventlet"]
+OTHERS = ["uvloop", "gevent", "eventlet", "pyright[nodejs]", "pyinstaller"]
 LIMIT = 900
 
 
@@ -40,6 +43,7 @@ class Run:
         self.library = arguments.library.resolve()
         self.sandbox = arguments.sandbox_library.resolve()
         self.setup: bool = arguments.setup
+        self.pytest: list[str] = arguments.pytest
         self.temp = temp
         self.passed = self.failed = self.skipped = 0
 
@@ -69,9 +73,13 @@ class Run:
             return
         self.make_environment("tools")
         run([self.python(), "-m", "pip", "install", "--quiet", *TOOLS])
-        for package in OTHER_LOOPS:
+        for package in OTHERS:
             if not succeeds([self.python(), "-m", "pip", "install", "--quiet", "--only-binary=:all:", package]):
                 print(f"there is no {package} for this Python", flush=True)
+        # It fetches itself from npm at its first run.
+        if self.has("pyright") and not succeeds([self.python(), "-m", "pyright", "--version"]):
+            print("pyright cannot be fetched", flush=True)
+            run([self.python(), "-m", "pip", "uninstall", "--quiet", "--yes", "pyright"])
 
     def make_environment(self, name: str) -> Path:
         folder = self.temp / name
@@ -95,7 +103,7 @@ class Run:
     def types(self) -> None:
         self.need("mypy")
         self.need("pytest")
-        sources: list[object] = ["src", "tests", "run_tests.py", "bench.py"]
+        sources: list[object] = ["src", "tests", "run_tests.py", "server_example.py", "package_checks.py", "bench.py"]
         if self.has("hatchling"):
             sources.append("hatch_build.py")
         if EXAMPLES.is_dir():
@@ -110,7 +118,7 @@ class Run:
             "MFA_CLIENT_LIBRARY": str(self.library),
             "MFA_CLIENT_SANDBOX_LIBRARY": str(self.sandbox),
         }
-        words = ["-m", "pytest", "-q", f"--junitxml={report}", f"--basetemp={self.temp / 'pytest'}"]
+        words = ["-m", "pytest", "-q", *self.pytest, f"--junitxml={report}", f"--basetemp={self.temp / 'pytest'}"]
         done = subprocess.run([str(self.python()), *words], cwd=HERE, env=clean(**environment), timeout=LIMIT)
         if not report.is_file():
             raise RuntimeError("pytest did not run")
@@ -190,6 +198,15 @@ class Run:
             self.interrupt([*confirm, "--token", "sandbox-phone"])
         finally:
             server.communicate(timeout=30)
+        for example in "check.py", "confirm.py", "server.py":
+            for words in [], ["--urll", url], ["--url"], ["--url", url, "--bogus", "1"], ["--url", url, "--production"]:
+                run([python, EXAMPLES / example, *words], expected=2, MFA_TOKEN="sandbox-approve", MFA_BASE_URL=url)
+
+    def server(self) -> None:
+        """examples/python/server.py: each of its stories."""
+        example = ServerExample(self.fresh(), EXAMPLES / "server.py", self.temp, clean())
+        for name, story in example.stories().items():
+            self.step(f"server.py: {name}", story)
 
     def interrupt(self, words: list[object]) -> None:
         process = subprocess.Popen(
@@ -204,14 +221,33 @@ class Run:
         expect(process.returncode == 1 and output == "Not approved: interrupted.\n", output)
         expect("was withdrawn" in errors, errors)
 
-    def fixture(self) -> None:
-        """The wheel's pytest fixture, in an environment that has both."""
-        wheel = self.fresh() and self.the_wheel()
-        self.need("pytest")
+    def package(self) -> None:
+        """What the wheel promises beyond its import."""
+        fresh = self.fresh()
+        checks = PackageChecks(self.python(), self.the_wheel(), self.temp, run)
+        self.step("its page", checks.page)
+        self.step("no source distribution", checks.no_source_distribution)
+        self.step("python -m mfa_client.sandbox", lambda: checks.sandbox_program(fresh))
+        self.step("in a zip application", lambda: checks.zip_application(fresh))
+        self.step("PyInstaller", lambda: self.frozen(checks))
+
+    def frozen(self, checks: PackageChecks) -> None:
+        self.need("PyInstaller")
+        checks.pyinstaller(self.python(), self.site())
+
+    def site(self) -> Path:
+        """The wheel, for an environment that has the tools."""
         site = self.temp / "site"
         shutil.rmtree(site, ignore_errors=True)
         pip = [python_in(self.temp / "fresh"), "-m", "pip", "install", "--quiet", "--no-index"]
-        run([*pip, "--target", site, wheel])
+        run([*pip, "--target", site, self.the_wheel()])
+        return site
+
+    def fixture(self) -> None:
+        """The wheel's pytest fixture, in an environment that has both."""
+        self.fresh()
+        self.need("pytest")
+        site = self.site()
         folder = self.temp / "program"
         folder.mkdir(exist_ok=True)
         readme = (HERE / "README.md").read_text(encoding="utf-8")
@@ -272,6 +308,7 @@ def main(words: Optional[list[str]] = None) -> int:
     parser.add_argument("--sandbox-library", type=Path, required=True, help="libmfa_sandbox.so")
     parser.add_argument("--temp", type=Path, help="where to work; a new folder by default")
     parser.add_argument("--setup", action="store_true", help="install pytest, mypy and hatchling from PyPI")
+    parser.add_argument("pytest", nargs="*", help="after --: pytest's own arguments, as in -k cancel")
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="mfa-client-") as new:
         temp = (arguments.temp or Path(new)).resolve()
@@ -283,7 +320,9 @@ def main(words: Optional[list[str]] = None) -> int:
         work.step("pytest", work.tests)
         work.step("wheel", work.wheel)
         work.step("README", work.readme)
+        work.step("the package", work.package)
         work.step("examples", work.examples)
+        work.step("examples/python/server.py", work.server)
         work.step("pytest fixture", work.fixture)
     print(f"{work.passed} passed, {work.failed} failed, {work.skipped} skipped")
     return 1 if work.failed else 0

@@ -67,13 +67,15 @@ def confirm(client: HyperId, token: str, question: str, timeout: Optional[float]
     print(f"{question}\nApprove only if the phone shows the code {code}. Ctrl-C gives up.", file=sys.stderr)
     # When time is up, and after Ctrl-C, take the request back instead of leaving it on the phone. If
     # the person answers at that very moment, their answer counts.
-    wait = WaitOptions(on_update=show_progress, cancel_on_timeout=True, withdraw_on_cancel=True)
+    wait = WaitOptions(cancel_on_timeout=True, withdraw_on_cancel=True)
     # Ctrl-C ends the call and not the program, as a button "Cancel" would.
     interrupted = CancelToken()
     signal.signal(signal.SIGINT, lambda *_: interrupted.trigger())
     try:
         request = Request(question, code=code)
-        answer = client.confirm(token, request, wait=wait, timeout=timeout, cancel=interrupted)
+        answer = client.confirm(
+            token, request, wait=wait, on_update=show_progress, timeout=timeout, cancel=interrupted
+        )
     except Cancelled as error:
         print("Not approved: interrupted.")
         explain_interruption(error)

@@ -22,10 +22,10 @@ pub extern "C" fn mfa_cancel_new() -> *mut mfa_cancel {
 pub(super) const CANCEL_TRIGGER: Export =
     Export { name: "mfa_cancel_trigger", provider: Provider::None, asks_a_person: false };
 
-/// Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50
-/// ms, wherever it is (2 s where it is to withdraw the request). Any thread, any number of times; never blocks, and may be called from a
-/// signal handler (it stores a flag and calls write(2)). In a forked child it ends the child's calls
-/// and not its parent's. NULL does nothing.
+/// Ends every call that uses `cancel`, now and later: each returns `MFA_ERR_CANCELLED` within 50 ms,
+/// wherever it is (2 s where it is to withdraw the request). Any thread, any number of times; never
+/// blocks, and may be called from a signal handler (it stores a flag and calls write(2)). In a forked
+/// child it ends the child's calls and not its parent's. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_cancel_trigger(cancel: *mut mfa_cancel) {
     guard(&CANCEL_TRIGGER, (), || {

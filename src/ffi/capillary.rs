@@ -75,8 +75,12 @@ pub(super) const NEW: Export =
 
 /// Makes a client. Nothing is sent. Free it with `mfa_capillary_free`.
 ///
-/// `options`: `base_url` is required, because each region has a host of its own. Otherwise as
-/// `mfa_hyperid_new`.
+/// `options`: `base_url` is required, because each region has a host of its own. `out`: set to the client,
+/// or to NULL on failure. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`, `MFA_ERR_INVALID_CA`,
+/// `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER` (`out`),
+/// `MFA_ERR_STRUCT_SIZE`, `MFA_ERR_INVALID_UTF8`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_capillary_new(
     options: *const mfa_client_options,
@@ -119,9 +123,13 @@ pub(super) const IS_MFA_REGISTERED: Export =
 /// `brand`, `device_id`: as in the user's sign-in, 1-1024 bytes. `authorized_token`: 1-16 384
 /// characters, each 0x21-0x7E. That MFA is not registered, or that the brand has none, are answers,
 /// not errors. An HTTP 404 without Capillary's envelope is a wrong address (`MFA_ERR_HTTP_STATUS`),
-/// not "not registered". Transient failures are retried, inside the deadline. Errors: network,
-/// answer, credentials, `MFA_ERR_UNAVAILABLE`, `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with
-/// the provider's number. Any thread.
+/// not "not registered". Transient failures are retried, inside the deadline. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_REFUSED` with the provider's number; `MFA_ERR_CANCELLED`;
+/// `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_capillary_is_mfa_registered(
     client: *const mfa_capillary,

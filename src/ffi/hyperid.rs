@@ -112,8 +112,11 @@ pub(super) const NEW: Export =
 /// Makes a client. Nothing is sent. Free it with `mfa_hyperid_free`.
 ///
 /// `options`: NULL for the defaults, HyperID's production among them. `out`: set to the client, or
-/// to NULL on failure. Errors: the caller's only (`MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`,
-/// `MFA_ERR_INVALID_CA`, `MFA_ERR_INVALID_ARGUMENT`...). Any thread.
+/// to NULL on failure. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_URL`, `MFA_ERR_INSECURE_URL`, `MFA_ERR_INVALID_CA`,
+/// `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER` (`out`), `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_new(
     options: *const mfa_client_options,
@@ -154,8 +157,13 @@ pub(super) const AVAILABILITY: Export =
 /// `POST /mfa-client/availability-check`; scope `mfa-client`.
 ///
 /// `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
-/// deadline. Errors: network, answer, credentials, `MFA_ERR_UNAVAILABLE`,
-/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_...`. Any thread.
+/// deadline. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_availability(
     client: *const mfa_hyperid,
@@ -181,8 +189,16 @@ pub(super) const TWO_FACTOR_TYPES: Export =
     Export { name: "mfa_hyperid_two_factor_types", provider: Provider::HyperId, asks_a_person: false };
 
 /// Asks which second factors the person has set up.
-/// `POST /2fa/types/get`; scope `second-factor-auth-client`. Otherwise as
-/// `mfa_hyperid_availability`.
+/// `POST /2fa/types/get`; scope `second-factor-auth-client`.
+///
+/// `access_token`: 1-16 384 characters, each 0x21-0x7E. Transient failures are retried, inside the
+/// deadline. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_two_factor_types(
     client: *const mfa_hyperid,
@@ -212,8 +228,14 @@ pub(super) const START: Export =
 /// `out_transaction_id`: set to the transaction's id, above 0; to 0 on failure. Never repeated by
 /// itself once a byte was sent: see `MFA_ERROR_OUTCOME_UNKNOWN`. An answer to another question, or
 /// with an id that an earlier start of this client has had, is `MFA_ERR_CONTRADICTORY_ANSWER` with
-/// that flag. Errors as `mfa_hyperid_availability`, and `MFA_ERR_DEVICE_NOT_FOUND`,
-/// `MFA_ERR_TEMPLATE_NOT_FOUND`. Any thread.
+/// that flag. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`, `MFA_ERR_DEVICE_NOT_FOUND`,
+/// `MFA_ERR_TEMPLATE_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_start(
     client: *const mfa_hyperid,
@@ -243,8 +265,15 @@ pub(super) const STATUS: Export =
 /// `POST /mfa-client/transaction/status-get`; scope `mfa-client`.
 ///
 /// `transaction_id`: above 0. `MFA_OK` says only that the state was read: test it with
-/// `mfa_is_approved`; `MFA_DECISION_PENDING` and `MFA_DECISION_UNKNOWN` may still change. Errors as
-/// `mfa_hyperid_availability`, and `MFA_ERR_TRANSACTION_NOT_FOUND`. Any thread.
+/// `mfa_is_approved`; `MFA_DECISION_PENDING` and `MFA_DECISION_UNKNOWN` may still change. Transient
+/// failures are retried, inside the deadline. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+/// `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_status(
     client: *const mfa_hyperid,
@@ -271,9 +300,16 @@ pub(super) const CANCEL: Export =
 
 /// Cancels a transaction. `POST /mfa-client/transaction/cancel`; scope `mfa-client`.
 ///
-/// `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the status, do not drop it. Also
-/// `MFA_ERR_ALREADY_EXPIRED`, `MFA_ERR_ALREADY_CANCELLED`, `MFA_ERR_TRANSACTION_NOT_FOUND`, and the
-/// errors of `mfa_hyperid_availability`. Not repeated by itself. Any thread.
+/// `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the status, do not drop it. Not
+/// repeated by itself. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+/// `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_ALREADY_EXPIRED`, `MFA_ERR_ALREADY_COMPLETED`,
+/// `MFA_ERR_ALREADY_CANCELLED`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_cancel(
     client: *const mfa_hyperid,
@@ -314,6 +350,13 @@ pub(super) const WAIT: Export =
 ///
 /// An approval that does not name its transaction is believed only when a second look on a
 /// connection opened for it says the same. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+/// `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_wait(
     client: *const mfa_hyperid,
@@ -342,11 +385,20 @@ pub(super) const CONFIRM: Export =
 /// The whole story in one call: whether the person may be asked, asking, and waiting for the
 /// answer.
 ///
-/// As `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` in turn, under one
-/// deadline (120 s unless `options` says otherwise). `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person
-/// has no app, and no push was sent. With `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although
-/// `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
+/// It does what `mfa_hyperid_availability`, `mfa_hyperid_start` and `mfa_hyperid_wait` do in turn, under
+/// one deadline (120 s unless `options` says otherwise). `on_update` is called first when the id is known
+/// and nothing was polled yet (`polls` is 0): the moment to save it.
+/// `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person has no app, and no push was sent. With
+/// `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
 /// as expired or invalid, and `access_token_provider` gives another one. Any thread.
+///
+/// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
+/// `MFA_ERR_TOKEN_EXPIRED`, `MFA_ERR_TOKEN_INVALID`, `MFA_ERR_ACCESS_DENIED`; `MFA_ERR_UNAVAILABLE`,
+/// `MFA_ERR_RATE_LIMITED`, `MFA_ERR_PROVIDER_INVALID_PARAMETERS`,
+/// `MFA_ERR_TRANSACTION_NOT_FOUND`, `MFA_ERR_DEVICE_NOT_FOUND`, `MFA_ERR_TEMPLATE_NOT_FOUND`,
+/// `MFA_ERR_AUTHENTICATOR_NOT_LINKED`, `MFA_ERR_PROVIDER_REFUSED`;
+/// `MFA_ERR_CANCELLED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_hyperid_confirm(
     client: *const mfa_hyperid,
@@ -377,6 +429,9 @@ pub(super) const CONTROL_CODE: Export =
 /// Show it beside the question and pass it as `mfa_request.code`.
 ///
 /// `out_size`: bytes at `out`, at least 3. On failure `out` is "" if it has room. Any thread.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (too little room), `MFA_ERR_STRUCT_SIZE`
+/// (`err`); `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_control_code(out: *mut c_char, out_size: u32, err: *mut mfa_error) -> mfa_code {
     // SAFETY: each pointer is what the header asks for, guaranteed by the caller: `out` is NULL or writable

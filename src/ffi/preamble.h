@@ -4,6 +4,45 @@
  * @file mfa.h
  * libmfa: ask a person for a second factor, and trust the answer.
  *
+ * EXAMPLE
+ *
+ *     #include <mfa.h>
+ *     #include <stdio.h>
+ *     #include <stdlib.h>
+ *
+ *     static int32_t on_update(void *user_data, const mfa_transaction *so_far) {
+ *       (void)user_data;
+ *       if (so_far->polls == 0) printf("asked: %lld\n", (long long)so_far->transaction_id);  // save the id now
+ *       return 0;                                                                            // go on
+ *     }
+ *
+ *     int main(void) {
+ *       const char *url = getenv("MFA_BASE_URL"), *token = getenv("MFA_TOKEN");
+ *       if (!url || !token) return 2;                    // no URL would be HyperID's production
+ *       mfa_client_options options = MFA_CLIENT_OPTIONS_INIT;
+ *       options.base_url = url;
+ *       options.flags = MFA_CLIENT_ALLOW_LOOPBACK_HTTP;  // for the sandbox on this machine
+ *       mfa_hyperid *client = NULL;
+ *       mfa_error err = MFA_ERROR_INIT;
+ *       mfa_code code = mfa_hyperid_new(&options, &client, &err);   // once; keep it for all people
+ *       mfa_transaction answer = MFA_TRANSACTION_INIT;
+ *       if (code == MFA_OK) {
+ *         mfa_request request = MFA_REQUEST_INIT;
+ *         request.question = "Sign in?";
+ *         mfa_wait_options wait = MFA_WAIT_OPTIONS_INIT;
+ *         wait.on_update = on_update;
+ *         code = mfa_hyperid_confirm(client, token, &request, &wait, NULL, &answer, &err);
+ *       }
+ *       if (code != MFA_OK) fprintf(stderr, "%s: %s\n", mfa_code_name(code), err.message);
+ *       if (mfa_is_approved(code, &answer)) puts("welcome");         // the only test that opens a door
+ *       mfa_hyperid_free(client);
+ *       return mfa_is_approved(code, &answer) ? 0 : 1;
+ *     }
+ *
+ * Save the id as soon as it is known: `on_update` is called with it once before the first poll (`polls`
+ * is 0), from within `mfa_hyperid_confirm`; a waiter says `MFA_EVENT_STARTED`. With the id any later run
+ * of the program can go on (`mfa_hyperid_wait`) or take the question back (`mfa_hyperid_cancel`).
+ *
  * THE RULES
  *
  *  1. Return. Every fallible function returns an `mfa_code`: `MFA_OK` (0) or one `MFA_ERR_...`.
@@ -23,7 +62,7 @@
  *     without secrets. There is no thread-local state, and errno is not used.
  *  4. Structs begin with `struct_size`. Initialise each with its `MFA_..._INIT` macro; all-zero
  *     bytes plus `struct_size = sizeof(...)` are equivalent, and the zero of every input field
- *     means its default. Sizes below the first release's or above 4096 are refused
+ *     means its default. From another language: zero it, then set `struct_size`. Sizes below the first release's or above 4096 are refused
  *     (`MFA_ERR_STRUCT_SIZE`), as are unknown flags, unknown enumerators, and a non-zero byte in
  *     a field that the loaded library is too old to know (`MFA_ERR_INVALID_ARGUMENT`).
  *  5. Handles are opaque: `_new` makes one, `_free` frees it, `_free(NULL)` does nothing. Client
@@ -59,16 +98,10 @@
  *     7's bound. None is called after the call or handle that owns it has ended. A string that a
  *     callback returns is copied at once.
  * 10. Secrets (tokens, passwords, keys) are zeroed by the library when it drops its own copies, and
- *     never appear in logs or errors. So is what a server echoes of them. Libraries inside keep copies
- *     that nobody can zero: serde_json those of strings that an answer writes with escapes; over TLS,
- *     rustls leaves what it has decrypted of answers in its buffers, used and freed; and ring holds a
- *     client's private key, above all an RSA key's primes, as long as the client lives, and frees it
- *     as it is. Your own copies are yours to zero.
+ *     never appear in logs or errors. So is what a server echoes of them. Inside
+ *     the TLS and JSON libraries a few copies stay that nobody can zero (docs/security.md). Your own copies are yours to zero.
  *
  * Inputs. Tokens are 1-16 384 characters, each 0x21-0x7E. `base_url` is https; http only with
  * `MFA_CLIENT_ALLOW_LOOPBACK_HTTP` and only to this machine. Transaction ids are above 0. Whatever
  * is refused is refused before a byte is sent.
- *
- * Sources of protocol facts: the providers' public documentation and published clients, gathered
- * in the project's own words; "inferred" marks what no source states.
  */

@@ -65,8 +65,10 @@ pub(super) const NEW: Export =
 /// `mfa_waiter_free`.
 ///
 /// `options`: NULL for the defaults. `out`: set to the waiter, or to NULL on failure. Takes three
-/// descriptors on Linux. Errors: the caller's, and `MFA_ERR_INTERNAL` with `os_error` when the system has
-/// no descriptor left. Any thread.
+/// descriptors on Linux. Any thread.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`; `MFA_ERR_INTERNAL`,
+/// with `os_error` when the system has no descriptor left.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_new(
     client: *const mfa_hyperid,
@@ -131,7 +133,11 @@ pub(super) const CONFIRM: Export =
 /// this waiter, before another thread's `mfa_waiter_next` can return its first event; to 0 on failure.
 ///
 /// A code other than `MFA_OK` means that nothing was added and no event will come; whatever goes wrong
-/// later is told by `MFA_EVENT_ENDED`. Errors: the caller's only. Any thread; does not wait.
+/// later is told by `MFA_EVENT_ENDED`. Any thread; does not wait.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`. Those of the confirm itself come in the
+/// event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_confirm(
     waiter: *mut mfa_waiter,
@@ -163,8 +169,11 @@ pub(super) const WAIT: Export =
 
 /// Adds a wait for a transaction that was started before (by `mfa_hyperid_start`, or by a confirm of an
 /// earlier run of the program), as `mfa_hyperid_wait` would do it. `transaction_id`: above 0. Many that
-/// are added together are spread over up to `min_interval_ms` rather than polled in one instant.
-/// Otherwise as `mfa_waiter_confirm`.
+/// are added together are spread over up to `min_interval_ms` rather than polled in one instant. The
+/// other arguments, and when events come: `mfa_waiter_confirm`. Any thread; does not wait.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_STRUCT_SIZE`,
+/// `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`. Those of the wait itself come in the event.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_wait(
     waiter: *mut mfa_waiter,
@@ -219,8 +228,10 @@ pub(super) const CANCEL: Export =
 /// `MFA_ERROR_OUTCOME_UNKNOWN` too, and there is no id.
 ///
 /// `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
-/// which is `MFA_OK`; a number that was never given out is refused. Errors: the caller's only. Any
-/// thread; does not wait.
+/// which is `MFA_OK`; a number that was never given out is refused. Any thread; does not wait.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (flags, ticket), `MFA_ERR_STRUCT_SIZE`
+/// (`err`), `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_cancel(
     waiter: *mut mfa_waiter,
@@ -240,7 +251,11 @@ pub unsafe extern "C" fn mfa_waiter_cancel(
 pub(super) const CANCEL_ALL: Export =
     Export { name: "mfa_waiter_cancel_all", provider: Provider::HyperId, asks_a_person: false };
 
-/// Ends all waits that the waiter has now, as `mfa_waiter_cancel` would each of them.
+/// Ends all waits that the waiter has now, as `mfa_waiter_cancel` would each of them. Any thread; does not
+/// wait.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (flags), `MFA_ERR_STRUCT_SIZE`
+/// (`err`), `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_cancel_all(
     waiter: *mut mfa_waiter,
@@ -269,7 +284,10 @@ pub(super) const GIVE_TOKEN: Export =
 /// wait ends with the refusal.
 ///
 /// A ticket that has ended is left alone, which is `MFA_OK`; a number that was never given out is
-/// refused. Errors: the caller's only. Any thread; does not wait.
+/// refused. Any thread; does not wait.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_INVALID_ARGUMENT` (ticket, token), `MFA_ERR_STRUCT_SIZE`
+/// (`err`), `MFA_ERR_INVALID_UTF8`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_give_token(
     waiter: *mut mfa_waiter,
@@ -305,8 +323,10 @@ pub(super) const NEXT: Export =
 /// exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
 ///
 /// One thread at a time: while one is inside, another, or the log callback of the same, gets
-/// `MFA_ERR_BUSY`. In a forked child: `MFA_ERR_FORKED`. The code tells only of this call; what a wait met
-/// is in `out` and `why`.
+/// `MFA_ERR_BUSY`. The code tells only of this call; what a wait met is in `out` and `why`.
+///
+/// Errors: `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`, `MFA_ERR_INVALID_ARGUMENT` (`why` and `err` are
+/// the same), `MFA_ERR_BUSY`, `MFA_ERR_FORKED`; `MFA_ERR_INTERNAL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_next(
     waiter: *mut mfa_waiter,

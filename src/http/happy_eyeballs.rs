@@ -7,12 +7,12 @@
 //! proxy's CONNECT, and TLS. Then the race goes on with the others. One that is silent is not given up
 //! before another has accepted.
 
-use crate::clock::Instant;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::clock::Instant;
 use crate::sys::{self, Interest, RawDescriptor, Socket};
 use crate::time::{Deadline, WaitError};
 

@@ -36,13 +36,13 @@ mod url;
 pub(crate) use crypto::secure_random;
 pub(crate) use exchange_context::{ExchangeContext, Grace};
 
-use crate::clock::Instant;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ureq::http::Uri;
 
+use crate::clock::Instant;
 use crate::driver::{Driver, run_now};
 use crate::error::{Code, Error};
 use crate::http::connection::Connection;

@@ -9,7 +9,6 @@ mod events;
 mod tickets;
 mod turns;
 
-use crate::clock::Instant;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -23,6 +22,7 @@ use self::tickets::{Shared, Ticket, TicketState};
 use self::turns::Turns;
 use super::{HyperId, Request, Transaction, WaitOptions, request};
 use crate::call::Call;
+use crate::clock::Instant;
 use crate::driver::{Driver, Interests, Work};
 use crate::error::{Code, Error, Provider};
 use crate::gate::{Gate, Place};
@@ -228,7 +228,7 @@ impl<'a> Waiter<'a> {
             Ok(turns) => turns,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                return Err(of_hyperid(Error::new(Code::Busy, "another thread is in mfa_waiter_next")));
+                return Err(of_hyperid(Error::new(Code::Busy, "another thread is taking its events")));
             }
         };
         if let Some(event) = self.take_event() {

@@ -1,11 +1,11 @@
 //! How a wait goes: asking, polling, tokens, withdrawing. Written once, for blocking calls and for waiters.
 
-use crate::clock::Instant;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::{HyperId, Transaction, answer, request};
 use crate::call::{Call, Sending, cancelled, repeatable};
+use crate::clock::Instant;
 use crate::error::{Code, Error};
 use crate::http::{Grace, Reuse};
 use crate::hyperid::decision::{Decision, Look, Reading, State};
@@ -175,13 +175,21 @@ impl<'a, L: Listener> Waiting<'a, L> {
             // answer is still to come.
             self.listener.start_is_open(true);
             self.client.http.slipped();
-            return Err(Error { outcome_unknown: true, retryable: false, ..refusal });
+            return Err(Error { outcome_unknown: true, retryable: false, ..self.ended_meanwhile(refusal) });
         }
         let refused = self.replace_token(refusal.clone()).await?;
         if self.token.expose() == refused.expose() {
             return Err(refusal);
         }
         self.start_once(body).await.0
+    }
+
+    /// Why the call ends: the caller's wish and the deadline go before what was refused.
+    fn ended_meanwhile(&self, refusal: Error) -> Error {
+        if self.call.is_cancelled() {
+            return cancelled("asking");
+        }
+        if Instant::now() >= self.call.until { timeout_after(Some(&refusal)) } else { refusal }
     }
 
     /// Starts; also tells whether the connection had served before.

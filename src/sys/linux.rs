@@ -1,12 +1,13 @@
 //! Linux and Android: flags that save a call when something is opened, eventfd, and epoll.
 
-use crate::clock::Instant;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use super::unix::adopt;
 use super::{Interest, Owned, millis_until};
+use crate::clock::Instant;
 
 /// A socket that does not wait.
 pub(super) fn new_socket(family: libc::c_int) -> io::Result<OwnedFd> {
@@ -102,11 +103,12 @@ impl Queue {
     /// and returns whether the signal is raised.
     pub(crate) fn wait(&self, ready: &mut Vec<RawFd>, until: Instant) -> io::Result<bool> {
         const MOST: usize = 256;
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; MOST];
+        // Not initialised: it is three kilobytes, and few of them are used.
+        let mut events = [const { MaybeUninit::<libc::epoll_event>::uninit() }; MOST];
         let timeout = millis_until(until);
         // SAFETY: `events` has room for `MOST`, and outlives the call.
         let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), MOST as libc::c_int, timeout)
+            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr().cast(), MOST as libc::c_int, timeout)
         };
         let Ok(count) = usize::try_from(count) else {
             let error = io::Error::last_os_error();
@@ -114,7 +116,8 @@ impl Queue {
             return if error.kind() == io::ErrorKind::Interrupted { Ok(false) } else { Err(error) };
         };
         let (timer, signal) = (self.timer.as_raw_fd(), self.signal.fd());
-        let fds = events[..count].iter().map(|event| event.u64 as RawFd);
+        // SAFETY: the system has written so many.
+        let fds = events[..count].iter().map(|event| unsafe { event.assume_init() }.u64 as RawFd);
         ready.extend(fds.clone().filter(|fd| *fd != timer && *fd != signal));
         Ok(fds.into_iter().any(|fd| fd == signal))
     }

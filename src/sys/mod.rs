@@ -47,12 +47,13 @@ use unix as family;
 #[cfg(windows)]
 use {windows as family, windows as opening};
 
-use crate::clock::Instant;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::net::TcpStream;
 use std::ops::Deref;
 use std::time::Duration;
+
+use crate::clock::Instant;
 
 pub(crate) use family::{
     RECEIVE_MAY_WAIT, RawDescriptor, Undisturbed, begin_connect, descriptor, fork_generation,

@@ -2,12 +2,12 @@
 //! watched, which is no more than the waiter's connections. It has no descriptor of its own, and so no
 //! timer.
 
-use crate::clock::Instant;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Interest, RawDescriptor, Waker, family};
+use crate::clock::Instant;
 
 /// See `linux.rs`, whose queue has the same face.
 #[derive(Debug)]

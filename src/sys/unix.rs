@@ -1,6 +1,5 @@
 //! What the Unixes have in common: sockets, poll(2), fork, signals, and pthread_cancel.
 
-use crate::clock::Instant;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -8,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::opening::new_socket;
 use super::{Interest, Owned, RECEIVE_SLICE, Socket, millis_until};
+use crate::clock::Instant;
 
 /// A descriptor by its number.
 pub(crate) type RawDescriptor = RawFd;

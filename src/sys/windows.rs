@@ -3,7 +3,6 @@
 //! `os_error` is the number that Windows gave: Winsock's (10061 for a refused connection), which
 //! `io::Error` keeps as it is.
 
-use crate::clock::Instant;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::windows::io::{AsRawSocket, FromRawSocket, OwnedSocket, RawSocket};
@@ -18,6 +17,7 @@ use windows_sys::Win32::System::LibraryLoader::{
 };
 
 use super::{Interest, Owned, Socket, millis_until};
+use crate::clock::Instant;
 
 /// A socket by its number.
 pub(crate) type RawDescriptor = winsock::SOCKET;

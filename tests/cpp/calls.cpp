@@ -61,6 +61,31 @@ static void decisions(const mfa::hyperid& client)
     check(unknown.error().last_known()->decision() == mfa::decision::unknown, "confirm: an unknown state is kept");
 }
 
+// The question alone, where a request would say no more.
+static void a_question_is_enough(const mfa::hyperid& client)
+{
+    const std::string text = "Pay 12.00?";
+    check(mfa::is_approved(client.confirm(fresh("approve-after-0"), "Pay 12.00?", quick())), "question: a literal");
+    const auto denied = client.confirm(fresh("deny-after-0"), text, quick(), within(10s));
+    check(denied.ok() && !mfa::is_approved(denied), "question: a string, and the answer is no");
+    const auto cut = std::string_view(text).substr(0, 3);
+    check(mfa::is_approved(client.confirm(fresh("approve-after-0"), cut, quick())), "question: a part of one");
+    const auto braced = client.confirm(fresh("approve-after-0"), {"Pay?"}, quick());
+    check(mfa::is_approved(braced), "question: a request in braces is one still");
+    check(client.start(fresh("never"), text).ok(), "question: start");
+    check_code("question: empty", client.confirm(fresh("approve"), ""), MFA_ERR_INVALID_ARGUMENT);
+    check_code("question: a NUL byte", client.confirm(fresh("approve"), std::string("Pay\0?", 5)),
+               MFA_ERR_INVALID_ARGUMENT);
+    auto waiter = need(mfa::waiter::create(client));
+    bool approved = false;
+    mfa::wait_callbacks calls;
+    calls.on_ended = [&](const mfa::ended& end) { approved = mfa::is_approved(end); };
+    check(waiter.confirm(fresh("approve-after-0"), text, calls, quick()).ok(), "question: a waiter takes it");
+    while (waiter.count() > 0 && waiter.next(1s).ok()) {
+    }
+    check(approved, "question: and asks it");
+}
+
 static void step_by_step(const mfa::hyperid& client)
 {
     const auto token = fresh("approve-after-300");
@@ -183,6 +208,7 @@ int main()
     the_questions(client);
     registrations();
     decisions(client);
+    a_question_is_enough(client);
     step_by_step(client);
     groups_of_errors(client);
     text_of_all_kinds(client);

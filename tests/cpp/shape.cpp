@@ -65,6 +65,35 @@ static_assert(std::is_base_of_v<std::runtime_error, mfa::exception>);
 static_assert(std::is_nothrow_copy_constructible_v<mfa::exception>);
 #endif
 
+// What looks at updates returns `waiting`, or nothing; never a bool, of which nobody could say what it means.
+struct says_yes {
+    bool operator()(const mfa::snapshot&) const { return true; }
+};
+struct says_one {
+    int operator()(const mfa::snapshot&) const { return 1; }
+};
+static_assert(!std::is_constructible_v<mfa::update_callback, says_yes>);
+static_assert(!std::is_constructible_v<mfa::update_callback, says_one>);
+static_assert(std::is_constructible_v<mfa::update_callback, void (*)(const mfa::snapshot&)>);
+static_assert(std::is_constructible_v<mfa::update_callback, std::function<mfa::waiting(const mfa::snapshot&)>>);
+
+static void in_words_of_the_library()
+{
+    check(to_string(mfa::decision::approved) == "approved" && to_string(mfa::decision::none) == "none" &&
+              to_string(mfa::decision::unknown) == "unknown",
+          "to_string: decisions");
+    check(to_string(mfa::decision(99)) == "decision 99", "to_string: a decision of a newer library");
+    check(to_string(mfa::registration_state::not_enabled) == "not_enabled" &&
+              to_string(mfa::event_kind::token_refused) == "token_refused" &&
+              to_string(mfa::provider::capillary) == "capillary" && to_string(mfa::method::totp) == "totp",
+          "to_string: the others");
+    check(mfa::to_string(mfa_code(MFA_ERR_TIMEOUT)) == "MFA_ERR_TIMEOUT" && mfa::to_string(mfa_code(99)) == "MFA_ERR_?",
+          "to_string: codes");
+    using namespace std;
+    using namespace mfa;
+    check(to_string(110) == "110", "to_string: a number stays one where both are in sight");
+}
+
 static mfa_error native_error()
 {
     mfa_error native = MFA_ERROR_INIT;
@@ -284,6 +313,7 @@ static void the_library()
 
 int main()
 {
+    in_words_of_the_library();
     errors_say_all();
     results();
     approvals();

@@ -201,6 +201,15 @@ static void progress(const mfa::hyperid& client)
               last == mfa::decision::approved,
           "on_update: each poll in order, and the id first");
 
+    int looked = 0;
+    wait.on_update = [&](const mfa::snapshot& so_far) { looked += so_far.id() > 0 ? 1 : 0; };
+    const auto seen = client.confirm(fresh("approve-after-200"), question(), wait);
+    check(mfa::is_approved(seen) && looked > 1, "on_update: one that returns nothing lets the wait go on");
+    const std::function<void(const mfa::snapshot&)> nobody;
+    wait.on_update = nobody;
+    check(!wait.on_update, "on_update: an empty function is none");
+    auto copied = wait.on_update;
+    check(!copied && !mfa::update_callback(copied), "on_update: none stays none when it is copied");
     wait.on_update = [&](const mfa::snapshot& so_far) {
         return so_far.polls() == 2 ? mfa::waiting::stop : mfa::waiting::go_on;
     };

@@ -196,5 +196,5 @@ fn nothing_is_mixed_up_and_nothing_left_behind() {
     println!("{before:?}\n{after:?}");
     assert!(answered > calls * 8 / 10 && failed > calls / 100 && cancelled > calls / 10_000);
     assert!(late < calls / 100, "{late} of {calls} were late");
-    after.check(&before);
+    after.check(&before, THREADS as usize);
 }

@@ -13,6 +13,7 @@ use crate::provider::{StartFate, decided, may_be_wrong, start_fate};
 use crate::{Footprint, Server, alone, mixed, number};
 
 const AT_ONCE: u64 = 2_000;
+const CONNECTIONS: u32 = 64;
 const DEFAULT_WAITS: u64 = 4 * AT_ONCE;
 /// Far beyond what a round takes.
 const LONGEST_ROUND: Duration = Duration::from_secs(120);
@@ -56,7 +57,6 @@ struct Round<'a> {
     waiter: Waiter<'a>,
     first: i64,
     books: Vec<Mutex<Book>>,
-    /// Whether waits are to be ended before their time.
     wishes: Sender<Wish>,
 }
 
@@ -253,7 +253,6 @@ fn judge(number: i64, book: &Book, end: &WaitEnd, tally: &mut Tally) {
         Code::HttpStatus if start == StartFate::Unavailable => &mut tally.failed,
         Code::AccessDenied if start == StartFate::Refused => &mut tally.failed,
         Code::TokenExpired | Code::TokenInvalid if book.gave_up => &mut tally.failed,
-        // Where what the server never answered was taken for an answer to start.
         other => {
             panic!("{number}: {other:?}: {error}, cancelled {:?} {}", book.cancelled, error.outcome_unknown)
         }
@@ -263,7 +262,7 @@ fn judge(number: i64, book: &Book, end: &WaitEnd, tally: &mut Tally) {
 
 fn round(client: &HyperId, first: i64, waits: u64, tally: &mut Tally) -> Duration {
     let begin = Instant::now();
-    let waiter = Waiter::new(client, &WaiterOptions::new().max_connections(64)).unwrap();
+    let waiter = Waiter::new(client, &WaiterOptions::new().max_connections(CONNECTIONS)).unwrap();
     let (wishes, to_do) = channel();
     let books = (0..waits).map(|_| Mutex::default()).collect();
     let round = Round { waiter, first, books, wishes };
@@ -321,7 +320,7 @@ fn two_thousand_waits_end_each_with_its_own_answer() {
         println!("{done} waits, the last {now} in {took:?}: {footprint:?}");
         // The first two rounds make what is kept.
         if done >= 2 * AT_ONCE {
-            footprint.check(before.get_or_insert(footprint));
+            footprint.check(before.get_or_insert(footprint), CONNECTIONS as usize);
         }
     }
     println!("{tally:?}");

@@ -10,16 +10,21 @@ use crate::process::{self, Show};
 use crate::{Result, workspace};
 
 /// Cargo, in the workspace's root, as a person at the terminal would call it.
-///
-/// What `cargo run` put into the environment is taken out again: build scripts that look at it
-/// would run anew at every change between `cargo build` and `cargo xtask`.
 pub fn command() -> Command {
-    command_of(&env::var_os("CARGO").unwrap_or("cargo".into()))
+    command_of(Path::new(&env::var_os("CARGO").unwrap_or("cargo".into())))
 }
 
-/// The same with another cargo.
-pub fn command_of(cargo: &std::ffi::OsStr) -> Command {
+/// Another cargo, in the same way.
+pub fn command_of(cargo: &Path) -> Command {
     let mut command = Command::new(cargo);
+    command.current_dir(workspace::root());
+    as_at_the_terminal(&mut command);
+    command
+}
+
+/// Takes out again what `cargo run` put into the environment: build scripts that look at it would run
+/// anew at every change between `cargo build` and `cargo xtask`.
+pub fn as_at_the_terminal(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         let of_this_run = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -27,9 +32,7 @@ pub fn command_of(cargo: &std::ffi::OsStr) -> Command {
             command.env_remove(&name);
         }
     }
-    command.current_dir(workspace::root());
-    without_our_library_path(&mut command);
-    command
+    without_our_library_path(command);
 }
 
 /// `cargo run` also names its own folders to the dynamic loader, before those of the programs.
@@ -90,6 +93,13 @@ impl Built {
         let mut programs = self.artifacts(package).filter_map(|artifact| artifact.executable.as_ref());
         let program = programs.find(|program| program.file_stem() == Some(name));
         program.map(PathBuf::from).ok_or(format!("{package} has no program {name}"))
+    }
+
+    /// The program of a test target; the library's own tests have the library's name.
+    pub fn test_program(&self, package: &str, target: &str) -> Result<PathBuf> {
+        let mut tests = self.artifacts(package).filter(|artifact| artifact.target.name == target);
+        let program = tests.find_map(|artifact| artifact.executable.as_ref());
+        program.map(PathBuf::from).ok_or(format!("{package} has no test program {target}"))
     }
 
     /// Where the package's build script wrote to.

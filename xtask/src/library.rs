@@ -111,7 +111,7 @@ pub fn build_with_planted_panics() -> Result<Library> {
 }
 
 /// The folder is named after what was built, so that one build's links never lead to another's.
-fn lay_out(built: &Built, folder: &str) -> Result<Library> {
+pub fn lay_out(built: &Built, folder: &str) -> Result<Library> {
     let names = names()?;
     let shared = built.file(C_PACKAGE, names.built)?;
     let archive = built.file(C_PACKAGE, "libmfa.a")?;

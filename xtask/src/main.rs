@@ -8,6 +8,7 @@ mod abi_guard;
 mod bench;
 mod demo;
 mod dist;
+mod docs;
 #[path = "../../generate/mod.rs"]
 mod generate;
 mod header;
@@ -61,6 +62,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[--write WHY [--incompatible]]",
         about: "whether the ABI is as described; --write: describes it anew, and adds why it changed",
         run: abi_guard::run,
+    },
+    Command {
+        name: "docs",
+        arguments: "",
+        about: "the documentation as a site, with a reference for C, Python and C#; fetches Sphinx from PyPI once",
+        run: docs::run,
     },
     Command {
         name: "dist",

@@ -45,7 +45,11 @@ fn version() -> Result<String> {
 /// Debian's cargo, with Debian's compiler and nothing of the user's toolchain.
 pub fn cargo() -> Command {
     let mut command = cargo::command_of(CARGO.as_ref());
-    command.env("PATH", "/usr/bin:/bin").env("RUSTC", RUSTC).env_remove("RUSTUP_TOOLCHAIN");
+    command.env("PATH", "/usr/bin:/bin").env("RUSTC", RUSTC);
+    // The last two would go before the flags that name the sysroot.
+    for of_the_user in ["RUSTUP_TOOLCHAIN", "RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"] {
+        command.env_remove(of_the_user);
+    }
     command
 }
 

@@ -19,14 +19,16 @@ mod examples;
 mod headers;
 mod packaging;
 mod phone;
-mod readme;
 mod release;
 mod report;
 mod rules;
 mod rust;
+mod samples;
 mod server_example;
 mod setup;
+mod site;
 mod symbols;
+mod thread_sanitizer;
 mod windows;
 
 use std::cell::OnceCell;
@@ -47,8 +49,10 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     abi::steps,
     c_programs::steps,
     cpp_programs::steps,
+    thread_sanitizer::steps,
     examples::steps,
-    readme::steps,
+    samples::steps,
+    site::steps,
     packaging::steps,
     release::steps,
     dist::steps,

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,7 @@ impl Listeners {
     /// Opens both, and prints their addresses as the sandbox does.
     pub fn open() -> io::Result<Self> {
         let (config, ca_pem) = tls()?;
-        // Beside the program, so that each run replaces the last one's.
-        let ca_file = std::env::current_exe()?.with_extension("pem");
+        let ca_file = ca_file()?;
         std::fs::write(&ca_file, ca_pem)?;
         let (plain, tls) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
         println!("plain: {}", plain.local_addr()?.port());
@@ -39,6 +39,26 @@ impl Listeners {
         });
         Ok(Listeners { plain, tls, config })
     }
+}
+
+/// Beside the program, under a name of this process's own: another one may run at the same time. Takes
+/// away those whose servers have ended.
+fn ca_file() -> io::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = program.with_file_name("");
+    for file in std::fs::read_dir(&folder)?.flatten() {
+        let is_like_it = file.file_name().to_string_lossy().strip_prefix(&name).is_some_and(is_ca_of_some);
+        let age = file.metadata().and_then(|data| data.modified()).map(|time| time.elapsed());
+        if is_like_it && matches!(age, Ok(Ok(age)) if age > LIFETIME) {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+    Ok(folder.join(format!("{name}-{}.pem", std::process::id())))
+}
+
+fn is_ca_of_some(rest: &str) -> bool {
+    rest.starts_with('-') && rest.ends_with(".pem")
 }
 
 /// A certification authority and a certificate for 127.0.0.1, new in every run.

@@ -7,6 +7,7 @@ using System.Linq;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace MfaClient.Tests
@@ -32,8 +33,9 @@ namespace MfaClient.Tests
         public static void Offsets()
         {
             var here = new HashSet<string>();
-            var program = new StringBuilder("#include <stdio.h>\n#include <stddef.h>\n#include <mfa.h>\nint main(void) {\n");
-            foreach (var type in StructTypes())
+            var program = new StringBuilder(
+                "#include <stdio.h>\n#include <stddef.h>\n#include <mfa.h>\n#include <mfa_sandbox.h>\nint main(void) {\n");
+            foreach (var type in StructTypes().Concat(StructTypes(typeof(Testing.SandboxNative))))
             {
                 here.Add($"{type.Name} - {Marshal.SizeOf(type)}");
                 program.Append($"printf(\"{type.Name} - %zu\\n\", sizeof({type.Name}));\n");
@@ -44,10 +46,59 @@ namespace MfaClient.Tests
                         $"printf(\"{type.Name} {field.Name} %zu\\n\", offsetof({type.Name}, {field.Name}));\n");
                 }
             }
+            foreach (var (name, value) in SandboxConstants())
+            {
+                here.Add($"{name} {value}");
+                program.Append($"printf(\"{name} %lld\\n\", (long long){name});\n");
+            }
             string[] inC = RunC(program.Append("return 0; }\n").ToString());
             Assert.Empty(inC.Except(here));
             Assert.Equal(here.Count, inC.Length);
         }
+
+        /// <summary>Written by hand, so it is compared: each function of the header is here, and takes and returns the same.</summary>
+        [Fact]
+        public static void TheSandboxsImportsAreItsHeaders()
+        {
+            var leftOut = new[] { "mfa_sandbox_version", "mfa_sandbox_behaviours", "mfa_sandbox_struct_size" };
+            string header = File.ReadAllText(Path.Combine(Project.Fact("SandboxHeader"), "mfa_sandbox.h"));
+            var inC = Regex.Matches(header, @"^([a-z][\w ]*?[ *]+)(mfa_sandbox_\w+)\(([^;]*?)\);", RegexOptions.Multiline).Cast<Match>()
+                .Where(function => !leftOut.Contains(function.Groups[2].Value))
+                .Select(function => function.Groups[2].Value + ": " + string.Join(", ", function.Groups[3].Value.Split(',')
+                    .Select(parameter => InCSharp(Regex.Replace(parameter, @"\w+\s*$", ""), function.Groups[2].Value))
+                    .Prepend(InCSharp(function.Groups[1].Value, ""))));
+            var here = typeof(Testing.SandboxNative).GetMethods(All | BindingFlags.DeclaredOnly)
+                .Where(method => method.GetCustomAttribute<DllImportAttribute>() != null)
+                .Select(method => method.Name + ": " + string.Join(", ", method.GetParameters()
+                    .Select(parameter => parameter.ParameterType.Name).Prepend(method.ReturnType.Name)));
+            Assert.Equal(
+                string.Join("\n", inC.OrderBy(line => line, StringComparer.Ordinal)),
+                string.Join("\n", here.OrderBy(line => line, StringComparer.Ordinal)));
+        }
+
+        /// <summary>How a type of the sandbox's header is written here.</summary>
+        private static string InCSharp(string type, string function)
+        {
+            string words = Regex.Replace(type.Replace("const ", "").Replace("struct ", ""), @"\s+", "");
+            return words switch
+            {
+                "void" => "Void",
+                "int32_t" => "Int32",
+                "uint32_t" => "UInt32",
+                "int64_t" => "Int64",
+                "uint64_t" => "UInt64",
+                "char*" => function.Length == 0 ? "IntPtr" : "Byte[]",
+                "mfa_sandbox*" => function is "" or "mfa_sandbox_free" ? "IntPtr" : "SandboxHandle",
+                _ => words,
+            };
+        }
+
+        /// <summary>The enumeration's too.</summary>
+        private static IEnumerable<(string Name, long Value)> SandboxConstants() => typeof(Testing.SandboxNative).GetFields(All)
+            .Where(field => field.IsLiteral && field.Name.StartsWith("MFA_", StringComparison.Ordinal))
+            .Select(field => (field.Name, Convert.ToInt64(field.GetRawConstantValue())))
+            .Concat(Enum.GetValues(typeof(Testing.SandboxDecision)).Cast<Testing.SandboxDecision>()
+                .Select(decision => ("MFA_SANDBOX_" + decision.ToString().ToUpperInvariant(), (long)decision)));
 
         [Fact]
         public static void EveryImportAndDelegateIsCdecl()
@@ -102,8 +153,8 @@ namespace MfaClient.Tests
             }
         }
 
-        internal static IEnumerable<Type> StructTypes() =>
-            typeof(Native).GetNestedTypes(All).Where(type => type.IsValueType && type.Name.StartsWith("mfa_", StringComparison.Ordinal));
+        internal static IEnumerable<Type> StructTypes(Type? of = null) =>
+            (of ?? typeof(Native)).GetNestedTypes(All).Where(type => type.IsValueType && type.Name.StartsWith("mfa_", StringComparison.Ordinal));
 
         private static string[] RunC(string source)
         {
@@ -115,7 +166,7 @@ namespace MfaClient.Tests
                 File.WriteAllText(program + ".c", source);
                 try
                 {
-                    Run("cc", $"\"-I{Project.Fact("Header")}\" -o \"{program}\" \"{program}.c\"");
+                    Run("cc", $"\"-I{Project.Fact("Header")}\" \"-I{Project.Fact("SandboxHeader")}\" -o \"{program}\" \"{program}.c\"");
                 }
                 catch (Win32Exception)
                 {

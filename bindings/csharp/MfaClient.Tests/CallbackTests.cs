@@ -19,6 +19,20 @@ namespace MfaClient.Tests
             this.then = then ?? (_ => { });
         }
 
+        /// <summary>Once there were so many polls; a report may be passed over for a newer one.</summary>
+        internal static Action<MfaTransaction> Once(int polls, Action<MfaTransaction> then)
+        {
+            bool isDone = false;
+            return soFar =>
+            {
+                if (!isDone && soFar.Polls >= polls)
+                {
+                    isDone = true;
+                    then(soFar);
+                }
+            };
+        }
+
         internal List<MfaTransaction> Seen { get; } = new List<MfaTransaction>();
 
         public void Report(MfaTransaction value)

@@ -7,6 +7,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using System.Threading;
+using System.Xml.Linq;
 using Xunit;
 
 namespace MfaClient.Tests
@@ -27,11 +28,12 @@ namespace MfaClient.Tests
             ["access_token_provider_user_data"] = "a delegate brings its own",
         };
 
-        private static readonly string[] FlagsOfWaiters = { "REPORT_UPDATES", "ASK_FOR_TOKEN" };
-
-        /// <summary>Many waits on one thread, which this binding does not offer yet.</summary>
-        private static bool IsOfWaiters(string name) =>
-            name.StartsWith("mfa_waiter_", StringComparison.Ordinal) || name.StartsWith("mfa_event", StringComparison.Ordinal);
+        private static readonly Dictionary<string, string> NotUsed = new Dictionary<string, string>
+        {
+            ["mfa_waiter_cancel_all"] = "each call has a token of its own",
+            ["mfa_waiter_count"] = "the tickets are counted here",
+            ["mfa_waiter_fd"] = "a thread drives the waiter, not a loop",
+        };
 
         private static readonly Dictionary<Type, Action> Checks = new Dictionary<Type, Action>
         {
@@ -47,9 +49,15 @@ namespace MfaClient.Tests
                 "available", string.Join(", ", FieldsOf(typeof(Native.mfa_availability)))),
             [typeof(Native.mfa_request)] = () => Settable<MfaRequest, Native.mfa_request>(Given, "MFA_REQUEST_"),
             [typeof(Native.mfa_wait_options)] = () => Settable<MfaWaitOptions, Native.mfa_wait_options>(
-                wait => Given(wait, null, null), "MFA_WAIT_", Given(new MfaWaitOptions(), new Nobody(), () => null)),
+                wait => Given(wait, null, null), "MFA_WAIT_", Given(new MfaWaitOptions(), new Nobody(), () => null), MfaWaitOptions.ToNative(null, true, true, out _)),
             [typeof(Native.mfa_client_options)] = () => Settable<MfaClientOptions, Native.mfa_client_options>(
                 Given, "MFA_CLIENT_"),
+            // What each of them does is seen in what a call comes to: WaitTests. `ticket` is known since the add.
+            [typeof(Native.mfa_event)] = () => Assert.Equal(
+                "kind, ticket, user_data, code", string.Join(", ", FieldsOf(typeof(Native.mfa_event)))),
+            // A client's waiter takes the defaults.
+            [typeof(Native.mfa_waiter_options)] = () => Assert.Equal(
+                "flags, max_connections, max_requests_per_second", string.Join(", ", FieldsOf(typeof(Native.mfa_waiter_options)))),
             [typeof(Native.mfa_call_options)] = () => Settable<object, Native.mfa_call_options>(
                 _ => Bounds(null, default),
                 null,
@@ -61,7 +69,7 @@ namespace MfaClient.Tests
         public static void EachFieldAndFlagOfEachStruct()
         {
             var wrong = new List<string>();
-            foreach (var type in AbiTests.StructTypes().Where(type => !IsOfWaiters(type.Name)))
+            foreach (var type in AbiTests.StructTypes())
             {
                 try
                 {
@@ -99,7 +107,38 @@ namespace MfaClient.Tests
             var imports = typeof(Native).GetMethods(AbiTests.All)
                 .Where(method => method.GetCustomAttribute<DllImportAttribute>() != null).Select(method => method.Name).ToList();
             Assert.True(imports.Count > 10, "there are imports");
-            Assert.Empty(string.Join(", ", imports.Where(name => !IsOfWaiters(name) && !Regex.IsMatch(text, $@"\b{name}\b"))));
+            Assert.Empty(string.Join(", ", imports.Where(name => !Regex.IsMatch(text, $@"\b{name}\b")).Except(NotUsed.Keys)));
+            Assert.Empty(string.Join(", ", NotUsed.Keys.Where(name => Regex.IsMatch(text, $@"\b{name}\b"))));
+        }
+
+        /// <summary>A default that a doc comment names is the header's, which is the one place that says it.</summary>
+        [Theory]
+        [InlineData("request_timeout_ms", "P:MfaClient.MfaClientOptions.RequestTimeout", "Null: {0} seconds.")]
+        [InlineData("connect_timeout_ms", "P:MfaClient.MfaClientOptions.ConnectTimeout", "Null: {0} seconds.")]
+        [InlineData("max_idle_connections", "P:MfaClient.MfaClientOptions.MaxIdleConnections", "Null: {0}.")]
+        [InlineData("min_interval_ms", "P:MfaClient.MfaWaitOptions.MinInterval", "Null: {0} second.")]
+        [InlineData("max_interval_ms", "P:MfaClient.MfaWaitOptions.MaxInterval", "Null: {0} seconds, or the minimum if that is more.")]
+        [InlineData("timeout_ms", "T:MfaClient.HyperIdClient", "to wait and to confirm, {0} seconds;")]
+        [InlineData("life_ms", "M:MfaClient.Testing.Sandbox.#ctor", "Null: {0} seconds.")]
+        public static void EachDefaultInADocCommentIsTheHeaders(string field, string member, string says)
+        {
+            bool isSandbox = member.Contains("Sandbox");
+            string header = File.ReadAllText(isSandbox
+                ? Path.Combine(Project.Fact("SandboxHeader"), "mfa_sandbox.h")
+                : Path.Combine(Project.Fact("Header"), "mfa.h"));
+            var found = Regex.Match(header, $@"0: (?:(?!;\r?\n)[\s\S])*?\b{field};");
+            // The nearest comment before the field, and the last number in it.
+            string comment = header.Substring(0, found.Index + found.Length);
+            comment = Regex.Replace(comment.Substring(comment.LastIndexOf(" 0: ", StringComparison.Ordinal)), @"\s*\n\s*(\*|//)\s*", " ");
+            long number = Regex.Matches(comment, @"\d{1,3}(?:[ ,]\d{3})*").Cast<Match>()
+                .Select(match => long.Parse(match.Value.Replace(" ", "").Replace(",", ""))).Max();
+            string text = string.Format(says, field.EndsWith("_ms", StringComparison.Ordinal) ? number / 1000 : number);
+
+            string assembly = (isSandbox ? typeof(Testing.Sandbox) : typeof(HyperIdClient)).Assembly.Location;
+            var comments = XDocument.Load(Path.ChangeExtension(assembly, ".xml")).Descendants("member")
+                .Single(element => element.Attribute("name")!.Value.StartsWith(member, StringComparison.Ordinal) &&
+                    element.Attribute("name")!.Value.Substring(member.Length).TrimStart('(') is var rest && (rest.Length == 0 || isSandbox));
+            Assert.Contains(text, Regex.Replace(comments.Value, @"\s+", " "), StringComparison.Ordinal);
         }
 
         private static string Here([CallerFilePath] string file = "") => file;
@@ -193,7 +232,7 @@ namespace MfaClient.Tests
                 Look(native, typeof(TNative).Name);
             }
             Assert.Empty(string.Join(", ", FieldsOf(typeof(TNative)).Except(changed)));
-            Assert.Equal(prefix == null ? 0 : Constants(prefix).Where(flag => !FlagsOfWaiters.Contains(flag.Key)).Sum(flag => flag.Value), bits);
+            Assert.Equal(prefix == null ? 0 : Constants(prefix).Sum(flag => flag.Value), bits);
         }
 
         private static void Set(object options, PropertyInfo property)
@@ -234,7 +273,7 @@ namespace MfaClient.Tests
         private static Native.mfa_wait_options Given(
             MfaWaitOptions wait, IProgress<MfaTransaction>? progress, Func<string?>? refreshAccessToken)
         {
-            using var waiting = new Waiting(progress, FreshToken.From(refreshAccessToken));
+            using var waiting = new Waiting(progress, refreshAccessToken, default);
             return waiting.ToNative(wait);
         }
 

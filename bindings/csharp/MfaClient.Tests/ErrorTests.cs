@@ -21,9 +21,8 @@ namespace MfaClient.Tests
             [MfaErrorCode.NullPointer] = "the binding refuses null",
             [MfaErrorCode.InvalidUtf8] = "the binding encodes, and refuses what it cannot encode",
             [MfaErrorCode.Internal] = "a defect of the library",
-            [MfaErrorCode.Busy] = "of waiters, which the binding does not offer yet",
-            [MfaErrorCode.Forked] = "of waiters, which the binding does not offer yet",
-            [MfaErrorCode.NotEnded] = "of waiters, which the binding does not offer yet",
+            [MfaErrorCode.Forked] = "the child of a fork has no .NET runtime that could tell",
+            [MfaErrorCode.NotEnded] = "stands in an event that has not ended its wait, and no exception is made of that",
         };
 
         private static readonly Dictionary<MfaErrorCode, Func<Sandbox, MfaException>> Ways =
@@ -34,6 +33,13 @@ namespace MfaClient.Tests
                 [MfaErrorCode.InvalidUrl] = Opening(options => options.BaseUrl = "nonsense"),
                 [MfaErrorCode.InsecureUrl] = Opening(options => options.AllowLoopbackHttp = false),
                 [MfaErrorCode.InvalidCa] = Opening(options => options.CaPem = "not a certificate"),
+
+                [MfaErrorCode.Busy] = With(client =>
+                {
+                    var asking = client.ConfirmAsync("sandbox-never", Question);
+                    Injected.Busy(client);
+                    asking.GetAwaiter().GetResult();
+                }),
 
                 // The network.
                 [MfaErrorCode.Timeout] = With(client => client.IsAvailable("sandbox-silent", TimeSpan.FromMilliseconds(200))),

@@ -229,13 +229,11 @@ namespace MfaClient.Tests
             int lines = 0;
             options.Log = (_, text) => lines += text.Length;
             var wait = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(20) };
+            var decide = Reports.Once(6, seen => sandbox.Decide(seen.Id, SandboxDecision.Approve));
             var progress = new Reports(seen =>
             {
                 GC.Collect();
-                if (seen.Polls == 6)
-                {
-                    sandbox.Decide(seen.Id, SandboxDecision.Approve);
-                }
+                decide(seen);
             });
             return new HyperIdClient(options).ConfirmAsync(
                 "sandbox-token-expires-after-2+phone#gc" + round, Question, wait, progress, _ => Task.FromResult<string?>("sandbox-phone#gc" + round));
@@ -273,10 +271,16 @@ namespace MfaClient.Tests
                 {
                     GC.Collect();
                     GC.WaitForPendingFinalizers();
-                    return owners.All(owner => !owner.IsAlive);
+                    return owners.Count(owner => owner.IsAlive) <= Kept;
                 },
                 "the owners are let go");
         }
+
+#if NET
+        private static int Kept => 0;
+#else
+        private static int Kept => 5; // Mono takes whatever is left on a stack for a reference
+#endif
 
         private sealed class Owner
         {

@@ -16,6 +16,13 @@ namespace MfaClient.Tests
 
         public static void Start() =>
             client = new HyperIdClient(new MfaClientOptions { Log = (_, _) => GC.KeepAlive(client) });
+
+        /// <summary>Nobody holds on to what comes of it.</summary>
+        public static void Wait(string url)
+        {
+            client = new HyperIdClient(new MfaClientOptions { BaseUrl = url, AllowLoopbackHttp = true });
+            _ = client.ConfirmAsync("sandbox-phone", new MfaRequest("Sign in?"), new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(50) });
+        }
     }
 
     /// <summary>A library that the binding was not written for.</summary>
@@ -53,7 +60,7 @@ namespace MfaClient.Tests
         [Fact]
         public static void APluginWhoseClientLogsIsUnloaded()
         {
-            var plugin = LoadAndForget();
+            var plugin = LoadAndForget(nameof(Plugin.Start));
             Eventually.True(
                 () =>
                 {
@@ -66,11 +73,11 @@ namespace MfaClient.Tests
 
         /// <summary>The client stays in a static field of the plugin, and its log reaches that.</summary>
         [MethodImpl(MethodImplOptions.NoInlining)]
-        private static WeakReference LoadAndForget()
+        internal static WeakReference LoadAndForget(string method, params object[] words)
         {
             var world = new World(Fixture("libmfa.so"));
             var plugin = world.LoadFromAssemblyPath(typeof(Plugin).Assembly.Location).GetType(typeof(Plugin).FullName!)!;
-            plugin.GetMethod(nameof(Plugin.Start))!.Invoke(null, null);
+            plugin.GetMethod(method)!.Invoke(null, words);
             world.Unload();
             return new WeakReference(world, trackResurrection: true);
         }

@@ -57,13 +57,8 @@ namespace MfaClient.Tests
                     "sandbox-token-expires-after-1+phone#" + person,
                     new MfaRequest("For " + person),
                     shared,
-                    new Reports(soFar =>
-                    {
-                        if (soFar.Polls == 2)
-                        {
-                            sandbox.Decide(soFar.Id, person == "ann" ? SandboxDecision.Approve : SandboxDecision.Deny);
-                        }
-                    }),
+                    new Reports(Reports.Once(
+                        2, soFar => sandbox.Decide(soFar.Id, person == "ann" ? SandboxDecision.Approve : SandboxDecision.Deny))),
                     _ => Task.FromResult<string?>("sandbox-phone#" + person)));
             }
             shared.MinInterval = TimeSpan.FromHours(1);

@@ -121,6 +121,13 @@ namespace MfaClient.Tests
             Assert.All(texts, text => Assert.DoesNotMatch("MFA_|NULL|`|[a-z]_[a-z]", text));
         }
 
+        [Theory]
+        [InlineData("the last poll that failed met MFA_ERR_TOKEN_EXPIRED: see `access_token`",
+            "the last poll that failed met TokenExpired: see accessToken")]
+        [InlineData("cut in the middle: MFA_ERR_TOKEN_", "cut in the middle: Token_")]
+        public static void ACodeThatAMessageTellsHasItsName(string told, string expected) =>
+            Assert.Equal(expected, Names.InCSharp(told, Native.MFA_PROVIDER_NONE));
+
         [Fact]
         public static void NumbersOfANewerLibraryHaveATextToo()
         {

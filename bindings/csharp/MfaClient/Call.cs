@@ -63,7 +63,7 @@ namespace MfaClient
             }
         }
 
-        /// <summary>On a thread of its own: a call may block for minutes, and the pool's threads are few.</summary>
+        /// <summary>On a thread of its own, for its one exchange: it may block for a while, and the pool's threads are few.</summary>
         internal Task<TAnswer> RunAsync()
         {
             if (cancellationToken.IsCancellationRequested)
@@ -74,14 +74,12 @@ namespace MfaClient
             var ended = new TaskCompletionSource<Func<TAnswer>>();
             try
             {
-                new Thread(() => ended.SetResult(Outcome())) { IsBackground = true, Name = "MfaClient" }.Start();
+                Threads.Start(() => ended.SetResult(Outcome()), "MfaClient call");
             }
-            catch (Exception e) when (e is OutOfMemoryException or ThreadStartException)
+            catch (MfaException e)
             {
                 Release(isHeld: true);
-                var failure = new MfaException(
-                    MfaErrorCode.Internal, "The system has no thread for the call; nothing was sent.", innerException: e);
-                return Task.FromException<TAnswer>(failure);
+                return Task.FromException<TAnswer>(e);
             }
             return Calls.Unwrap(ended.Task);
         }
@@ -119,7 +117,6 @@ namespace MfaClient
             var options = Native.mfa_call_options.Initial;
             var error = Native.mfa_error.Initial;
             options.timeout_ms = milliseconds;
-            waiting?.Begin(milliseconds, cancellationToken);
             int code;
             TAnswer answer;
             if (cancellationToken.CanBeCanceled)

@@ -1,5 +1,6 @@
 using System;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace MfaClient
 {
@@ -81,11 +82,11 @@ namespace MfaClient
             long transactionId,
             MfaWaitOptions? wait,
             IProgress<MfaTransaction>? progress,
-            FreshToken? refreshAccessToken,
+            Func<string?>? refreshAccessToken,
             TimeSpan? timeout,
             CancellationToken cancellationToken)
         {
-            var waiting = new Waiting(progress, refreshAccessToken);
+            var waiting = new Waiting(progress, refreshAccessToken, cancellationToken);
             return new Call<MfaTransaction>(client, timeout, cancellationToken, waiting, texts =>
             {
                 byte[] token = texts.Token(accessToken, nameof(accessToken));
@@ -108,11 +109,11 @@ namespace MfaClient
             MfaRequest request,
             MfaWaitOptions? wait,
             IProgress<MfaTransaction>? progress,
-            FreshToken? refreshAccessToken,
+            Func<string?>? refreshAccessToken,
             TimeSpan? timeout,
             CancellationToken cancellationToken)
         {
-            var waiting = new Waiting(progress, refreshAccessToken);
+            var waiting = new Waiting(progress, refreshAccessToken, cancellationToken);
             return new Call<MfaTransaction>(client, timeout, cancellationToken, waiting, texts =>
             {
                 byte[] token = texts.Token(accessToken, nameof(accessToken));
@@ -128,6 +129,81 @@ namespace MfaClient
                     return code;
                 };
             });
+        }
+
+        internal static Task<MfaTransaction> WaitAsync(
+            HyperIdHandle client,
+            string accessToken,
+            long transactionId,
+            MfaWaitOptions? wait,
+            IProgress<MfaTransaction>? progress,
+            Func<CancellationToken, Task<string?>>? refreshAccessToken,
+            TimeSpan? timeout,
+            CancellationToken cancellationToken)
+        {
+            using var texts = new Texts();
+            var options = Native.mfa_call_options.Initial;
+            options.timeout_ms = Time.Milliseconds(timeout, nameof(timeout));
+            byte[] token = texts.Token(accessToken, nameof(accessToken));
+            long id = Id(transactionId);
+            var how = MfaWaitOptions.ToNative(wait, progress != null, refreshAccessToken != null, out bool withdraws);
+            int Add(WaiterHandle waiter, IntPtr userData, out ulong number, Native.mfa_error* error)
+            {
+                var (nativeWait, nativeOptions) = (how, options);
+                return Native.mfa_waiter_wait(waiter, token, id, &nativeWait, &nativeOptions, userData, out number, error);
+            }
+            return Follow(client, new Ticket(mayAsk: false, withdraws, cancellationToken), Add, progress, refreshAccessToken);
+        }
+
+        internal static Task<MfaTransaction> ConfirmAsync(
+            HyperIdHandle client,
+            string accessToken,
+            MfaRequest request,
+            MfaWaitOptions? wait,
+            IProgress<MfaTransaction>? progress,
+            Func<CancellationToken, Task<string?>>? refreshAccessToken,
+            TimeSpan? timeout,
+            CancellationToken cancellationToken)
+        {
+            using var texts = new Texts();
+            var options = Native.mfa_call_options.Initial;
+            options.timeout_ms = Time.Milliseconds(timeout, nameof(timeout));
+            byte[] token = texts.Token(accessToken, nameof(accessToken));
+            var asked = MfaRequest.ToNative(request, texts);
+            var how = MfaWaitOptions.ToNative(wait, progress != null, refreshAccessToken != null, out bool withdraws);
+            int Add(WaiterHandle waiter, IntPtr userData, out ulong number, Native.mfa_error* error)
+            {
+                var (nativeRequest, nativeWait, nativeOptions) = (asked, how, options);
+                return Native.mfa_waiter_confirm(
+                    waiter, token, &nativeRequest, &nativeWait, &nativeOptions, userData, out number, error);
+            }
+            return Follow(client, new Ticket(mayAsk: true, withdraws, cancellationToken), Add, progress, refreshAccessToken);
+        }
+
+        /// <summary>All is checked. What goes wrong from here on comes out of the task.</summary>
+        private static Task<MfaTransaction> Follow(
+            HyperIdHandle client,
+            Ticket ticket,
+            Waits.Addition add,
+            IProgress<MfaTransaction>? progress,
+            Func<CancellationToken, Task<string?>>? refreshAccessToken)
+        {
+            if (ticket.CancellationToken.IsCancellationRequested)
+            {
+                return Task.FromCanceled<MfaTransaction>(ticket.CancellationToken);
+            }
+            var ended = new Following(ticket, progress, refreshAccessToken).ToTheEnd();
+            try
+            {
+                client.Waits.Add(ticket, add);
+            }
+            catch (Exception e)
+            {
+                ticket.Post(Happening.Broken(e))?.Invoke();
+                return ended;
+            }
+            ticket.Watch();
+            return ended;
         }
 
         private static long Id(long transactionId) => transactionId > 0

@@ -6,10 +6,10 @@ namespace MfaClient
 {
     /// <summary>
     /// A client for HyperID. Make one and keep it: it is safe to use from any number of threads at once, and holds
-    /// open connections. Every call blocks until its deadline at most; the asynchronous ones block a thread of their
-    /// own. A call throws <see cref="MfaException"/> when something went wrong, <see cref="ArgumentException"/> when it was
-    /// told something that it cannot use, <see cref="OperationCanceledException"/> when its token was cancelled, and
-    /// <see cref="ObjectDisposedException"/> after <see cref="Dispose"/>.
+    /// open connections. Every call ends by its deadline at the latest. It throws <see cref="MfaException"/> when something
+    /// went wrong, <see cref="ArgumentException"/> when it was told something that it cannot use,
+    /// <see cref="OperationCanceledException"/> when its token was cancelled, and <see cref="ObjectDisposedException"/> after
+    /// <see cref="Dispose"/>.
     /// </summary>
     /// <remarks>
     /// <para>Each call takes: an access token of 1 to 16,384 characters; a timeout, the deadline of the whole call, null for
@@ -25,6 +25,11 @@ namespace MfaClient
     /// the token was cancelled before the call, there are none, and nothing was sent. Await the task to see it:
     /// Task.Result and Task.Wait lose a cancelled task's exception. A call whose answer had been read already, or that
     /// withdrew and found a decision, returns it, although it was cancelled.</para>
+    /// <para>Threads: <see cref="ConfirmAsync"/> and <see cref="WaitAsync"/> take one thread for all of a client's, thousands
+    /// as well as one; it begins with the first and ends with the last, and no code of yours runs on it but
+    /// <see cref="MfaClientOptions.Log"/>. The other asynchronous methods take a thread each for their one exchange. When the
+    /// program ends, or the domain of this assembly is unloaded, waits that are pending end with
+    /// <see cref="MfaErrorCode.Cancelled"/>; an AssemblyLoadContext unloads after its waits.</para>
     /// <para>For your tests, derive from this class and override what they need; what is not overridden throws
     /// <see cref="InvalidOperationException"/>.</para>
     /// </remarks>
@@ -48,7 +53,7 @@ namespace MfaClient
         {
         }
 
-        /// <summary>Closes the connections, as soon as no call uses the client any more.</summary>
+        /// <summary>Closes the connections, as soon as no call uses the client any more. Returns at once: calls go on to their own ends.</summary>
         public virtual void Dispose()
         {
             disposed = true;
@@ -61,6 +66,9 @@ namespace MfaClient
             handle == null ? throw Double.NotOverridden(GetType())
             : disposed ? throw new ObjectDisposedException(nameof(HyperIdClient))
             : handle;
+
+        /// <summary>For tests.</summary>
+        internal WaiterHandle? Waiter => handle?.Waits.Waiter;
 
         /// <summary>Whether the person has linked the authenticator app and so may be asked. It approves nothing.</summary>
         public virtual bool IsAvailable(
@@ -118,10 +126,16 @@ namespace MfaClient
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="transactionId">As <see cref="Start"/> returned it.</param>
         /// <param name="wait">Null: the defaults.</param>
-        /// <param name="progress">Called after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
+        /// <param name="progress">
+        /// Called after each poll: on the caller's thread, or, where the call is asynchronous, in the caller's execution context
+        /// on a thread of the pool, and perhaps only for the newest of several. The call completes when it has returned; what
+        /// it throws ends the wait and reaches the caller.
+        /// </param>
         /// <param name="refreshAccessToken">
         /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
-        /// to give up. On the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
+        /// to give up. On the caller's thread, or, where the call is asynchronous, in the caller's execution context on a
+        /// thread of the pool, with a token that is cancelled when the call ends; then the deadline is kept whatever it does.
+        /// What it throws ends the wait and reaches the caller.
         /// </param>
         /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="cancellationToken">Ends the wait; the transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>
@@ -134,7 +148,7 @@ namespace MfaClient
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
             HyperIdCalls.Wait(
-                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
+                Open, accessToken, transactionId, wait, progress, refreshAccessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Wait"/>
         public virtual Task<MfaTransaction> WaitAsync(
@@ -145,8 +159,8 @@ namespace MfaClient
             Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            HyperIdCalls.Wait(
-                Open, accessToken, transactionId, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
+            HyperIdCalls.WaitAsync(
+                Open, accessToken, transactionId, wait, progress, refreshAccessToken, timeout, cancellationToken);
 
         /// <summary>
         /// The whole story in one call: whether the person may be asked, asking, and waiting for the answer, which may
@@ -155,10 +169,16 @@ namespace MfaClient
         /// <param name="accessToken">See the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="request">What to ask.</param>
         /// <param name="wait">Null: the defaults.</param>
-        /// <param name="progress">Called as soon as the id is known and after each poll, on the thread of the call. What it throws ends the wait and reaches the caller.</param>
+        /// <param name="progress">
+        /// Called as soon as the id is known, which is the moment to save it, and after each poll: on the caller's thread, or,
+        /// where the call is asynchronous, in the caller's execution context on a thread of the pool, and perhaps only for the
+        /// newest of several. The call completes when it has returned; what it throws ends the wait and reaches the caller.
+        /// </param>
         /// <param name="refreshAccessToken">
         /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
-        /// to give up. On the thread of the call, which waits for it; what it throws ends the wait and reaches the caller.
+        /// to give up. On the caller's thread, or, where the call is asynchronous, in the caller's execution context on a
+        /// thread of the pool, with a token that is cancelled when the call ends; then the deadline is kept whatever it does.
+        /// What it throws ends the wait and reaches the caller.
         /// </param>
         /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="cancellationToken">Ends the call; a started transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>
@@ -171,7 +191,7 @@ namespace MfaClient
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
             HyperIdCalls.Confirm(
-                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).Run();
+                Open, accessToken, request, wait, progress, refreshAccessToken, timeout, cancellationToken).Run();
 
         /// <inheritdoc cref="Confirm"/>
         public virtual Task<MfaTransaction> ConfirmAsync(
@@ -182,8 +202,8 @@ namespace MfaClient
             Func<CancellationToken, Task<string?>>? refreshAccessToken = null,
             TimeSpan? timeout = null,
             CancellationToken cancellationToken = default) =>
-            HyperIdCalls.Confirm(
-                Open, accessToken, request, wait, progress, FreshToken.From(refreshAccessToken), timeout, cancellationToken).RunAsync();
+            HyperIdCalls.ConfirmAsync(
+                Open, accessToken, request, wait, progress, refreshAccessToken, timeout, cancellationToken);
     }
 
     internal static class Double

@@ -47,8 +47,9 @@ namespace MfaClient
 
         /// <summary>
         /// Takes log lines, which hold no secrets. Called on the thread that called libmfa, perhaps on several at
-        /// once, until the client is disposed or collected: it does not keep the client alive, whatever it reaches. What it
-        /// throws is dropped: a log changes no answer.
+        /// once, and on the one that carries all asynchronous waits: be quick. Called until the client is disposed or
+        /// collected: it does not keep the client alive, whatever it reaches. What it throws is dropped: a log changes no
+        /// answer.
         /// </summary>
         public Action<MfaLogLevel, string>? Log { get; set; }
 

@@ -109,7 +109,19 @@ namespace MfaClient
         /// </summary>
         public bool WithdrawOnCancel { get; set; }
 
-        internal Native.mfa_wait_options ToNative()
+        internal static Native.mfa_wait_options ToNative(MfaWaitOptions? wait) => (wait ?? new MfaWaitOptions()).ToNative();
+
+        /// <summary>For a waiter: events in the place of callbacks, and how to cancel is said with the cancel.</summary>
+        internal static Native.mfa_wait_options ToNative(MfaWaitOptions? wait, bool isToReport, bool isToAskForToken, out bool withdraws)
+        {
+            var native = ToNative(wait);
+            withdraws = native.flags == (uint)Native.MFA_WAIT_WITHDRAW_ON_CANCEL;
+            native.flags = (isToReport ? (uint)Native.MFA_WAIT_REPORT_UPDATES : 0)
+                | (isToAskForToken ? (uint)Native.MFA_WAIT_ASK_FOR_TOKEN : 0);
+            return native;
+        }
+
+        private Native.mfa_wait_options ToNative()
         {
             const string Parameter = "wait"; // as the calls name it
             var (firstPoll, least, most) = (FirstPoll, MinInterval, MaxInterval);

@@ -51,6 +51,13 @@ namespace MfaClient
         internal static unsafe MfaTransaction OfCall(int code, Native.mfa_transaction* native) =>
             From(Native.mfa_is_approved(code, native) == 1, native);
 
+        /// <summary>Approved by the event that ended a wait, and by nothing else.</summary>
+        internal static unsafe MfaTransaction OfEvent(Native.mfa_event* happened, Native.mfa_transaction* native) =>
+            From(Native.mfa_event_is_approved(happened, native) == 1, native);
+
+        /// <summary>The final answer as a progress report tells it: only what the call returns is an approval.</summary>
+        internal MfaTransaction AsReport() => new MfaTransaction(false, Decision, Id, RawStatus, RawCompleteResult, Polls, Elapsed);
+
         /// <summary>As a callback sees it: the call has not returned a code yet, so there is no approval either.</summary>
         internal static unsafe MfaTransaction SoFar(Native.mfa_transaction* native) => From(false, native);
 

@@ -1,5 +1,6 @@
 using System;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace MfaClient
 {
@@ -9,6 +10,9 @@ namespace MfaClient
     /// </summary>
     internal static partial class Names
     {
+        /// <summary>A failure that a message tells of has the name of its code before it, unmarked.</summary>
+        private static readonly Regex Code = new Regex(@"\bMFA_ERR_[A-Z0-9_]*[A-Z0-9]", RegexOptions.CultureInvariant);
+
         /// <summary>The library's message as a C# programmer reads it.</summary>
         internal static string InCSharp(string message, int provider)
         {
@@ -19,7 +23,7 @@ namespace MfaClient
                 // The parts at odd places stand between two marks; a cut message may lack the last one.
                 text.Append(i % 2 == 1 ? Of(parts[i], provider) : parts[i]);
             }
-            return text.ToString();
+            return Code.Replace(text.ToString(), name => Camel(name.Value));
         }
 
         /// <summary>The parameter that holds the first name of a message; null: it names none.</summary>

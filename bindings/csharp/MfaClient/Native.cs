@@ -125,6 +125,13 @@ namespace MfaClient
 
     internal sealed unsafe class HyperIdHandle : ClientHandle
     {
+        internal HyperIdHandle()
+        {
+            Waits = new Waits(this);
+        }
+
+        internal Waits Waits { get; }
+
         protected override int Create(Native.mfa_client_options* options, out IntPtr client, Native.mfa_error* error) =>
             Native.mfa_hyperid_new(options, out client, error);
 
@@ -160,24 +167,34 @@ namespace MfaClient
     /// <summary>A waiter's handle. It keeps its client, which native code uses as long as the waiter lives.</summary>
     internal sealed class WaiterHandle : SafeHandleZeroOrMinusOneIsInvalid
     {
-        private HyperIdHandle? client;
+        private readonly HyperIdHandle client;
 
-        internal WaiterHandle() : base(ownsHandle: true)
+        private WaiterHandle(HyperIdHandle client) : base(ownsHandle: true)
         {
+            this.client = client;
         }
 
-        internal void Take(IntPtr waiter, HyperIdHandle client)
+        /// <exception cref="MfaException">The system refused what a waiter needs.</exception>
+        internal static unsafe WaiterHandle Open(HyperIdHandle client)
         {
-            var isKept = false;
+            var waiter = new WaiterHandle(client);
+            var error = Native.mfa_error.Initial;
+            bool isKept = false;
             client.DangerousAddRef(ref isKept);
-            this.client = client;
-            SetHandle(waiter);
+            int code = Native.mfa_waiter_new(client, null, out IntPtr made, &error);
+            if (code != Native.MFA_OK)
+            {
+                client.DangerousRelease();
+                throw MfaException.For(code, &error, null, default);
+            }
+            waiter.SetHandle(made);
+            return waiter;
         }
 
         protected override bool ReleaseHandle()
         {
             Native.mfa_waiter_free(handle);
-            client?.DangerousRelease();
+            client.DangerousRelease();
             return true;
         }
     }

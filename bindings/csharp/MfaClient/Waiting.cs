@@ -1,89 +1,37 @@
 using System;
-using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using System.Threading;
-using System.Threading.Tasks;
 
 namespace MfaClient
 {
-    /// <summary>Where a fresh token comes from: a function of the call, blocking or not.</summary>
-    internal sealed class FreshToken
-    {
-        private readonly Func<string?>? now;
-        private readonly Func<CancellationToken, Task<string?>>? later;
-
-        private FreshToken(Func<string?>? now, Func<CancellationToken, Task<string?>>? later)
-        {
-            this.now = now;
-            this.later = later;
-        }
-
-        internal static FreshToken? From(Func<string?>? now) => now == null ? null : new FreshToken(now, null);
-
-        internal static FreshToken? From(Func<CancellationToken, Task<string?>>? later) =>
-            later == null ? null : new FreshToken(null, later);
-
-        /// <summary>Waits until the deadline at most. False: it has not come by then.</summary>
-        internal bool Get(TimeSpan left, CancellationToken cancellationToken, out string? token)
-        {
-            if (now != null)
-            {
-                token = now();
-                return true;
-            }
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            var coming = later!(stop.Token) ?? throw new InvalidOperationException("refreshAccessToken returned no task.");
-            try
-            {
-                bool came = Task.WaitAny(new Task[] { coming }, (int)Math.Min(left.TotalMilliseconds, int.MaxValue), cancellationToken) == 0;
-                token = came ? coming.GetAwaiter().GetResult() : null;
-                return came;
-            }
-            finally
-            {
-                stop.Cancel();
-            }
-        }
-    }
-
-    /// <summary>The caller's side of a wait: what its callbacks need, and what went wrong in them.</summary>
+    /// <summary>The caller's side of a blocking wait: what its callbacks need, and what went wrong in them.</summary>
     internal sealed unsafe class Waiting : IDisposable
     {
-        private static readonly TimeSpan Default = TimeSpan.FromSeconds(120);
         private readonly IProgress<MfaTransaction>? progress;
-        private readonly FreshToken? refreshAccessToken;
+        private readonly Func<string?>? refreshAccessToken;
+        private readonly CancellationToken cancellationToken;
         private readonly Texts freshTokens = new Texts();
-        private readonly Stopwatch running = new Stopwatch();
         private GCHandle self;
-        private TimeSpan deadline;
-        private CancellationToken cancellationToken;
         private ExceptionDispatchInfo? failure;
-        private bool tokenCameTooLate;
 
-        internal Waiting(IProgress<MfaTransaction>? progress, FreshToken? refreshAccessToken)
+        internal Waiting(
+            IProgress<MfaTransaction>? progress, Func<string?>? refreshAccessToken, CancellationToken cancellationToken)
         {
             this.progress = progress;
             this.refreshAccessToken = refreshAccessToken;
+            this.cancellationToken = cancellationToken;
         }
 
         internal Native.mfa_wait_options ToNative(MfaWaitOptions? wait)
         {
-            var native = (wait ?? new MfaWaitOptions()).ToNative();
+            var native = MfaWaitOptions.ToNative(wait);
             self = GCHandle.Alloc(this);
             native.on_update = progress == null ? IntPtr.Zero : Callbacks.Update;
             native.on_update_user_data = GCHandle.ToIntPtr(self);
             native.access_token_provider = refreshAccessToken == null ? IntPtr.Zero : Callbacks.Token;
             native.access_token_provider_user_data = GCHandle.ToIntPtr(self);
             return native;
-        }
-
-        /// <summary>The call begins.</summary>
-        internal void Begin(uint milliseconds, CancellationToken token)
-        {
-            deadline = milliseconds == 0 ? Default : TimeSpan.FromMilliseconds(milliseconds);
-            cancellationToken = token;
-            running.Start();
         }
 
         /// <summary>Non-zero ends the wait.</summary>
@@ -106,9 +54,8 @@ namespace MfaClient
         {
             try
             {
-                var left = deadline - running.Elapsed;
-                tokenCameTooLate = !refreshAccessToken!.Get(left < TimeSpan.Zero ? TimeSpan.Zero : left, cancellationToken, out var token);
-                return token == null ? IntPtr.Zero : freshTokens.Pin(freshTokens.Token(token, "refreshAccessToken"));
+                string? token = refreshAccessToken!();
+                return token == null ? IntPtr.Zero : freshTokens.Pin(freshTokens.Token(token, nameof(refreshAccessToken)));
             }
             catch (Exception e)
             {
@@ -123,11 +70,6 @@ namespace MfaClient
         /// </summary>
         internal void ThrowWhatACallbackThrew(int code, Native.mfa_error* error, MfaTransaction? known)
         {
-            if (tokenCameTooLate && code != Native.MFA_OK && code != Native.MFA_ERR_CANCELLED)
-            {
-                throw MfaException.From(
-                    MfaErrorCode.Timeout, "the deadline passed while refreshAccessToken ran", error, known);
-            }
             if (failure == null)
             {
                 return;

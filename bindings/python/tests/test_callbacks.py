@@ -8,12 +8,13 @@ import gc
 import logging
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Optional
 
 import pytest
-from support import STATUS
+from support import QUICK, STATUS
 
-from mfa_client import Cancelled, Decision, HyperId, TransactionState, WaitOptions
+from mfa_client import END_WAIT, Cancelled, Decision, HyperId, TransactionState, WaitOptions
 from mfa_client.exceptions import InvalidArgumentError, TokenExpiredError
 from mfa_client.sandbox import Person, Sandbox
 
@@ -22,16 +23,16 @@ class Surprise(Exception):
     pass
 
 
-def confirm_on_main(client: HyperId, token: str, wait: WaitOptions) -> Any:
-    return client.confirm(token, "Sign in?", wait=wait, timeout=20)
+def confirm_on_main(client: HyperId, token: str, **given: Any) -> Any:
+    return client.confirm(token, "Sign in?", wait=QUICK, timeout=20, **given)
 
 
-def confirm_on_a_thread(client: HyperId, token: str, wait: WaitOptions) -> Any:
+def confirm_on_a_thread(client: HyperId, token: str, **given: Any) -> Any:
     box: list[Any] = []
 
     def work() -> None:
         try:
-            box.append(client.confirm(token, "Sign in?", wait=wait, timeout=20))
+            box.append(client.confirm(token, "Sign in?", wait=QUICK, timeout=20, **given))
         except BaseException as error:
             box.append(error)
 
@@ -43,11 +44,11 @@ def confirm_on_a_thread(client: HyperId, token: str, wait: WaitOptions) -> Any:
     return box[0]
 
 
-def confirm_awaited(client: HyperId, token: str, wait: WaitOptions) -> Any:
-    return asyncio.run(client.confirm_async(token, "Sign in?", wait=wait, timeout=20))
+def confirm_awaited(client: HyperId, token: str, **given: Any) -> Any:
+    return asyncio.run(client.confirm_async(token, "Sign in?", wait=QUICK, timeout=20, **given))
 
 
-Confirm = Callable[[HyperId, str, WaitOptions], Any]
+Confirm = Callable[..., Any]
 
 
 @pytest.fixture(params=[confirm_on_main, confirm_on_a_thread, confirm_awaited])
@@ -64,7 +65,7 @@ def test_updates(client: HyperId, mfa_sandbox: Sandbox, confirm: Confirm) -> Non
         if state.polls == 2:
             mfa_sandbox.decide(state.id, Person.APPROVES)
 
-    answer = confirm(client, "sandbox-phone", WaitOptions(on_update=on_update, min_interval=0.05))
+    answer = confirm(client, "sandbox-phone", on_update=on_update)
     assert answer.approved
     assert [state.polls for state in seen] == list(range(len(seen)))
     assert {state.id for state in seen} == {answer.id}
@@ -74,13 +75,14 @@ def test_updates(client: HyperId, mfa_sandbox: Sandbox, confirm: Confirm) -> Non
 
 def test_an_update_ends_the_wait(client: HyperId, confirm: Confirm) -> None:
     with pytest.raises(Cancelled) as cancelled:
-        confirm(client, "sandbox-never", WaitOptions(on_update=lambda state: True))
+        confirm(client, "sandbox-never", on_update=lambda state: END_WAIT)
     assert cancelled.value.transaction is not None
 
 
-def test_only_true_ends_it(client: HyperId) -> None:
-    wait = WaitOptions(on_update=lambda state: "not True", min_interval=0.05)
-    assert client.confirm("sandbox-approve", "Sign in?", wait=wait).approved
+@pytest.mark.parametrize("value", [True, 1, "yes", "end the wait"])
+def test_nothing_else_ends_it(client: HyperId, confirm: Confirm, value: object) -> None:
+    """A callback may well return what it has from a database."""
+    assert confirm(client, "sandbox-approve", on_update=lambda state: value).approved
 
 
 @pytest.mark.parametrize("kind", [Surprise, KeyboardInterrupt, StopIteration])
@@ -93,7 +95,7 @@ def test_what_an_update_raises_reaches_the_caller(
     # A coroutine cannot raise StopIteration: Python makes a RuntimeError of it.
     expected: Any = (kind, RuntimeError) if kind is StopIteration else kind
     with pytest.raises(expected, match="as planned|StopIteration"):
-        confirm(client, "sandbox-never", WaitOptions(on_update=fail))
+        confirm(client, "sandbox-never", on_update=fail)
     assert mfa_sandbox.request_count(STATUS) == 0
 
 
@@ -103,7 +105,7 @@ def test_a_failure_beside_the_final_answer(client: HyperId, confirm: Confirm) ->
             raise Surprise
 
     with pytest.raises(Surprise):
-        confirm(client, "sandbox-approve", WaitOptions(on_update=fail, min_interval=0.05))
+        confirm(client, "sandbox-approve", on_update=fail)
 
 
 def approve_once(sandbox: Sandbox, asked: list[int], often: int) -> Callable[[TransactionState], None]:
@@ -127,12 +129,37 @@ def test_a_fresh_token(client: HyperId, mfa_sandbox: Sandbox, confirm: Confirm) 
         gc.collect()
         return token
 
-    wait = WaitOptions(
+    answer = confirm(
+        client,
+        "sandbox-token-expires-after-2+phone#ann",
         on_update=approve_once(mfa_sandbox, asked, 1),
-        access_token_provider=fresh,
-        min_interval=0.05,
+        refresh_access_token=fresh,
     )
-    assert confirm(client, "sandbox-token-expires-after-2+phone#ann", wait).approved
+    assert answer.approved
+
+
+@pytest.mark.parametrize("refused", ["token-expired", "token-expires-after-1+{}-after-400"])
+def test_shared_options_bring_nobody_anothers_token(
+    client: HyperId, mfa_sandbox: Sandbox, confirm: Confirm, refused: str
+) -> None:
+    """What refreshes a token belongs to the call, as the token does: whether it is refused before the person is
+    asked or after. Ann approves, Bob denies; all calls share one `WaitOptions`."""
+    asked: list[str] = []
+
+    def ask(person: str, does: str) -> tuple[bool, str]:
+        def fresh() -> str:
+            asked.append(person)
+            return f"sandbox-{does}-after-400#{person}"
+
+        answer = confirm(client, f"sandbox-{refused.format(does)}#{person}", refresh_access_token=fresh)
+        found = mfa_sandbox.transaction(answer.id)
+        assert found is not None
+        return answer.approved, found.user
+
+    with ThreadPoolExecutor(2) as pool:
+        ann, bob = pool.submit(ask, "ann", "approve"), pool.submit(ask, "bob", "deny")
+        assert (ann.result(), bob.result()) == ((True, "ann"), (False, "bob"))
+    assert sorted(asked) == ["ann", "bob"]
 
 
 def test_a_long_fresh_token_lives_long_enough(client: HyperId, mfa_sandbox: Sandbox) -> None:
@@ -145,19 +172,20 @@ def test_a_long_fresh_token_lives_long_enough(client: HyperId, mfa_sandbox: Sand
         mfa_sandbox.add_token(token, "token-expires-after-1#ann")
         return token
 
-    wait = WaitOptions(
+    answer = client.confirm(
+        "sandbox-token-expires-after-1+phone#ann",
+        "?",
+        wait=WaitOptions(min_interval=0.01, max_interval=0.01),
         on_update=approve_once(mfa_sandbox, asked, 5),
-        access_token_provider=fresh,
-        min_interval=0.01,
-        max_interval=0.01,
+        refresh_access_token=fresh,
+        timeout=30,
     )
-    assert client.confirm("sandbox-token-expires-after-1+phone#ann", "?", wait=wait, timeout=30).approved
+    assert answer.approved
 
 
 def test_no_fresh_token(client: HyperId, confirm: Confirm) -> None:
-    wait = WaitOptions(access_token_provider=lambda: None, min_interval=0.05)
     with pytest.raises(TokenExpiredError) as expired:
-        confirm(client, "sandbox-token-expires-after-1+never", wait)
+        confirm(client, "sandbox-token-expires-after-1+never", refresh_access_token=lambda: None)
     assert expired.value.transaction is not None
 
 
@@ -171,11 +199,7 @@ def test_what_a_token_provider_raises(
         return bad  # type: ignore[no-any-return]
 
     with pytest.raises(kind):
-        confirm(
-            client,
-            "sandbox-token-expires-after-1+never",
-            WaitOptions(access_token_provider=fail, min_interval=0.05),
-        )
+        confirm(client, "sandbox-token-expires-after-1+never", refresh_access_token=fail)
 
 
 def test_a_callback_that_calls_the_client(client: HyperId, confirm: Confirm) -> None:
@@ -184,8 +208,7 @@ def test_a_callback_that_calls_the_client(client: HyperId, confirm: Confirm) -> 
     def on_update(state: TransactionState) -> None:
         seen.append(client.availability("sandbox-no-app").available)
 
-    wait = WaitOptions(on_update=on_update, min_interval=0.05)
-    assert confirm(client, "sandbox-approve", wait).approved
+    assert confirm(client, "sandbox-approve", on_update=on_update).approved
     assert seen and not any(seen)
 
 
@@ -197,11 +220,10 @@ def test_a_failure_inside_a_callback_s_call_stays_there(client: HyperId) -> None
             raise Surprise
 
         with pytest.raises(Surprise) as inner:
-            client.confirm("sandbox-never", "?", wait=WaitOptions(on_update=fail))
+            client.confirm("sandbox-never", "?", on_update=fail)
         seen.append(inner.value)
 
-    wait = WaitOptions(on_update=on_update, min_interval=0.05)
-    assert client.confirm("sandbox-approve", "Sign in?", wait=wait).approved
+    assert client.confirm("sandbox-approve", "Sign in?", wait=QUICK, on_update=on_update).approved
     assert seen
 
 
@@ -210,11 +232,7 @@ def test_context_variables_are_the_caller_s(client: HyperId, confirm: Confirm) -
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
     variable.set("set")
     seen: set[str] = set()
-    confirm(
-        client,
-        "sandbox-approve",
-        WaitOptions(on_update=lambda state: seen.add(variable.get()), min_interval=0.05),
-    )
+    confirm(client, "sandbox-approve", on_update=lambda state: seen.add(variable.get()))
     assert seen == {"set"}
 
 
@@ -270,7 +288,7 @@ def test_callbacks_are_let_go(client: HyperId) -> None:
 
     sink = Sink()
     gone = weakref.ref(sink)
-    client.confirm("sandbox-approve-after-1", "Sign in?", wait=WaitOptions(on_update=sink, min_interval=0.05))
+    client.confirm("sandbox-approve-after-1", "Sign in?", wait=QUICK, on_update=sink)
     del sink
     gc.collect()
     assert gone() is None

@@ -33,6 +33,7 @@ from mfa_client import (
     _client,
     _waits,
     answers,
+    asking,
     hyperid,
 )
 from mfa_client._values import struct
@@ -175,10 +176,10 @@ class Given:
         for module in (_call, _client, _waits):
             monkeypatch.setattr(module, "native", self.look)
 
-    def look(self, function: Any, *arguments: Any, native: Any = _call.native) -> int:
+    def look(self, function: Any, *arguments: Any, native: Any = _call.native, **beside: Any) -> int:
         structs = [getattr(argument, "_obj", None) for argument in arguments]
         self.seen += [values(struct) for struct in structs if isinstance(struct, self.kind)]
-        code: int = native(function, *arguments)
+        code: int = native(function, *arguments, **beside)
         return code
 
     def by(self, call: Callable[..., object], options: dict[str, Any]) -> Values:
@@ -228,7 +229,7 @@ REQUEST = {
 
 WAIT = {
     "on_update": print,
-    "access_token_provider": str,
+    "refresh_access_token": str,
     "cancel_on_timeout": True,
     "withdraw_on_cancel": True,
     "first_poll": 1,
@@ -259,11 +260,13 @@ def test_each_field_of_a_request_can_be_set() -> None:
 
 
 def test_each_field_of_wait_options_can_be_set() -> None:
-    assert set(WAIT) == {field.name for field in fields(WaitOptions)}
+    callbacks = {"on_update", "refresh_access_token"}  # They are the call's own.
+    assert set(WAIT) == {field.name for field in fields(WaitOptions)} | callbacks
 
     def given(options: dict[str, Any]) -> Values:
-        wait = WaitOptions(**options)
-        return {**values(wait._native()), "flags": wait._for_events().flags}
+        own = {name: options.pop(name, None) for name in callbacks}
+        waiting = asking.Waiting(WaitOptions(**options), **own)
+        return {**values(waiting.with_callbacks()._obj), "flags": waiting.with_events()._obj.flags}
 
     expect_all(_abi.mfa_wait_options, "MFA_WAIT_", given, WAIT)
 

@@ -7,12 +7,21 @@ import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from support import AVAILABILITY, QUICK, STATUS, at_most, child, eventually, next_line, rest
 
-from mfa_client import CallTimeoutError, Cancelled, CancelToken, HyperId, TransactionState, WaitOptions
+from mfa_client import (
+    END_WAIT,
+    CallTimeoutError,
+    Cancelled,
+    CancelToken,
+    EndWait,
+    HyperId,
+    TransactionState,
+    WaitOptions,
+)
 from mfa_client.sandbox import Sandbox
 
 
@@ -55,10 +64,14 @@ def test_cancel_from_another_thread(client: HyperId, mfa_sandbox: Sandbox) -> No
 def test_what_is_withdrawn_is_cancelled_at_the_provider(client: HyperId, mfa_sandbox: Sandbox) -> None:
     for withdraw in (False, True):
         wait = WaitOptions(
-            min_interval=0.05, on_update=lambda so_far: so_far.polls == 1, withdraw_on_cancel=withdraw
+            min_interval=0.05, withdraw_on_cancel=withdraw
         )
+
+        def on_update(so_far: TransactionState) -> Optional[EndWait]:
+            return END_WAIT if so_far.polls == 1 else None
+
         with pytest.raises(Cancelled) as cancelled:
-            client.confirm("sandbox-never", "Sign in?", wait=wait, timeout=30)
+            client.confirm("sandbox-never", "Sign in?", wait=wait, on_update=on_update, timeout=30)
         assert cancelled.value.withdrawn is withdraw
         assert cancelled.value.transaction is not None
         state = client.status("sandbox-never", cancelled.value.transaction.id)
@@ -86,10 +99,10 @@ def test_cancelling_a_task_ends_the_native_call(client: HyperId, mfa_sandbox: Sa
 
     async def story() -> None:
         seen: list[TransactionState] = []
-        wait = WaitOptions(on_update=seen.append, min_interval=0.05)
-        task = asyncio.ensure_future(
-            client.confirm_async("sandbox-never", "Sign in?", wait=wait, timeout=30, cancel=bystander)
+        call = client.confirm_async(
+            "sandbox-never", "Sign in?", wait=QUICK, on_update=seen.append, timeout=30, cancel=bystander
         )
+        task = asyncio.ensure_future(call)
         while not seen:
             await asyncio.sleep(0.002)
         task.cancel()
@@ -160,7 +173,7 @@ def seen(state):
         print("waiting", flush=True)
 with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
-        client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
+        client.confirm("sandbox-never", "Sign in?", on_update=seen, timeout=60)
     except KeyboardInterrupt:
         print("interrupted", client.availability("sandbox-approve").available)
     except SystemExit:
@@ -194,7 +207,7 @@ def seen(state):
         print("waiting", flush=True)
 async def main():
     with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
-        await client.confirm_async("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
+        await client.confirm_async("sandbox-never", "Sign in?", on_update=seen, timeout=60)
 try:
     asyncio.run(main())
 except KeyboardInterrupt:
@@ -213,7 +226,7 @@ def seen(state):
         print("waiting", flush=True)
 with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
-        client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60, cancel=cancel)
+        client.confirm("sandbox-never", "Sign in?", on_update=seen, timeout=60, cancel=cancel)
     except Cancelled as error:
         print(error.transaction.id > 0)
 """
@@ -234,7 +247,7 @@ def seen(state):
     time.sleep(60)
 with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
     try:
-        client.confirm("sandbox-never", "Sign in?", wait=WaitOptions(on_update=seen), timeout=60)
+        client.confirm("sandbox-never", "Sign in?", on_update=seen, timeout=60)
     except KeyboardInterrupt:
         print("left", flush=True)
 """
@@ -254,9 +267,11 @@ def test_the_end_of_a_program_with_calls_under_way(where: str) -> None:
 import asyncio, logging, threading
 server = sandbox.Sandbox(strict=True)
 client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
-wait = WaitOptions(on_update=lambda state: None, min_interval=0.001, max_interval=0.001)
+wait = WaitOptions(min_interval=0.001, max_interval=0.001)
+def seen(state):
+    pass
 def confirm():
-    client.confirm("sandbox-never", "Sign in?", wait=wait, timeout=60)
+    client.confirm("sandbox-never", "Sign in?", wait=wait, on_update=seen, timeout=60)
 def available():
     while True:
         client.availability("sandbox-slow-5", timeout=60)
@@ -277,7 +292,7 @@ elif sys.argv[1] == "loop":
 else:
     loop = asyncio.new_event_loop()
     start(loop.run_forever)
-    confirming = client.confirm_async("sandbox-never", "Sign in?", wait=wait, timeout=60)
+    confirming = client.confirm_async("sandbox-never", "Sign in?", wait=wait, on_update=seen, timeout=60)
     future = asyncio.run_coroutine_threadsafe(confirming, loop)
 assert server.wait_for_requests(20)
 print("over")
@@ -292,9 +307,11 @@ def test_the_end_of_a_program_while_requests_are_withdrawn() -> None:
 import logging, threading
 server = sandbox.Sandbox(strict=True)
 client = server.hyperid(log=lambda level, message: None, log_level=logging.DEBUG)
-wait = WaitOptions(on_update=lambda state: None, min_interval=0.001, withdraw_on_cancel=True)
+wait = WaitOptions(min_interval=0.001, withdraw_on_cancel=True)
+def seen(state):
+    pass
 def confirm():
-    client.confirm("sandbox-never+silent@status+silent@cancel", "Sign in?", wait=wait, timeout=60)
+    client.confirm("sandbox-never+silent@status+silent@cancel", "Sign in?", wait=wait, on_update=seen, timeout=60)
 threading.excepthook = lambda *_: None
 for _ in range(8):
     threading.Thread(target=confirm, daemon=True).start()
@@ -313,9 +330,9 @@ def seen(state):
     if state.polls == 1:
         print("waiting", flush=True)
 with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
-    wait = WaitOptions(on_update=seen, first_poll=0.01, withdraw_on_cancel=True)
+    wait = WaitOptions(first_poll=0.01, withdraw_on_cancel=True)
     try:
-        client.confirm("sandbox-never", "Sign in?", wait=wait, timeout=60)
+        client.confirm("sandbox-never", "Sign in?", wait=wait, on_update=seen, timeout=60)
     except KeyboardInterrupt:
         print(server.transaction(ids[0]).status)
 """
@@ -325,8 +342,9 @@ with sandbox.Sandbox(strict=True) as server, server.hyperid() as client:
 def test_cancelling_a_task_withdraws_where_that_is_asked_for(client: HyperId, mfa_sandbox: Sandbox) -> None:
     async def story() -> int:
         seen: list[TransactionState] = []
-        wait = WaitOptions(on_update=seen.append, min_interval=0.05, withdraw_on_cancel=True)
-        task = asyncio.ensure_future(client.confirm_async("sandbox-never", "Sign in?", wait=wait, timeout=30))
+        wait = WaitOptions(min_interval=0.05, withdraw_on_cancel=True)
+        call = client.confirm_async("sandbox-never", "Sign in?", wait=wait, on_update=seen.append, timeout=30)
+        task = asyncio.ensure_future(call)
         while not seen:
             await asyncio.sleep(0.002)
         task.cancel()

@@ -91,10 +91,20 @@ class Case:
             )
         raise _call.error_from(code, err)
 
+    def no_token(self) -> object:
+        """As no program can: None is refused before."""
+        err = _values.struct(_abi.mfa_error)
+        out = _values.struct(_abi.mfa_transaction)
+        with self.client._open() as client:
+            code = _library.library().mfa_hyperid_status(
+                client, None, 1, None, ctypes.byref(out), ctypes.byref(err)
+            )
+        raise _call.error_from(code, err)
+
 
 CASES: dict[type[MfaError], Callable[[Case], object]] = {
     ex.InvalidArgumentError: lambda case: case.client.status("sandbox-approve", -1),
-    ex.NullPointerError: lambda case: case.client.availability(None),  # type: ignore[arg-type]
+    ex.NullPointerError: Case.no_token,
     ex.StructSizeError: Case.wrong_size,
     ex.InvalidUtf8Error: lambda case: case.start("approve", Request("a lone surrogate: \ud800")),
     ex.InvalidUrlError: lambda case: HyperId("https://user@example.invalid"),
@@ -147,7 +157,7 @@ def test_each(kind: type[MfaError], mfa_sandbox: Sandbox, client: HyperId) -> No
         CASES[kind](case)
     error = raised.value
     assert type(error) is kind
-    assert error.code == kind.code and error.name.startswith("MFA_ERR_")
+    assert error.code == kind.code and error.name == kind.name and error.name
     assert error.message and str(error) == f"{error.name}: {error.message}"
     assert "sandbox-" not in str(error), "a token is in the text"
     restored = pickle.loads(pickle.dumps(error))

@@ -88,7 +88,7 @@ freed = count(native, "mfa_{kind}_free")
 cycle(lambda: server.{kind}({log}), {CALLS[call]})
 gc.collect()
 assert set(ends) <= {{"done",
-    "ClosedError: this HyperId is closed", "ClosedError: this Capillary is closed"}}, ends
+    "ClosedError: CLOSED: this HyperId is closed", "ClosedError: CLOSED: this Capillary is closed"}}, ends
 print(len(ends), any(end.startswith("ClosedError") for end in ends), len(freed))
 """
     assert of_a_cycle(program) == "2 True 1\n"
@@ -96,16 +96,16 @@ print(len(ends), any(end.startswith("ClosedError") for end in ends), len(freed))
 
 def test_a_call_with_a_token_after_its_end() -> None:
     program = """
-client, callback = server.hyperid(), WaitOptions(on_update=lambda state: None)
+client = server.hyperid()
 def use(token):
     client.availability("sandbox-approve", cancel=token)
 def wait(token):
-    client.confirm("sandbox-approve", "Sign in?", wait=callback, cancel=token)
+    client.confirm("sandbox-approve", "Sign in?", on_update=lambda state: None, cancel=token)
 for how in use, wait:
     ends.clear()
     cycle(CancelToken, how)
     gc.collect()
-    assert set(ends) <= {"done", "ClosedError: this CancelToken is closed"}, ends
+    assert set(ends) <= {"done", "ClosedError: CLOSED: this CancelToken is closed"}, ends
     print(len(ends), any(end.startswith("ClosedError") for end in ends))
 """
     assert of_a_cycle(program) == "2 True\n2 True\n"
@@ -117,7 +117,7 @@ from mfa_client.sandbox import _library
 freed = count(_library(), "mfa_sandbox_free")
 cycle(sandbox.Sandbox, lambda server: server.request_count())
 gc.collect()
-assert set(ends) <= {"done", "ClosedError: this Sandbox is closed"}, ends
+assert set(ends) <= {"done", "ClosedError: CLOSED: this Sandbox is closed"}, ends
 print(len(ends), any(end.startswith("ClosedError") for end in ends), len(freed))
 """
     assert of_a_cycle(program) == "2 True 1\n"

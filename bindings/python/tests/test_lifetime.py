@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import AVAILABILITY, QUICK, outcome
@@ -90,7 +91,7 @@ def test_close_within_a_callback(mfa_sandbox: Sandbox, freed: Freed) -> None:
         client.close()
         assert freed.count == 0
 
-    assert client.confirm("sandbox-approve", "?", wait=WaitOptions(on_update=close, min_interval=0.05)).approved
+    assert client.confirm("sandbox-approve", "?", wait=QUICK, on_update=close).approved
     assert freed.count == 1
 
 
@@ -136,9 +137,9 @@ def test_a_client_without_a_name_of_its_own(mfa_sandbox: Sandbox) -> None:
     collector.start()
     try:
         assert mfa_sandbox.hyperid().availability("sandbox-slow-200").available
-        wait = WaitOptions(on_update=lambda state: None, min_interval=0.02)
-        assert mfa_sandbox.hyperid().confirm("sandbox-approve", "?", wait=wait).approved
-        assert asyncio.run(mfa_sandbox.hyperid().confirm_async("sandbox-approve", "?", wait=wait)).approved
+        given: Any = {"wait": WaitOptions(min_interval=0.02), "on_update": lambda state: None}
+        assert mfa_sandbox.hyperid().confirm("sandbox-approve", "?", **given).approved
+        assert asyncio.run(mfa_sandbox.hyperid().confirm_async("sandbox-approve", "?", **given)).approved
     finally:
         stop.set()
         collector.join()
@@ -186,9 +187,9 @@ def test_thousands_of_rounds(mfa_sandbox: Sandbox) -> None:
         for number in range(count):
             with mfa_sandbox.hyperid(log=lambda level, message: None) as client:
                 cancel = CancelToken()
-                wait = WaitOptions(on_update=lambda state: None, access_token_provider=lambda: None)
+                given: Any = {"on_update": lambda state: None, "refresh_access_token": lambda: None}
                 with pytest.raises(CallerError):
-                    client.wait("sandbox-approve", -1, wait=wait, cancel=cancel)
+                    client.wait("sandbox-approve", -1, cancel=cancel, **given)
                 with pytest.raises(CallerError):
                     client.status("sandbox-approve", 0, cancel=cancel)
                 if number % 20 == 0:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -73,7 +75,7 @@ def test_a_cancelled_task_of_unknown_outcome(
 ) -> None:
     async def story() -> None:
         task = asyncio.ensure_future(function("sign_in_async")(client, "sandbox-silent@start", set()))
-        while not mfa_sandbox.request_count(START):
+        while not mfa_sandbox.request_count(START) and not task.done():
             await asyncio.sleep(0.002)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -86,4 +88,32 @@ def test_a_cancelled_task_of_unknown_outcome(
 def test_events(client: HyperId, capsys: pytest.CaptureFixture[str]) -> None:
     tokens = {"ann": "sandbox-approve", "bob": "sandbox-deny", "eve": "sandbox-no-app"}
     assert function("ask_all")(client, tokens) == {"ann": True, "bob": False, "eve": False}
-    assert capsys.readouterr().out == "eve MFA_ERR_AUTHENTICATOR_NOT_LINKED\n"
+    assert capsys.readouterr().out == "eve AUTHENTICATOR_NOT_LINKED\n"
+
+
+def test_ctrl_c_takes_the_question_back(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    def press() -> None:
+        if mfa_sandbox.wait_for_requests(1, STATUS):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    helper = threading.Thread(target=press)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        function("ask_or_take_back")(client, "sandbox-phone")
+    helper.join()
+    assert mfa_sandbox.wait_for_transaction(0.01) is None, "it is still on the phone"
+
+
+def test_ctrl_c_while_nobody_knows_the_id(
+    client: HyperId, mfa_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press() -> None:
+        if mfa_sandbox.wait_for_requests(1, START):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    helper = threading.Thread(target=press)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        function("ask_or_take_back")(client, "sandbox-silent@start")
+    helper.join()
+    assert capsys.readouterr().out.startswith("The person may have been asked")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from support import AVAILABILITY, CANCEL, START
+from support import AVAILABILITY, CANCEL, START, child, next_line, rest
 
-from mfa_client import ClosedError, Decision, MfaError
+from mfa_client import ClosedError, Decision, HyperId, MfaError
 from mfa_client import Request as Question
 from mfa_client.exceptions import (
     AccessDeniedError,
@@ -193,3 +195,48 @@ def test_closed(mfa_sandbox: Sandbox) -> None:
 
 def test_behaviours() -> None:
     assert "approve" in behaviours()
+
+
+PROGRAM = """
+import runpy
+sys.argv[0:1] = []
+sys.argv.insert(0, "sandbox")
+runpy.run_module("mfa_client.sandbox", run_name="__main__")
+"""
+
+
+def test_the_program() -> None:
+    """It says where it is, serves the phone page, and ends by Ctrl-C."""
+    with child(PROGRAM, "--life", "60", "--first-id", "41") as process:
+        told = dict(next_line(process).strip().split(": ", 1) for _ in range(4))
+        assert next_line(process) == "ready: yes\n"
+        assert list(told) == ["hyperid", "capillary", "phone", "token"]
+        with urlopen(told["phone"]) as page:
+            assert "Approve" in page.read().decode()
+        with HyperId(told["hyperid"], allow_loopback_http=True) as client:
+            assert client.start(told["token"], "?") == 41
+        process.send_signal(signal.SIGINT)
+        output, errors = rest(process)
+    assert (output, process.returncode) == ("", 0) and told["phone"] in errors
+
+
+@pytest.mark.parametrize("words", [["--bogus"], ["--por", "1"], ["--ca-out", "file"], ["more"], ["--port", "x"]])
+def test_the_program_refuses_what_it_does_not_know(words: list[str]) -> None:
+    with child(PROGRAM, *words) as process:
+        output, errors = rest(process)
+    assert (output, process.returncode) == ("", 2) and errors
+
+
+def test_the_program_with_tls_and_a_taken_port(tmp_path: Path, mfa_sandbox: Sandbox) -> None:
+    with child(PROGRAM, "--tls", "--ca-out", str(tmp_path / "ca.pem"), "--stop-with-stdin", stdin=True) as process:
+        url = next_line(process).strip().partition(": ")[2]
+        while next_line(process) not in ("ready: yes\n", ""):
+            pass
+        with HyperId(url, ca_pem=(tmp_path / "ca.pem").read_bytes()) as client:
+            assert client.availability("sandbox-approve").available
+        assert process.stdin is not None
+        process.stdin.close()
+        assert (*rest(process)[:1], process.returncode) == ("", 0)
+    with child(PROGRAM, "--port", mfa_sandbox.url.rpartition(":")[2]) as process:
+        output, errors = rest(process)
+    assert (output, process.returncode) == ("", 1) and "port is taken" in errors

@@ -29,7 +29,7 @@ use crate::clock::{Instant, simulated};
 use crate::options::{CallOptions, ClientOptions};
 use crate::time::Cancel;
 
-const DEFAULT_SCHEDULES: u64 = 3_000;
+const DEFAULT_SCHEDULES: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
@@ -165,7 +165,9 @@ fn block(world: &Rc<World>, client: &HyperId) {
     world.record(0, |record| record.added = Some(Instant::now()));
     plan_deeds(world, 0, &plan);
     let mut call = CallOptions::new().timeout(plan.timeout);
-    call.cancel = plan.cancelled.map(|_| &cancel);
+    // Those who have had enough say so in one way or the other.
+    let cancels_in_update = plan.enough_at.is_some() && plan.updates;
+    call.cancel = (plan.cancelled.is_some() || cancels_in_update).then_some(&cancel);
     let mut updates = 0;
     let mut on_update = |so_far: &Transaction| {
         updates += 1;
@@ -173,7 +175,10 @@ fn block(world: &Rc<World>, client: &HyperId) {
         tell(world, 0, if is_start { Told::Started(*so_far) } else { Told::Update(*so_far) });
         if plan.enough_at == Some(updates) {
             world.note_cancel(0, false);
-            return ControlFlow::Break(());
+            if !cancels_in_update {
+                return ControlFlow::Break(());
+            }
+            cancel.trigger();
         }
         ControlFlow::Continue(())
     };

@@ -197,6 +197,7 @@ fn draw_plan(random: &mut Random, number: usize, is_for_waiter: bool) -> Plan {
             [Gift::Fresh, Gift::Fresh, Gift::Fresh, Gift::Same, Gift::Unusable, Gift::GivesUp, Gift::Nothing];
         (random.millis(0, 1_500), random.pick(&gifts))
     };
+    let expires_at_start = random.percent(10);
     Plan {
         asks: random.percent(60),
         added: if number == 0 || random.percent(50) { Duration::ZERO } else { random.millis(0, 10_000) },
@@ -214,14 +215,22 @@ fn draw_plan(random: &mut Random, number: usize, is_for_waiter: bool) -> Plan {
         owner: if number > 0 && random.percent(30) { 0 } else { number },
         decided: random.percent(80).then(|| (within(random), random.pick(&verdicts))),
         is_named: random.percent(85),
-        expires_at_start: random.percent(10),
+        expires_at_start,
         cancelled: random.percent(30).then(|| {
-            let after_request = When::AfterRequest(1 + random.below(6) as usize, random.millis(0, 80));
-            let when = if random.percent(50) { When::After(within(random)) } else { after_request };
-            (when, random.percent(50))
+            let anywhere = within(random);
+            draw_cancel(random, anywhere, expires_at_start)
         }),
         enough_at: (!is_for_waiter && random.percent(10)).then(|| 1 + random.below(6) as u32),
     }
+}
+
+/// Anywhere, or in the midst of the wait's first requests: of the third, where that is to prove what start
+/// was refused with.
+fn draw_cancel(random: &mut Random, anywhere: Duration, expires_at_start: bool) -> (When, bool) {
+    let count = if expires_at_start { 3 } else { 1 + random.below(6) as usize };
+    let after_request = When::AfterRequest(count, random.millis(0, 80));
+    let when = if random.percent(50) { When::After(anywhere) } else { after_request };
+    (when, random.percent(50))
 }
 
 fn draw_expiries(random: &mut Random, plan: &Plan) -> Vec<Duration> {

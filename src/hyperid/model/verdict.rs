@@ -115,11 +115,11 @@ impl Wait<'_> {
         self.the_end_is_true()?;
         self.the_end_is_in_time()?;
         self.nothing_follows_a_cancel()?;
-        self.the_code_is_deserved(seen)?;
+        self.the_code_is_deserved(world, seen)?;
         self.starts(all, seen)?;
         self.events(seen)?;
         self.polls(world, all, seen)?;
-        self.nothing_is_sent_with_a_refused_token()?;
+        self.nothing_is_sent_with_a_refused_token(world, all)?;
         self.an_answer_is_not_lost()?;
         self.a_decision_is_soon_known(world)
     }
@@ -184,7 +184,7 @@ impl Wait<'_> {
         Ok(())
     }
 
-    fn the_code_is_deserved(&self, seen: &mut Seen) -> Result<(), String> {
+    fn the_code_is_deserved(&self, world: &World, seen: &mut Seen) -> Result<(), String> {
         let Err(error) = &self.end.result else {
             let is_approval = self.end.transaction.decision.is_approved();
             *(if is_approval { &mut seen.approvals } else { &mut seen.other_answers }) += 1;
@@ -194,7 +194,10 @@ impl Wait<'_> {
         let ended = self.added + self.end.transaction.elapsed;
         // A blocking provider that was asked before the cancel may give up after it.
         let is_asked = |at| self.record.ticket == 0 && self.record.given.iter().any(|given| *given >= at);
-        let came_before = self.cancelled().is_some_and(|(at, ..)| at < ended && !is_asked(at));
+        // Who has had enough of an update may have had it of the last one; and who wakes late finds the
+        // cancel together with what came before it.
+        let is_wish = self.plan.enough_at.is_none() && !world.script.is_sloppy;
+        let came_before = is_wish && self.cancelled().is_some_and(|(at, ..)| at <= ended && !is_asked(at));
         ensure!(error.code == Code::Cancelled || !came_before, "cancelled, and it says {error}");
         match error.code {
             Code::Timeout => {
@@ -266,6 +269,8 @@ impl Wait<'_> {
                     let is_approval = so_far.decision.is_approved();
                     ensure!(!is_approval || self.record.approval_told, "an approval in an update");
                     ensure!(last_update < Some(so_far.polls), "an UPDATE twice");
+                    let is_answer = matches!(so_far.decision, Decision::Approved(_) | Decision::Denied);
+                    ensure!(!is_answer || self.is_ok(), "an answer that was shown is lost");
                     last_update = Some(so_far.polls);
                 }
                 Told::TokenRefused => {
@@ -280,10 +285,13 @@ impl Wait<'_> {
         }
         let Transaction { transaction_id, polls, .. } = self.end.transaction;
         ensure!(started == 1 || !self.plan.asks || transaction_id == 0, "the STARTED is lost");
-        let is_last = |update: u32| update == polls || update + 1 == polls;
+        // A poll with which the wait failed makes one; the final answer, and one that is given up, none.
+        let code = self.end.result.as_ref().err().map(|error| error.code);
+        let failed = code.is_some_and(|code| !matches!(code, Code::Cancelled | Code::Timeout));
+        let is_last = |update: u32| update == polls || (update + 1 == polls && !failed);
         // A poll that is cancelled half way makes none.
         let wants_updates = (self.plan.updates || !is_for_waiter) && self.cancelled().is_none();
-        let is_complete = polls <= 1 || last_update.is_some_and(is_last);
+        let is_complete = polls == 0 || (polls == 1 && !failed) || last_update.is_some_and(is_last);
         ensure!(!wants_updates || is_complete, "the last UPDATE is lost: {last_update:?} of {polls}");
         Ok(())
     }
@@ -389,12 +397,21 @@ impl Wait<'_> {
     }
 
     /// Between a TOKEN_REFUSED and what is given for it nothing is sent, but to withdraw.
-    fn nothing_is_sent_with_a_refused_token(&self) -> Result<(), String> {
+    fn nothing_is_sent_with_a_refused_token(&self, world: &World, all: &[Asked]) -> Result<(), String> {
+        let script = &world.script;
+        let has_turns = script.max_connections as usize >= script.waits.len();
+        let is_calm = script.faults == 0 && script.busy.is_none() && has_turns;
         for refused in &self.record.refusals_told {
             let given = self.record.given.iter().find(|given| *given >= refused);
             let until = given.copied().unwrap_or(self.ended).min(self.withdraws_from().unwrap_or(self.ended));
             let sent = self.asked.iter().find(|(_, asked)| asked.at > *refused && asked.at < until);
             ensure!(sent.is_none(), "it asked {sent:?} while its token was refused");
+            let Some(given) = given.copied().filter(|_| is_calm) else { continue };
+            let soon = given + Duration::from_millis(MOST_CONNECTING) + LATE;
+            let its = format!("token-{}-", self.plan.owner);
+            let mut later = all.iter().filter(|asked| asked.at >= given && asked.at <= soon);
+            let goes_on = later.any(|asked| asked.token.starts_with(&its));
+            ensure!(goes_on || self.ended <= soon, "a token was given, and nothing came of it");
         }
         Ok(())
     }
@@ -403,7 +420,9 @@ impl Wait<'_> {
     fn an_answer_is_not_lost(&self) -> Result<(), String> {
         let Some((told, verdict)) = self.record.final_told else { return Ok(()) };
         let wish = self.cancelled().map(|(at, ..)| at);
-        let is_too_late = told + LATE >= self.deadline() || wish.is_some_and(|at| at <= told + LATE);
+        // What a waiter's network has brought is read before the clock.
+        let late = if self.record.ticket == 0 { LATE } else { Duration::ZERO };
+        let is_too_late = told + late >= self.deadline() || wish.is_some_and(|at| at <= told + LATE);
         let is_withdrawn = self.withdraws_from().is_some_and(|from| told + LATE >= from);
         ensure!(
             is_too_late || is_withdrawn || self.is_ok(),

@@ -1,8 +1,8 @@
 //! The waits of a waiter as every thread may touch them: who they are, what is wanted of them, and the
 //! events that they have.
 
-use crate::clock::Instant;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::events::{Event, EventKind, TicketOptions};
 use super::of_hyperid;
+use crate::clock::Instant;
 use crate::driver::Work;
 use crate::error::Error;
 use crate::gate::Gate;
@@ -22,6 +23,27 @@ use crate::time::Cancel;
 
 /// Waits that are added together are spread over this for each of them, within their minimum interval.
 const SPREAD: Duration = Duration::from_millis(1);
+
+/// Tickets are counted up here, by nobody's choice: no need of a hash that withstands an attacker.
+pub(super) type ByTicket<T> = HashMap<u64, T, BuildHasherDefault<TicketHasher>>;
+
+#[derive(Default)]
+pub(super) struct TicketHasher(u64);
+
+impl Hasher for TicketHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // The golden ratio's bits, which reach the upper end too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 /// A wait under way.
 pub(super) type Task<'a> = Pin<Box<dyn Future<Output = WaitEnd> + Send + 'a>>;
@@ -41,7 +63,7 @@ pub(super) struct Shared<'a> {
 
 #[derive(Default)]
 pub(super) struct Tickets<'a> {
-    pub(super) known: HashMap<u64, Arc<Ticket>>,
+    pub(super) known: ByTicket<Arc<Ticket>>,
     /// Added, and not yet seen by `next`.
     pub(super) incoming: Vec<(Arc<Ticket>, Task<'a>)>,
     /// To be looked at again, because another thread wants something of them.

@@ -3,15 +3,15 @@
 //! A turn polls the waits that are due. One is due when a descriptor that it waits for is ready, when its
 //! time has come, when its turn to send a request may have, or when another thread wants something of it.
 
-use crate::clock::Instant;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::tickets::{Shared, Task, Ticket};
+use super::tickets::{ByTicket, Shared, Task, Ticket};
+use crate::clock::Instant;
 use crate::sys::RawDescriptor;
 
 /// How long one turn works before it looks at the system again.
@@ -22,7 +22,7 @@ const UNWATCHED: Duration = Duration::from_millis(20);
 const MANY: usize = 200;
 
 pub(super) struct Turns<'a> {
-    running: HashMap<u64, Running<'a>>,
+    running: ByTicket<Running<'a>>,
     /// Which waits want which descriptor: descriptor and ticket.
     watched: BTreeSet<(u64, u64)>,
     /// When which wait is to be looked at: milliseconds since `epoch`, and ticket. Whole ones: what is
@@ -50,7 +50,7 @@ struct Running<'a> {
 impl<'a> Turns<'a> {
     pub(super) fn new() -> Self {
         Turns {
-            running: HashMap::new(),
+            running: ByTicket::default(),
             watched: BTreeSet::new(),
             timers: BTreeSet::new(),
             epoch: Instant::now(),

@@ -140,18 +140,13 @@ fn run_program(
     let link = if variant.linked == Linked::Static { Link::Static(library) } else { Link::Shared(library) };
     compiler.compile(&Program { source, output: &binary, flags: &flags, link })?;
     let start = |find_leaks: bool| {
-        let sandbox = Sandbox::start(program)?;
         let mut command = command(variant, &binary, find_leaks);
-        sandbox.set_environment(&mut command)?;
         // valgrind takes the cipher's assembly for a use of uninitialised values.
-        let tls = if variant.under_valgrind { None } else { Some(Sandbox::start_tls(program, &ca)?) };
-        if let Some(tls) = &tls {
-            command.env("MFA_TEST_TLS_URL", tls.get("hyperid")?).env("MFA_TEST_TLS_CA", &ca);
-        }
+        let ca = (!variant.under_valgrind).then_some(ca.as_path());
         if variant.linked != Linked::Static {
             command.env("MFA_TEST_LIBRARY", library.folder.join(library::names()?.loaded));
         }
-        process::run(&mut command, Show::Nothing, process::LIMIT)
+        run_beside_sandboxes(&mut command, program, ca)
     };
     let finished = start(true)?;
     // The leak checker is a debugger of the process, and there can be only one. Then everything but
@@ -160,6 +155,21 @@ fn run_program(
         return Ok(Outcome { finished: start(false)?, leaks_unchecked: true });
     }
     Ok(Outcome { finished, leaks_unchecked: false })
+}
+
+/// Runs a program beside a sandbox, and another one with TLS if there is to be a file for its CA.
+pub(super) fn run_beside_sandboxes(
+    command: &mut Command,
+    sandbox: &Path,
+    ca: Option<&Path>,
+) -> Result<Finished> {
+    let plain = Sandbox::start(sandbox)?;
+    plain.set_environment(command)?;
+    let tls = ca.map(|ca| Sandbox::start_tls(sandbox, ca)).transpose()?;
+    if let (Some(tls), Some(ca)) = (&tls, ca) {
+        command.env("MFA_TEST_TLS_URL", tls.get("hyperid")?).env("MFA_TEST_TLS_CA", ca);
+    }
+    process::run(command, Show::Nothing, process::LIMIT)
 }
 
 fn command(variant: &Variant, binary: &Path, find_leaks: bool) -> Command {

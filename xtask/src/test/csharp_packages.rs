@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::csharp::{self, dotnet_in, run};
 use super::report::Report;
@@ -11,6 +12,7 @@ use crate::sandbox::Sandbox;
 use crate::{Result, files, library, workspace};
 
 const PROJECTS: &str = "bindings/csharp/package-tests";
+const PROMPTLY: Duration = Duration::from_secs(120);
 const PAGE: &str = "bindings/csharp/README.md";
 
 pub fn steps() -> Vec<Step> {
@@ -28,7 +30,8 @@ fn packages(context: &Context, report: &mut Report) -> Result {
     user.unpack()?;
     refuses_to_pack_without_a_library(report)?;
     pack(context, &user.folder.join("packages"))?;
-    user.tries(report)
+    user.tries(report)?;
+    user.waits(report, &context.library()?.archive)
 }
 
 fn properties(context: &Context) -> Result<[String; 2]> {
@@ -81,8 +84,15 @@ impl User {
             return Err(format!("{PROJECTS} could not be copied to {}", self.folder.display()));
         }
         let page = files::read(&workspace::root().join(PAGE))?;
-        let program = page.split("```csharp\n").nth(1).and_then(|rest| rest.split("```").next());
-        files::write(&self.folder.join("console/Program.cs"), program.ok_or("the page has no program")?)
+        let mut programs = page.split("```csharp\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let mut is_next = |has: &str, folder: &str| {
+            let program = programs.find(|program| program.contains(has));
+            let program = program.ok_or_else(|| format!("{PAGE} has no program with {has}"))?;
+            files::write(&self.folder.join(folder).join("Program.cs"), program)
+        };
+        is_next("ConfirmAsync", "console")?;
+        is_next("ReadLine", "phone")?;
+        is_next("MapPost", "page")
     }
 
     fn tries(&self, report: &mut Report) -> Result {
@@ -102,9 +112,50 @@ impl User {
         }
         self.build(report, "ASP.NET", &["build", "web"])?;
         self.judge(report, "ASP.NET", "dotnet", "web/bin/Debug/net10.0/web.dll")?;
+        self.build(report, "the page's sandbox", &["build", "phone"])?;
+        self.build(report, "the page's ASP.NET", &["build", "page"])?;
         let tests = run(self.dotnet().current_dir(self.folder.join("xunit")).arg("test"))?;
         report.check("an xUnit project", csharp::ended_well(&tests));
         self.musl_is_told(report)
+    }
+
+    /// Many at once, until the program ends with some of them pending.
+    fn waits(&self, report: &mut Report, archive: &Path) -> Result {
+        self.build(report, "waits", &["build", "waits"])?;
+        self.ends_well(report, "waits", "dotnet", "waits/bin/Debug/net10.0/waits.dll");
+        if process::find("mono").is_some() {
+            self.ends_well(report, "waits on Mono", "mono", "waits/bin/Debug/net472/waits.exe");
+        }
+        let linked = format!("-p:Archive={}", archive.display());
+        let publish = ["publish", "waits", "-f", "net10.0", "-r", "linux-x64", "-p:AheadOfTime=true", "-o"];
+        for (what, folder, more) in [
+            ("waits ahead of time", "out/waits", &[][..]),
+            ("the library inside the program", "out/inside", &[linked.as_str()][..]),
+        ] {
+            self.build(report, what, &[&publish[..], &[folder], more].concat())?;
+            self.ends_well(report, what, &format!("{}/{folder}/waits", self.folder.display()), "");
+        }
+        let is_beside = self.folder.join("out/inside/libmfa.so").exists();
+        let why = || "it has a library beside it".to_owned();
+        report.check("the library is inside alone", (!is_beside).then_some(()).ok_or_else(why));
+        Ok(())
+    }
+
+    fn ends_well(&self, report: &mut Report, what: &str, program: &str, argument: &str) {
+        let began = Instant::now();
+        let outcome = self.sandbox.get("hyperid").and_then(|url| {
+            let mut command = Command::new(program);
+            if !argument.is_empty() {
+                command.arg(argument);
+            }
+            let ended = run(command.env("MFA_BASE_URL", url).current_dir(&self.folder))?;
+            if !ended.success() || !ended.stdout.ends_with("all well\n") {
+                return Err(ended.output);
+            }
+            // Its last waits would go on for an hour.
+            if began.elapsed() < PROMPTLY { Ok(()) } else { Err("it did not end".to_owned()) }
+        });
+        report.check(&format!("{what}: it ends well, with waits pending"), outcome);
     }
 
     fn musl_is_told(&self, report: &mut Report) -> Result {

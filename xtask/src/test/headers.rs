@@ -35,8 +35,21 @@ fn compiles(_: &Context, report: &mut Report) -> Result {
         for standard in *standards {
             check_all(&found, compiler, standard, report)?;
         }
+        if compiler.ends_with("++") {
+            report.check(&format!("mfa.hpp says what it needs, {compiler} c++14"), refuses_old_cpp(&found));
+        }
     }
     Ok(())
+}
+
+/// One sentence of ours, and none of the compiler's about what it does not know.
+fn refuses_old_cpp(compiler: &Compiler) -> Result {
+    let source = workspace::scratch("headers")?.join("old.cpp");
+    files::write(&source, "#include <mfa.hpp>\nint main() { return 0; }\n")?;
+    let said = compiler.check(&source, &["-std=c++14"]).err().unwrap_or_default();
+    let errors: Vec<_> = said.lines().filter(|line| line.contains("error:")).collect();
+    let told = matches!(errors[..], [only] if only.contains("mfa.hpp needs C++17"));
+    told.then_some(()).ok_or(format!("it said: {said}"))
 }
 
 fn check_all(compiler: &Compiler, name: &str, standard: &str, report: &mut Report) -> Result {

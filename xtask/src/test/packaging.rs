@@ -1,4 +1,5 @@
-//! The install tree: moved to another place, found by pkg-config and CMake, used from C and C++.
+//! The install tree: moved to another place, found by pkg-config and CMake, used from C and C++. And the
+//! sources, as part of somebody's CMake project.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,14 +8,18 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, program};
 use crate::process::{self, Show};
-use crate::{Result, dist, files, workspace};
+use crate::{Result, cargo, dist, files, workspace};
 
 const AREA: &str = "packaging";
 /// Small programs, as a user would write them, with a CMake project.
 const FOLDER: &str = "tests/packaging";
 
 pub fn steps() -> Vec<Step> {
-    vec![step(AREA, "pkg-config", pkg_config), step(AREA, "cmake", cmake)]
+    vec![
+        step(AREA, "pkg-config", pkg_config),
+        step(AREA, "cmake", cmake),
+        step(AREA, "cmake-sources", cmake_sources),
+    ]
 }
 
 /// Installs, and moves what was installed: a tree that names its first place would not survive it.
@@ -94,4 +99,58 @@ fn cmake(_: &Context, report: &mut Report) -> Result {
     let refused = !run(wrong.arg("-P").arg(build.join("wrong.cmake")))?.success();
     report.check("version 99 is refused", if refused { Ok(()) } else { Err("it was found".to_owned()) });
     Ok(())
+}
+
+/// What a project says that uses the sources, and what is built of it.
+const FROM_SOURCE: &str = "tests/packaging/from_source";
+const WAYS: &[(&str, &str)] = &[("FetchContent", "OFF"), ("add_subdirectory", "ON")];
+
+fn cmake_sources(context: &Context, report: &mut Report) -> Result {
+    if process::find("cmake").is_none() {
+        report.skip("cmake", "not installed");
+        return Ok(());
+    }
+    let folder = workspace::empty_scratch("cmake-sources")?;
+    // As its users get it, from what is compiled already.
+    let profile = if context.options.debug { "dev" } else { "release" };
+    for (way, by_subdirectory) in WAYS {
+        let build = folder.join(way);
+        let mut configure = from_source(&build);
+        configure.arg(format!("-DBY_SUBDIRECTORY={by_subdirectory}"));
+        configure.arg(format!("-DMFA_CARGO_PROFILE={profile}"));
+        configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", workspace::target()?.display()));
+        report.check(&format!("{way} configures"), run_cmake(&mut configure));
+        let mut make = cmake_command();
+        report.check(&format!("{way} builds"), run_cmake(make.arg("--build").arg(&build)));
+        for name in ["c_shared", "c_static", "cpp_shared"] {
+            report.check(&format!("{name} by {way}"), says_the_version(&build.join(name)));
+        }
+    }
+    let mut without = from_source(&folder.join("without"));
+    let refused = run(without.arg("-DMFA_CARGO=/nowhere/cargo"))?;
+    let told = !refused.success() && refused.output.contains("https://rustup.rs");
+    report.check("who has no cargo is told", told.then_some(()).ok_or(refused.output));
+    Ok(())
+}
+
+fn from_source(build: &Path) -> Command {
+    let mut configure = cmake_command();
+    configure.arg("-S").arg(workspace::root().join(FROM_SOURCE)).arg("-B").arg(build);
+    configure.arg(format!("-DMFA_SOURCES={}", workspace::root().display()));
+    configure
+}
+
+fn cmake_command() -> Command {
+    let mut command = Command::new("cmake");
+    cargo::as_at_the_terminal(&mut command);
+    command
+}
+
+fn run_cmake(command: &mut Command) -> Result {
+    run(command)?.expect_success("cmake").map(drop)
+}
+
+/// A build from nothing takes minutes.
+fn run(command: &mut Command) -> Result<process::Finished> {
+    process::run(command, Show::Nothing, process::LIMIT * 3)
 }

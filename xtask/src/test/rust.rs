@@ -132,6 +132,16 @@ fn record(call: &str, finished: &Finished, counted: &Counted, report: &mut Repor
     }
 }
 
+/// Counts what one test program said.
+pub(super) fn record_program(label: &str, finished: &Finished, report: &mut Report) {
+    let counted = Counted::from_libtest(&finished.stdout);
+    println!("   {label}: {} passed, {} failed", counted.passed, counted.failed.len());
+    if !finished.success() {
+        println!("{}", process::last_lines(&finished.output, 60));
+    }
+    record(label, finished, &counted, report);
+}
+
 /// What became of the tests.
 #[derive(Debug, Default, PartialEq)]
 struct Counted {

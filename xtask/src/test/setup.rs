@@ -20,6 +20,11 @@ const PACKAGES: &[Package] = &[
     Package { name: "libclang-rt-dev", is_there: clang_has_sanitizers },
     Package { name: "binutils", is_there: || has("nm") && has("readelf") && has("strip") },
     Package { name: "valgrind", is_there: || has("valgrind") },
+    // ThreadSanitizer needs a compiler with std's source of the same version.
+    Package { name: "rustc-web", is_there: || Path::new("/usr/bin/rustc").exists() },
+    Package { name: "cargo-web", is_there: || Path::new("/usr/bin/cargo").exists() },
+    Package { name: "rust-web-src", is_there: || debian_rust().join("src/rust/library/std").exists() },
+    Package { name: "libstd-rust-web-dev", is_there: debian_rust_has_std },
     // valgrind cannot follow memcpy and strlen in a libc without symbols.
     Package { name: "libc6-dbg", is_there: || Path::new("/usr/lib/debug/.build-id").exists() },
     Package { name: "pkg-config", is_there: || has("pkg-config") },
@@ -50,6 +55,21 @@ const ARM: &[(&str, &str)] = &[
     ("qemu-user", "/usr/bin/qemu-aarch64"),
     ("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
 ];
+
+fn debian_rust() -> &'static Path {
+    Path::new("/usr/lib/rustlib")
+}
+
+fn debian_rust_has_std() -> bool {
+    let host = cargo::host().unwrap_or_default();
+    debian_rust().join(host).join("lib").is_dir()
+}
+
+/// Those of these packages that are not there.
+pub fn missing(names: &[&'static str]) -> Vec<&'static str> {
+    let is_missing = |name: &&str| PACKAGES.iter().any(|p| p.name == *name && !(p.is_there)());
+    names.iter().copied().filter(is_missing).collect()
+}
 
 /// The components of the Rust toolchain that are not always there.
 const COMPONENTS: &[(&str, &str)] = &[("fmt", "rustfmt"), ("clippy", "clippy")];

@@ -90,16 +90,27 @@ fn marks(library: &Library, report: &mut Report) -> Result {
     Ok(())
 }
 
+/// Where users read how to link the archive: each line that has this in it names the whole list.
+const STATIC_LINKS: &[(&str, &str)] = &[
+    ("README.md", "**Static**"),
+    ("examples/c/README.md", "lib/libmfa.a"),
+    ("CMakeLists.txt", "set(_mfa_native_libs -"),
+];
+
 /// More in our list than the compiler names does no harm: an older compiler may name it.
 fn native_libs(report: &mut Report) -> Result {
     let needed = library::native_libs()?;
     let unknown: Vec<_> = needed.into_iter().filter(|lib| !NATIVE_LIBS.contains(&lib.as_str())).collect();
     report.check("what libmfa.a needs is what we say", none("NATIVE_LIBS lacks", &unknown));
-    let readme = workspace::root().join("README.md");
-    if readme.exists() {
-        let list = NATIVE_LIBS.join(" ");
-        let says = files::read(&readme)?.contains(&list);
-        report.check("the README says it too", if says { Ok(()) } else { Err(format!("no '{list}' in it")) });
+    let list = NATIVE_LIBS.join(" ");
+    for (page, what) in STATIC_LINKS {
+        let text = files::read(&workspace::root().join(page))?;
+        let without: Vec<_> = text.lines().filter(|l| l.contains(what) && !l.contains(&list)).collect();
+        let says = text.contains(&list) && without.is_empty();
+        report.check(
+            &format!("{page} says it too"),
+            says.then_some(()).ok_or(format!("'{list}': {without:?}")),
+        );
     }
     Ok(())
 }

@@ -66,6 +66,8 @@ fn rust_tests(context: &Context, report: &mut Report) -> Result {
         arguments.push("--".to_owned());
     }
     command.args(arguments);
+    // One after the other: many of them end by the clock, and all go through Wine's one server.
+    command.arg("--test-threads=1");
     for test in NOT_UNDER_WINE {
         command.args(["--skip", test]);
     }

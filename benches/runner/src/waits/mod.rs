@@ -123,10 +123,10 @@ enum Cost {
     All,
 }
 
-/// µs of processor time for an exchange while all waited, over all rounds.
-fn cost_us(runs: &[Run], peer: Peer, count: usize, cost: Cost) -> Option<f64> {
+/// µs of processor time for an exchange while all waited, over all these runs.
+fn cost_us<'a>(runs: impl IntoIterator<Item = &'a Run>, cost: Cost) -> Option<f64> {
     let (mut seconds, mut exchanges) = (0.0, 0.0);
-    for (cpu, its) in of(runs, peer, count).filter_map(|run| run.steady) {
+    for (cpu, its) in runs.into_iter().filter_map(|run| run.steady) {
         seconds += match cost {
             Cost::User => cpu.user,
             Cost::All => cpu.all(),
@@ -140,12 +140,15 @@ fn of(runs: &[Run], peer: Peer, count: usize) -> impl Iterator<Item = &Run> {
     runs.iter().filter(move |run| run.task.peer == peer && run.task.count == count)
 }
 
-/// The waiter's cost through the other's; `None`: it did not make as many exchanges in a second.
+/// The waiter's cost through the other's, over those rounds in which the other made as many exchanges in a
+/// second; `None`: there was none.
 fn ratio(runs: &[Run], other: Peer, count: usize, cost: Cost) -> Option<f64> {
-    let rate = |peer| of(runs, peer, count).find_map(Run::rate);
-    let is_same_rate = rate(other)? >= rate(Peer::Waiter)? * SAME_RATE;
-    let ratio = cost_us(runs, Peer::Waiter, count, cost)? / cost_us(runs, other, count, cost)?;
-    is_same_rate.then_some(ratio)
+    let rounds = of(runs, Peer::Waiter, count).zip(of(runs, other, count));
+    let is_same_rate = |(mine, its): &(&Run, &Run)| {
+        mine.rate().zip(its.rate()).is_some_and(|(mine, its)| its >= mine * SAME_RATE)
+    };
+    let (mine, its): (Vec<_>, Vec<_>) = rounds.filter(is_same_rate).unzip();
+    Some(cost_us(mine, cost)? / cost_us(its, cost)?)
 }
 
 /// What the aims are about.
@@ -236,8 +239,8 @@ fn row(run: &Run, runs: &[Run]) -> Vec<String> {
         format!("{:.1}", run.seconds),
         number(run.rate(), 0),
         format!("{:.2}", run.cpu.all()),
-        number(cost_us(runs, peer, count, Cost::User), 1),
-        number(cost_us(runs, peer, count, Cost::All), 1),
+        number(cost_us(of(runs, peer, count), Cost::User), 1),
+        number(cost_us(of(runs, peer, count), Cost::All), 1),
         number(run.stall_ms.map(|(p999, _)| p999).filter(|_| peer.has_loop()), 1),
         format!("{:.2}", run.delay_ms(0.5)),
         format!("{:.2}", run.delay_ms(0.99)),
@@ -270,10 +273,10 @@ mod tests {
     #[test]
     fn costs_are_of_all_rounds_together() {
         let runs = [run_of(Peer::Waiter, 1.0, 1e6), run_of(Peer::Waiter, 0.5, 2e6)];
-        assert_eq!(cost_us(&runs, Peer::Waiter, 9, Cost::User), Some(0.5));
-        assert_eq!(cost_us(&runs, Peer::Waiter, 9, Cost::All), Some(1.0));
-        assert_eq!(cost_us(&runs, Peer::Waiter, 8, Cost::All), None);
-        assert_eq!(cost_us(&runs, Peer::Httpx, 9, Cost::All), None);
+        assert_eq!(cost_us(&runs, Cost::User), Some(0.5));
+        assert_eq!(cost_us(&runs, Cost::All), Some(1.0));
+        assert_eq!(cost_us(of(&runs, Peer::Waiter, 8), Cost::All), None);
+        assert_eq!(cost_us(of(&runs, Peer::Httpx, 9), Cost::All), None);
     }
 
     #[test]
@@ -285,5 +288,12 @@ mod tests {
         assert_eq!(against(1e6), Some(0.25));
         assert!(against(0.9e6).is_some());
         assert_eq!(against(0.8e6), None, "in a loop that sleeps more each exchange costs more");
+        let runs = [
+            run_of(Peer::Waiter, 1.0, 1e6),
+            run_of(Peer::CurlPool, 99.0, 0.1e6),
+            run_of(Peer::Waiter, 1.0, 1e6),
+            run_of(Peer::CurlPool, 2.0, 1e6),
+        ];
+        assert_eq!(ratio(&runs, Peer::CurlPool, 9, Cost::User), Some(0.5), "of the second round alone");
     }
 }

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from . import exceptions
 from ._abi import MFA_VERSION_MAJOR, MFA_VERSION_MINOR, MFA_VERSION_PATCH
-from ._error import MfaError, Provider
-from ._handle import ClosedError
+from ._error import MfaError, Provider, outcome_of
 from ._library import LibraryError, load, version
 from .answers import (
     Availability,
@@ -24,7 +23,7 @@ from .answers import (
     TransactionState,
     TwoFactorTypes,
 )
-from .asking import Request, WaitOptions
+from .asking import END_WAIT, EndWait, Request, WaitOptions
 from .cancel import CancelToken
 from .capillary import Capillary
 from .events import Event, EventKind
@@ -33,6 +32,7 @@ from .exceptions import (
     CallerError,
     CallTimeoutError,
     Cancelled,
+    ClosedError,
     CredentialError,
     InternalError,
     NetworkError,
@@ -44,6 +44,7 @@ from .waiter import Waiter
 __version__ = f"{MFA_VERSION_MAJOR}.{MFA_VERSION_MINOR}.{MFA_VERSION_PATCH}"
 
 __all__ = [
+    "END_WAIT",
     "AnswerError",
     "Availability",
     "CallTimeoutError",
@@ -54,6 +55,7 @@ __all__ = [
     "ClosedError",
     "CredentialError",
     "Decision",
+    "EndWait",
     "Event",
     "EventKind",
     "HyperId",
@@ -76,5 +78,6 @@ __all__ = [
     "control_code",
     "exceptions",
     "load",
+    "outcome_of",
     "version",
 ]

@@ -13,11 +13,12 @@ import weakref
 from contextlib import suppress
 from typing import Callable, Optional
 
-from ._handle import ClosedError, Handle
+from ._handle import Handle
 from ._served import Served
 from ._waits import AtItsEnd, Sink, Waits
-from .asking import WaitOptions
+from .asking import Waiting
 from .events import Event, EventKind
+from .exceptions import ClosedError
 
 # What one callback of the loop does at the most, before others have their turn.
 _MOST_EVENTS = 64
@@ -72,10 +73,10 @@ class LoopWaits:
             return  # The program's end drives what is left.
         self.waits.close()
 
-    def _post(self, sink: Sink, event: Event) -> None:
+    def _post(self, sink: Sink, number: int, event: Event) -> None:
         if event.kind is EventKind.ENDED:
             self.waits.forget(sink.key)  # Before anybody can ask whether one is left.
-        sink.post(event)
+        sink.post(number, event)
 
     def _report(self, error: Exception) -> None:
         self.loop.call_exception_handler({"message": "mfa_client: the log failed", "exception": error})
@@ -94,11 +95,11 @@ class LoopWaits:
 class Awaited(Served):
     """One wait, and the coroutine that awaits it."""
 
-    def __init__(self, loops: Loops, client: Handle, options: WaitOptions) -> None:
+    def __init__(self, loops: Loops, client: Handle, waiting: Waiting) -> None:
         self._loop = asyncio.get_running_loop()
         self._waker: Optional[asyncio.Future[None]] = None
         driver = _waits_of(self._loop, loops, client)
-        super().__init__(driver.waits, options, driver.close_if_idle)
+        super().__init__(driver.waits, waiting, driver.close_if_idle)
 
     async def _until_woken(self) -> None:
         self._waker = self._loop.create_future()
@@ -111,9 +112,9 @@ class Awaited(Served):
         if self._waker is not None and not self._waker.done():
             self._waker.set_result(None)
 
-    def post(self, event: Event) -> None:
+    def post(self, number: int, event: Event) -> None:
         with suppress(RuntimeError):  # The loop was closed.
-            self._loop.call_soon_threadsafe(self.take, event)
+            self._loop.call_soon_threadsafe(self.take, number, event)
 
 
 def _waits_of(loop: asyncio.AbstractEventLoop, loops: Loops, client: Handle) -> LoopWaits:

@@ -19,12 +19,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from . import _abi
-from ._error import MfaError, Provider
+from ._error import MfaError, Provider, outcome_of, tell
 from ._handle import Handle
 from ._library import library
+from ._names import in_python
 from ._pool import Job, Outcome, submit
 from ._values import milliseconds, struct
-from .answers import TransactionState, state_from
+from .answers import Decision, TransactionState, state_from
 from .cancel import CancelToken, Follower
 from .exceptions import BY_CODE, GROUPS, Cancelled, InternalError
 
@@ -44,8 +45,11 @@ class _Calls(threading.local):
 _calls = _Calls()
 
 
-def native(function: Any, *arguments: object) -> int:
-    """Calls libmfa and returns its code. What a callback raised meanwhile is raised here.
+def native(
+    function: Any, *arguments: object, beside: Optional[Callable[[BaseException, int], None]] = None
+) -> int:
+    """Calls libmfa and returns its code. What a callback raised meanwhile is raised here, once `beside`
+    was told of it and of the code.
 
     ctypes releases the interpreter's lock for the time of the call.
     """
@@ -56,6 +60,8 @@ def native(function: Any, *arguments: object) -> int:
     finally:
         _calls.stack.pop()
     if raised:
+        if beside is not None:
+            beside(raised[0], code)
         raise raised.pop(0)
     return code
 
@@ -78,9 +84,9 @@ def callback(kind: Any, function: Callable[..., object], failed: object) -> Any:
 
 def error_from(code: int, err: Any, state: Optional[TransactionState] = None) -> MfaError:
     kind = BY_CODE.get(code) or _group(code)
-    error = kind(err.message.decode("utf-8", "replace"))
+    error = kind(in_python(err.message.decode("utf-8", "replace")))
     error.code = code
-    error.name = library().mfa_code_name(code).decode()
+    error.name = library().mfa_code_name(code).decode().removeprefix("MFA_ERR_")
     error.provider = next((one for one in Provider if one.value == err.provider), None)
     error.provider_code = err.provider_code if err.has_provider_code else None
     error.http_status = err.http_status or None
@@ -150,6 +156,7 @@ class _UnderWay:
 class _Ends(Follower, Protocol):
     def ends(self) -> bool:
         """Goes on ending, without waiting. Whether it has ended."""
+        ...
 
 
 under_way = _UnderWay()
@@ -176,6 +183,7 @@ class Call(Generic[T]):
         out: Any,
         read: Callable[[int, Any], T],
         timeout: Optional[float],
+        asks: bool = False,
         waits: bool = False,
     ) -> None:
         self._client = client
@@ -184,11 +192,18 @@ class Call(Generic[T]):
         self._out = out
         self._read = read
         self._timeout_ms = milliseconds("timeout", timeout)
+        self._asks = asks or waits  # A person: so what became of it must be known, however it ends.
         self._calls_back = waits or client.calls_back
+        self._error: Optional[MfaError] = None
 
     def run(self, cancel: Optional[CancelToken]) -> T:
         """On this thread."""
-        return self._run_as(CancelToken(), cancel) if self._calls_back else self._make(cancel)
+        try:
+            return self._run_as(CancelToken(), cancel) if self._calls_back else self._make(cancel)
+        except MfaError as error:
+            if error is self._error:
+                raise error.with_traceback(None)  # Where in here it comes from is of no use to anybody.
+            raise
 
     def _run_as(self, own: CancelToken, leader: Optional[CancelToken]) -> T:
         """With a token of its own, which `leader` triggers, and so does the program's end."""
@@ -216,11 +231,13 @@ class Call(Generic[T]):
                     ctypes.byref(options),
                     *outs,
                     ctypes.byref(err),
+                    beside=lambda raised, code: self._tell(raised, self._became(code, err)),
                 )
         finally:
             del self._client  # If nobody else has it, it ends here, not when a traceback is gone.
         if code != _abi.MFA_OK:
-            raise error_from(code, err, self._last_state())
+            self._error = error_from(code, err, self._last_state())
+            raise self._error
         return self._read(code, self._out)
 
     def run_interruptibly(self, cancel: Optional[CancelToken]) -> T:
@@ -229,19 +246,34 @@ class Call(Generic[T]):
         Signals reach Python on its main thread alone, and not while that is inside libmfa: there
         the call is made on another thread, and so are its callbacks.
         """
-        if threading.current_thread() is not threading.main_thread() or under_way.over:
+        main = threading.main_thread()
+        # It has ended where exit functions run: from Python 3.12 on no thread can be started there.
+        if threading.current_thread() is not main or not main.is_alive() or under_way.over:
             return self.run(cancel)
         own = CancelToken()
         thread, future = self._thread(own, cancel)
         try:
             thread.start()
             outcome = future.result()
-        except BaseException:
+        except BaseException as error:
             own.trigger()
             if thread.ident is not None:
-                # Within 50 ms, or 2 s to withdraw, and the callbacks' time; or the next Ctrl-C.
-                future.result()
+                self._end(error, future)
             raise
+        return self._take(outcome)
+
+    def _end(self, error: BaseException, future: Future[Outcome[T]]) -> None:
+        """Within 50 ms, or 2 s to withdraw, and the callbacks' time; or the next Ctrl-C."""
+        try:
+            outcome = future.result()
+        except BaseException as again:
+            self._tell(again, left_under_way())
+            raise
+        self._tell(error, self._outcome(outcome))
+
+    def _take(self, outcome: Outcome[T]) -> T:
+        if self._error is not None and outcome.error is self._error:
+            raise self._error.with_traceback(None)
         return outcome.take()
 
     async def run_async(self, cancel: Optional[CancelToken]) -> T:
@@ -276,9 +308,10 @@ class Call(Generic[T]):
                 cancel.lead(own)
             submit(lambda: context.run(job.run))
             outcome = await asyncio.shield(ended)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             own.trigger()
             await asyncio.wait([ended])
+            self._tell(error, self._outcome(ended.result()))
             raise
         except GeneratorExit:
             own.trigger()
@@ -287,7 +320,7 @@ class Call(Generic[T]):
             late.cancel()
             if cancel is not None:
                 cancel.lead_no_more(own)
-        return outcome.take()
+        return self._take(outcome)
 
     def _seconds(self) -> float:
         return self._timeout_ms / 1000 if self._timeout_ms else self._client.default_timeout
@@ -309,5 +342,35 @@ class Call(Generic[T]):
         return threading.Thread(target=context.run, args=(work,), name="libmfa", daemon=True), future
 
     def _last_state(self) -> Optional[TransactionState]:
-        is_transaction = isinstance(self._out, _abi.mfa_transaction)
-        return state_from(self._out) if is_transaction and self._out.transaction_id else None
+        if isinstance(self._out, _abi.mfa_transaction):
+            return state_from(self._out) if self._out.transaction_id else None
+        if isinstance(self._out, ctypes.c_int64):
+            return TransactionState(self._out.value, Decision.PENDING, -1, -1, 0, 0.0) if self._out.value else None
+        return None
+
+    # What became of it, for whoever does not get what it returned or raised.
+
+    def _tell(self, error: BaseException, outcome: MfaError) -> None:
+        if self._asks:
+            tell(error, outcome)
+
+    def _outcome(self, outcome: Outcome[T]) -> MfaError:
+        error = outcome.error
+        return self._became(_abi.MFA_OK, None) if error is None else outcome_of(error) or left_under_way()
+
+    def _became(self, code: int, err: Any) -> MfaError:
+        if code != _abi.MFA_OK:
+            return error_from(code, err, self._last_state())
+        return answered(self._last_state())
+
+
+def answered(state: Optional[TransactionState]) -> MfaError:
+    outcome = Cancelled("the call was ended when the answer had come")
+    outcome.transaction = state
+    return outcome
+
+
+def left_under_way() -> MfaError:
+    outcome = Cancelled("the call was left before it had ended")
+    outcome.outcome_unknown = True
+    return outcome

@@ -11,7 +11,8 @@ from . import _abi
 from ._call import callback, error_from, native
 from ._handle import Handle, Owner
 from ._library import library
-from ._values import Text, integer, milliseconds, struct, text
+from ._names import in_python
+from ._values import Text, boolean, function, instance, integer, milliseconds, struct, text
 from .exceptions import InvalidArgumentError
 
 Self = TypeVar("Self", bound="Client")
@@ -33,14 +34,16 @@ def _native_level(python_level: int) -> int:
 
 def _log_callback(log: Log) -> Any:
     def call(level: int, message: bytes) -> None:
-        log(_PYTHON_LEVELS.get(level, logging.DEBUG), message.decode("utf-8", "replace"))
+        log(_PYTHON_LEVELS.get(level, logging.DEBUG), in_python(message.decode("utf-8", "replace")))
 
     return callback(_abi.mfa_log_fn, call, None)
 
 
 def _lines(headers: Mapping[str, str]) -> str:
     """As libmfa takes them; what would become another header on the way is refused here."""
-    for name, value in headers.items():
+    for name, value in instance("headers", headers, Mapping, "a mapping").items():  # type: ignore[type-abstract]
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError("the names and values of headers must be text")
         if ":" in name or "\n" in name + value:
             raise InvalidArgumentError("a header's name holds a colon, or it holds a line break")
     return "\n".join(f"{name}: {value}" for name, value in headers.items())
@@ -69,7 +72,7 @@ class Client(Owner):
         log: Optional[Log] = None,
         log_level: int = logging.WARNING,
     ) -> None:
-        """Nothing is sent. None is libmfa's default everywhere; `include/mfa.h` lists them.
+        """Nothing is sent. None is libmfa's default everywhere.
 
         base_url: https; HyperID's production by default, required for Capillary.
         allow_loopback_http: http to this machine, for a sandbox.
@@ -84,11 +87,12 @@ class Client(Owner):
         idle = 0
         if max_idle_connections is not None:
             idle = integer("max_idle_connections", max_idle_connections, 32, 1)
-        log_callback = None if log is None else _log_callback(log)
+        log_callback = None if log is None else _log_callback(function("log", log) or log)
+        least = instance("log_level", log_level, int, "a level of logging")
         options = struct(
             _abi.mfa_client_options,
-            flags=(_abi.MFA_CLIENT_ALLOW_LOOPBACK_HTTP if allow_loopback_http else 0)
-            | (_abi.MFA_CLIENT_PROXY_FROM_ENV if proxy_from_env else 0),
+            flags=(_abi.MFA_CLIENT_ALLOW_LOOPBACK_HTTP if boolean("allow_loopback_http", allow_loopback_http) else 0)
+            | (_abi.MFA_CLIENT_PROXY_FROM_ENV if boolean("proxy_from_env", proxy_from_env) else 0),
             base_url=text("base_url", base_url),
             request_timeout_ms=milliseconds("request_timeout", request_timeout),
             connect_timeout_ms=milliseconds("connect_timeout", connect_timeout),
@@ -96,7 +100,7 @@ class Client(Owner):
             proxy_url=text("proxy_url", proxy_url),
             user_agent=text("user_agent", user_agent),
             max_idle_connections=idle,
-            log_level=_abi.MFA_LOG_OFF if log is None else _native_level(log_level),
+            log_level=_abi.MFA_LOG_OFF if log is None else _native_level(least),
             log=log_callback or _abi.mfa_log_fn(),
             client_cert_pem=text("client_cert_pem", client_cert_pem),
             client_key_pem=text("client_key_pem", client_key_pem),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from typing import TYPE_CHECKING, Optional
 
@@ -28,7 +29,7 @@ class MfaError(Exception):
     code: int = 0
     """libmfa's number; never reused from one release to the next."""
     name: str = ""
-    """libmfa's name for it, for example "MFA_ERR_TIMEOUT"."""
+    """libmfa's name for it, for example "TIMEOUT"."""
     provider: Optional[Provider] = None
     provider_code: Optional[int] = None
     """The provider's own number, if it gave one."""
@@ -48,7 +49,7 @@ class MfaError(Exception):
     withdrawn: bool = False
     """The transaction was withdrawn, as the wait's options asked, and the provider confirmed it."""
     transaction: Optional[TransactionState] = None
-    """The id and what was known last, where a wait failed after the id was known."""
+    """The id and what was known last, where a call failed after the id was known."""
 
     @property
     def message(self) -> str:
@@ -57,3 +58,40 @@ class MfaError(Exception):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.message}" if self.name else self.message
+
+
+def outcome_of(error: BaseException) -> Optional[MfaError]:
+    """What became of the call that `error` ended: of Ctrl-C, of a cancelled task, of what a callback raised.
+
+    Its `transaction` has the id, so that you can cancel the request; with `outcome_unknown` the person may have
+    been asked, and nobody knows the id. None: no call of this package was under way.
+    """
+    looked_at: set[int] = set()
+    one: Optional[BaseException] = error
+    while one is not None and id(one) not in looked_at:
+        told = getattr(one, "mfa_outcome", one)
+        if isinstance(told, MfaError):
+            return told
+        looked_at.add(id(one))
+        # Before Python 3.11 a task makes a CancelledError of its own from that of the call.
+        one = one.__cause__ or (one.__context__ if isinstance(one, asyncio.CancelledError) else None)
+    return None
+
+
+def tell(error: BaseException, outcome: MfaError) -> None:
+    """Lets whoever catches `error`, or reads its traceback, know what became of the call."""
+    error.mfa_outcome = outcome  # type: ignore[attr-defined]
+    if isinstance(error, asyncio.CancelledError):
+        error.__cause__ = outcome
+    add_note = getattr(error, "add_note", None)  # Since Python 3.11.
+    if add_note is not None:
+        for note in _notes(outcome):
+            add_note(note)
+
+
+def _notes(outcome: MfaError) -> list[str]:
+    if outcome.withdrawn:
+        return []
+    if outcome.transaction is not None:
+        return [f"mfa_client: the person was asked, with transaction {outcome.transaction.id}"]
+    return ["mfa_client: the person may have been asked; the id is not known"] if outcome.outcome_unknown else []

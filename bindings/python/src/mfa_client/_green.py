@@ -16,13 +16,14 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from typing import Any, Optional
 
-from ._handle import ClosedError, Handle
+from ._handle import Handle
 from ._served import Served
 from ._waits import AtItsEnd, Waits
 from .answers import Transaction
-from .asking import WaitOptions
+from .asking import Waiting
 from .cancel import CancelToken
 from .events import Event
+from .exceptions import ClosedError
 
 # Before other greenlets have their turn.
 _MOST_EVENTS = 64
@@ -67,9 +68,9 @@ class HubWaits:
                     break
             except (ClosedError, AtItsEnd):
                 raise
-            except Exception:
+            except Exception as error:
                 # The log's own, which belongs to no wait alone.
-                sys.excepthook(*sys.exc_info())
+                sys.excepthook(type(error), error, error.__traceback__)
         return True
 
     def close_if_idle(self) -> None:
@@ -84,13 +85,13 @@ Hubs = weakref.WeakValueDictionary[int, HubWaits]
 class InGreenlet(Served):
     """One wait, and the greenlet that called."""
 
-    def __init__(self, hubs: Hubs, client: Handle, options: WaitOptions) -> None:
+    def __init__(self, hubs: Hubs, client: Handle, waiting: Waiting) -> None:
         hub = _hub()
         driver = hubs.get(id(hub))
         if driver is None or driver.hub is not hub or driver.waits.closed:
             driver = hubs[id(hub)] = HubWaits(client, hub)
         self._woken = threading.Event()
-        super().__init__(driver.waits, options, driver.close_if_idle)
+        super().__init__(driver.waits, waiting, driver.close_if_idle)
 
     def call(
         self, function: str, inputs: Sequence[object], timeout: Optional[float], cancel: Optional[CancelToken]
@@ -116,8 +117,8 @@ class InGreenlet(Served):
     def _wake(self) -> None:
         self._woken.set()
 
-    def post(self, event: Event) -> None:
-        self.take(event)
+    def post(self, number: int, event: Event) -> None:
+        self.take(number, event)
 
 
 class _Pause:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, NoReturn, Optional
 
-from .exceptions import InvalidArgumentError
-
-
-class ClosedError(InvalidArgumentError):
-    """The client, token or sandbox was closed before the call, or its finalizer has run."""
+from .exceptions import ClosedError
 
 
 class Uncopied:

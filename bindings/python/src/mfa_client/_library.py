@@ -50,6 +50,13 @@ class Loader:
 
     def _packaged(self) -> str:
         file = Path(__file__).with_name("_lib") / file_name(self._name)
+        archive = next((each for each in file.parents if each.is_file()), None)
+        if archive is not None:
+            raise LibraryError(
+                f"mfa_client lies in the archive {archive}, and no system loads a native library from there: install "
+                f"the package in a folder, or unpack lib{self._name} and name it with load(path)",
+                path=str(file),
+            )
         if not file.is_file():
             raise LibraryError(
                 f"{file} is not there: this is not an installed wheel, or one that was built without "
@@ -68,6 +75,12 @@ class Loader:
             function = _function(library, file, name)
             function.restype, function.argtypes = result, parameters
         return library
+
+
+def packaged(name: str) -> list[tuple[str, str]]:
+    """A library of the wheel, if it is there, and the folder that it is looked for in: as packers take them."""
+    file = Path(__file__).with_name("_lib") / file_name(name)
+    return [(str(file), "mfa_client/_lib")] if file.is_file() else []
 
 
 def file_name(name: str) -> str:

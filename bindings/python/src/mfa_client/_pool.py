@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Callable, Generic, Optional, TypeVar
 
@@ -23,6 +24,10 @@ class Outcome(Generic[T]):
             self._value = call()
         except BaseException as error:
             self._error = error
+
+    @property
+    def error(self) -> Optional[BaseException]:
+        return self._error
 
     def take(self) -> T:
         error, self._error = self._error, None
@@ -77,10 +82,17 @@ class Pool:
             self._threads += 1
         try:
             threading.Thread(target=self._work, name="libmfa", daemon=True).start()
-        except BaseException:
+        except BaseException as error:
             with self._lock:
                 self._threads -= 1
-            raise
+            if not isinstance(error, RuntimeError) or threading.main_thread().is_alive():
+                raise
+            self._do_all()  # The program is at its end: from Python 3.12 on it can start none any more.
+
+    def _do_all(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._jobs.get_nowait()()
 
     def _work(self) -> None:
         while self._wait_and_do():

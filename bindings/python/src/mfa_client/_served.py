@@ -12,26 +12,27 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Callable, Optional
 
-from ._error import MfaError
-from ._handle import ClosedError
-from ._values import text
-from ._waits import Waits
+from ._call import answered, left_under_way
+from ._error import MfaError, tell
+from ._waits import Inbox, Waits
 from .answers import Transaction, TransactionState
-from .asking import WaitOptions
+from .asking import END_WAIT, Waiting, fresh_token
 from .cancel import CancelToken
 from .events import Event, EventKind
-from .exceptions import Cancelled
+from .exceptions import ClosedError
 
 
 class Served:
     """One wait, a sink of events, and the coroutine `run`."""
 
-    def __init__(self, waits: Waits, options: WaitOptions, close_if_idle: Callable[[], None]) -> None:
+    def __init__(self, waits: Waits, waiting: Waiting, close_if_idle: Callable[[], None]) -> None:
         self.key = self.ticket = 0
         self.data: object = None
         self._waits = waits
-        self._options = options
+        self._waiting = waiting
         self._close_if_idle = close_if_idle
+        self._inbox: Inbox[Event] = Inbox()
+        self._known: Optional[TransactionState] = None
         # What the caller has not been told yet. Of two updates the newer one counts.
         self._started: Optional[TransactionState] = None
         self._update: Optional[TransactionState] = None
@@ -46,17 +47,22 @@ class Served:
     def _wake(self) -> None:
         raise NotImplementedError
 
-    def post(self, event: Event) -> None:
+    def post(self, number: int, event: Event) -> None:
         raise NotImplementedError
 
     async def run(
         self, function: str, inputs: Sequence[object], timeout: Optional[float], cancel: Optional[CancelToken]
     ) -> Transaction:
         try:
-            self._waits.add(function, inputs, self, timeout, self._options.withdraw_on_cancel)
+            withdraws = self._waiting.options.withdraw_on_cancel
+            self._waits.add(function, (*inputs, self._waiting.with_events()), self, timeout, withdraws)
             if cancel is not None:
                 cancel.lead(self)
             return await self._serve()
+        except MfaError as error:
+            if self._ended is not None and error is self._ended.error:
+                raise error.with_traceback(None)  # Where in here it comes from is of no use to anybody.
+            raise
         finally:
             if cancel is not None:
                 cancel.lead_no_more(self)
@@ -65,23 +71,28 @@ class Served:
     async def _serve(self) -> Transaction:
         try:
             return await self._serve_until_ended()
-        except asyncio.CancelledError as error:
-            self.trigger()
-            # Within 50 ms, or 2 s to withdraw; or the next cancelling.
-            await self._until_ended()
-            error.__cause__ = self._as_cancelled()
-            raise
         except GeneratorExit:
             self.trigger()
             raise
-        except BaseException:
+        except BaseException as error:
+            if self._ended is None or error is not self._ended.error:
+                await self._end(error)
+            raise
+
+    async def _end(self, error: BaseException) -> None:
+        """Within 50 ms, or 2 s to withdraw; or the next cancelling."""
+        try:
             if self._ended is None:
                 self.trigger()
                 await self._until_ended()
+        except BaseException as again:
+            tell(again, self._outcome())
             raise
+        tell(error, self._outcome())
 
     async def _serve_until_ended(self) -> Transaction:
         while True:
+            self._look()
             if self._started is not None:
                 so_far, self._started = self._started, None
                 await self._tell(so_far)
@@ -103,49 +114,58 @@ class Served:
         return ended.result()
 
     async def _tell(self, so_far: TransactionState, is_final: bool = False) -> None:
-        if self._options.on_update is None:
+        if self._waiting.on_update is None:
             return
         self._polls_told = so_far.polls
         if is_final:
             so_far = so_far.as_state()
-        if await _value(self._options.on_update(so_far)) is True:
+        if await _value(self._waiting.on_update(so_far)) is END_WAIT:
             self.trigger()
 
     async def _ask_for_token(self) -> None:
         token = None
         try:
-            if self._options.access_token_provider is not None:
-                fresh: Any = await _value(self._options.access_token_provider())
-                token = text("the token from access_token_provider", fresh)
+            if self._waiting.refresh_access_token is not None:
+                token = fresh_token(await _value(self._waiting.refresh_access_token()))
         finally:
             with suppress(ClosedError):
                 self._waits.give_token(self.ticket, token)
 
     async def _until_ended(self) -> None:
-        while self._ended is None:
+        while True:
+            self._look()
+            if self._ended is not None:
+                return
             await self._until_woken()
 
-    def _as_cancelled(self) -> MfaError:
-        """What became of it, for whoever catches the task's CancelledError."""
+    def _outcome(self) -> MfaError:
+        """What became of it, for whoever does not get what it returned or raised."""
         ended = self._ended
-        if ended is not None and isinstance(ended.error, MfaError):
+        if ended is None:
+            outcome = left_under_way()
+            outcome.transaction, outcome.outcome_unknown = self._known, self._known is None
+            return outcome
+        if ended.error is not None:
             return ended.error
-        answer = Cancelled("the task was cancelled when the answer had come")
-        if ended is not None and ended.transaction is not None:
-            answer.transaction = ended.transaction.as_state()
-        return answer
+        return answered(None if ended.transaction is None else ended.transaction.as_state())
+
+    def _look(self) -> None:
+        """What has come."""
+        while (event := self._inbox.take()) is not None:
+            self._known = self._known if event.transaction is None else event.transaction
+            if event.kind is EventKind.ENDED:
+                self._ended = event
+            elif event.kind is EventKind.TOKEN_REFUSED:
+                self._refused = True
+            elif event.kind is EventKind.STARTED:
+                self._started = event.transaction
+            else:
+                self._update = event.transaction
 
     # As a sink.
 
-    def take(self, event: Event) -> None:
-        if event.kind is EventKind.ENDED:
-            self._ended = event
-        elif event.kind is EventKind.TOKEN_REFUSED:
-            self._refused = True
-        elif event.kind is EventKind.STARTED:
-            self._started = event.transaction
-        else:
-            self._update = event.transaction
+    def take(self, number: int, event: Event) -> None:
+        self._inbox.put(number, event)
         self._wake()
 
     # As what a token ends.

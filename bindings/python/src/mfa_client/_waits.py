@@ -14,19 +14,21 @@ import select
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from . import _abi
 from ._call import error_from, native, under_way
 from ._error import MfaError
-from ._handle import ClosedError, Handle
+from ._handle import Handle
 from ._library import library
 from ._values import milliseconds, struct
 from .answers import state_from, transaction_from
 from .events import Event, EventKind
-from .exceptions import BusyError, Cancelled
+from .exceptions import BusyError, Cancelled, ClosedError
+
+T = TypeVar("T")
 
 # To withdraw a request takes 2 s; the rest is for a slow machine.
 _DRAIN_SECONDS = 3.0
@@ -45,11 +47,40 @@ class Sink(Protocol):
     ticket: int
     data: object
 
-    def take(self, event: Event) -> None:
-        """On the thread that drives the waits."""
+    def take(self, number: int, event: Event) -> None:
+        """On the thread that drives the waits. One that comes again has the same number."""
 
-    def post(self, event: Event) -> None:
+    def post(self, number: int, event: Event) -> None:
         """On any other."""
+
+
+class Inbox(Generic[T]):
+    """What has come, in its order and each once.
+
+    A signal's handler may raise between any two steps of Python's. Then an event that was put in already is
+    handed over again, as it might not have been; its number tells.
+    """
+
+    def __init__(self) -> None:
+        self._all: dict[int, T] = {}
+        self._seen = 0
+
+    def put(self, number: int, one: T) -> None:
+        if number > self._seen:
+            self._all[number] = one
+            self._seen = number
+
+    def take(self) -> Optional[T]:
+        for number in tuple(self._all):
+            one = self._all.pop(number, None)  # One step, so that of two threads one has it.
+            if one is not None:
+                if number > self._seen:
+                    self._seen = number
+                return one
+        return None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(tuple(self._all.values()))
 
 
 class Waits:
@@ -63,6 +94,7 @@ class Waits:
         # A finalizer, or the log, may come in the midst of a turn, on the same thread.
         self._lock = threading.RLock()
         self._is_turning = False
+        self._number = 0  # Of the event in `_event`.
         self._event = struct(_abi.mfa_event)
         self._transaction = struct(_abi.mfa_transaction)
         self._why = struct(_abi.mfa_error)
@@ -86,6 +118,11 @@ class Waits:
     @property
     def closed(self) -> bool:
         return self._handle.closed
+
+    @property
+    def was_interrupted(self) -> bool:
+        """There is an event that may not have been handed out, or not wholly."""
+        return bool(self._event.kind != _abi.MFA_EVENT_NONE)
 
     def add(
         self,
@@ -174,7 +211,7 @@ class Waits:
             else:
                 self.turn(round(min(seconds, _SLICE_SECONDS) * 1000))
 
-    def turn(self, timeout_ms: int = 0, hand: Optional[Callable[[Sink, Event], None]] = None) -> bool:
+    def turn(self, timeout_ms: int = 0, hand: Optional[Hand] = None) -> bool:
         """Hands one event to its sink; False: there was none. What the log raises is raised here."""
         if under_way.over and not under_way.is_ending():
             raise AtItsEnd("the program is at its end")
@@ -191,7 +228,7 @@ class Waits:
             finally:
                 self._is_turning = False
 
-    def _turn(self, timeout_ms: int, hand: Callable[[Sink, Event], None]) -> bool:
+    def _turn(self, timeout_ms: int, hand: Hand) -> bool:
         # An event stays in `_event` until it was handed out, whatever a signal handler raises meanwhile.
         try:
             if self._event.kind == _abi.MFA_EVENT_NONE:
@@ -203,6 +240,7 @@ class Waits:
         return there_is_one
 
     def _next(self, timeout_ms: int) -> None:
+        self._number += 1
         err = struct(_abi.mfa_error)
         outs = map(ctypes.byref, (self._event, self._transaction, self._why, err))
         with self._handle as waiter:
@@ -210,12 +248,12 @@ class Waits:
         if code != _abi.MFA_OK:
             self._break(error_from(code, err))
 
-    def _hand_out(self, hand: Callable[[Sink, Event], None]) -> None:
+    def _hand_out(self, hand: Hand) -> None:
         key = self._event.user_data
         sink = self._sinks.get(key)
         if sink is not None:
             sink.ticket = self._event.ticket
-            hand(sink, event_from(self._event, self._transaction, self._why, sink.data))
+            hand(sink, self._number, event_from(self._event, self._transaction, self._why, sink.data))
         if self._event.kind == _abi.MFA_EVENT_ENDED:
             self.forget(key)
         self._event.kind = _abi.MFA_EVENT_NONE
@@ -227,7 +265,8 @@ class Waits:
     def _break(self, error: MfaError) -> None:
         """The waiter itself is of no use any more (in a forked child): so each wait has ended."""
         for key, sink in tuple(self._sinks.items()):
-            sink.post(Event(EventKind.ENDED, sink.ticket, sink.data, None, error))
+            self._number += 1
+            sink.post(self._number, Event(EventKind.ENDED, sink.ticket, sink.data, None, error))
             self.forget(key)
         self.close()
         raise error
@@ -260,15 +299,18 @@ def event_from(raw: Any, transaction: Any, why: Any, data: object) -> Event:
     return Event(kind, raw.ticket, data, state, error)
 
 
-def _take(sink: Sink, event: Event) -> None:
-    sink.take(event)
+Hand = Callable[[Sink, int, Event], None]
 
 
-def _post(sink: Sink, event: Event) -> None:
-    sink.post(event)
+def _take(sink: Sink, number: int, event: Event) -> None:
+    sink.take(number, event)
 
 
-def _drop(_sink: Sink, _event: Event) -> None:
+def _post(sink: Sink, number: int, event: Event) -> None:
+    sink.post(number, event)
+
+
+def _drop(_sink: Sink, _number: int, _event: Event) -> None:
     pass
 
 

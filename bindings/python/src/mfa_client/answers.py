@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _abi
 
@@ -12,7 +12,8 @@ from . import _abi
 class NoTruthValue:
     __slots__ = ()
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> NoReturn:
+        # Not `bool`: so a type checker, too, tells who tests an answer itself.
         raise TypeError(f"{type(self).__name__} has no truth value; {self._instead()}")
 
     def _instead(self) -> str:
@@ -105,7 +106,7 @@ class Transaction(TransactionState):
     """The answer of a call: what the person decided, or that they have not yet."""
 
     approved: bool = field(init=False, default=False)
-    """Whether the person approved, as `mfa_is_approved` of libmfa says. The only test that should
+    """Whether the person approved, as libmfa itself says. The only test that should
     open a door. One that was not made from an answer of libmfa never approves."""
 
     def _instead(self) -> str:
@@ -166,7 +167,7 @@ def state_from(raw: Any) -> TransactionState:
 
 
 def transaction_from(raw: Any, approved: int) -> Transaction:
-    """`approved` is what `mfa_is_approved` said of the call's code and of this struct."""
+    """`approved` is what libmfa said of the call's code and of what it filled in."""
     transaction = Transaction(*_known(raw))
     object.__setattr__(transaction, "approved", approved == 1)
     return transaction

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Optional, Protocol
 
-from ._handle import ClosedError, Handle, Owner
+from ._handle import Handle, Owner
 from ._library import library
-from .exceptions import InternalError
+from ._values import instance
+from .exceptions import ClosedError, InternalError
 
 
 class Follower(Protocol):
@@ -30,7 +31,7 @@ class CancelToken(Owner):
         lib = library()
         pointer = lib.mfa_cancel_new()
         if not pointer:
-            raise InternalError("mfa_cancel_new failed")
+            raise InternalError("the system has no means left for a token")
         self._handle = Handle(pointer, lib.mfa_cancel_free, type(self).__name__)
         self._trigger = lib.mfa_cancel_trigger
         self._triggered = False
@@ -57,3 +58,7 @@ class CancelToken(Owner):
 
     def lead_no_more(self, follower: Follower) -> None:
         self._followers.discard(follower)
+
+
+def token(cancel: Optional[CancelToken]) -> Optional[CancelToken]:
+    return None if cancel is None else instance("cancel", cancel, CancelToken, "a CancelToken")

@@ -8,9 +8,10 @@ from . import _abi
 from ._call import Call
 from ._client import Client
 from ._library import library
-from ._values import struct, text
+from ._values import required_text, struct
 from .answers import Registration, registration_from
 from .cancel import CancelToken
+from .cancel import token as _token
 
 
 class Capillary(Client):
@@ -28,7 +29,7 @@ class Capillary(Client):
         cancel: Optional[CancelToken] = None,
     ) -> Registration:
         """Asks whether MFA is registered for the user whom `authorized_token` belongs to."""
-        return self._is_mfa_registered(brand, device_id, authorized_token, timeout).run(cancel)
+        return self._is_mfa_registered(brand, device_id, authorized_token, timeout).run(_token(cancel))
 
     async def is_mfa_registered_async(
         self,
@@ -39,7 +40,8 @@ class Capillary(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Registration:
-        return await self._is_mfa_registered(brand, device_id, authorized_token, timeout).run_async(cancel)
+        """As `is_mfa_registered`, awaited. Cancelling the task ends the call."""
+        return await self._is_mfa_registered(brand, device_id, authorized_token, timeout).run_async(_token(cancel))
 
     def _is_mfa_registered(
         self, brand: str, device_id: str, token: str, timeout: Optional[float]
@@ -47,7 +49,11 @@ class Capillary(Client):
         return Call(
             self._open(),
             library().mfa_capillary_is_mfa_registered,
-            (text("brand", brand), text("device_id", device_id), text("authorized_token", token)),
+            (
+                required_text("brand", brand),
+                required_text("device_id", device_id),
+                required_text("authorized_token", token),
+            ),
             struct(_abi.mfa_registration),
             lambda _, out: registration_from(out),
             timeout,

@@ -16,6 +16,13 @@ class InvalidArgumentError(CallerError):
     """
 
     code = 1
+    name = "INVALID_ARGUMENT"
+
+
+class ClosedError(InvalidArgumentError):
+    """The client, token, waiter or sandbox was closed before the call, or its finalizer has run."""
+
+    name = "CLOSED"
 
 
 class NullPointerError(CallerError):
@@ -25,15 +32,17 @@ class NullPointerError(CallerError):
     """
 
     code = 2
+    name = "NULL_POINTER"
 
 
 class StructSizeError(CallerError):
-    """A struct's size is below the first release's or above 4096.
+    """The package and libmfa do not fit together.
 
-    Initialise the struct as the header says; in a binding this is a defect of it. Nothing was sent.
+    Report it: it is a defect of the package. Nothing was sent.
     """
 
     code = 3
+    name = "STRUCT_SIZE"
 
 
 class InvalidUtf8Error(CallerError):
@@ -43,6 +52,7 @@ class InvalidUtf8Error(CallerError):
     """
 
     code = 4
+    name = "INVALID_UTF8"
 
 
 class InvalidUrlError(CallerError):
@@ -52,6 +62,7 @@ class InvalidUrlError(CallerError):
     """
 
     code = 5
+    name = "INVALID_URL"
 
 
 class InsecureUrlError(CallerError):
@@ -61,6 +72,7 @@ class InsecureUrlError(CallerError):
     """
 
     code = 6
+    name = "INSECURE_URL"
 
 
 class InvalidCaError(CallerError):
@@ -70,6 +82,7 @@ class InvalidCaError(CallerError):
     """
 
     code = 7
+    name = "INVALID_CA"
 
 
 class BusyError(CallerError):
@@ -79,6 +92,7 @@ class BusyError(CallerError):
     """
 
     code = 8
+    name = "BUSY"
 
 
 class ForkedError(CallerError):
@@ -88,6 +102,7 @@ class ForkedError(CallerError):
     """
 
     code = 9
+    name = "FORKED"
 
 
 class NotEndedError(CallerError):
@@ -97,6 +112,7 @@ class NotEndedError(CallerError):
     """
 
     code = 10
+    name = "NOT_ENDED"
 
 
 class NetworkError(MfaError):
@@ -110,6 +126,7 @@ class CallTimeoutError(NetworkError):
     """
 
     code = 110
+    name = "TIMEOUT"
 
 
 class DnsError(NetworkError):
@@ -119,6 +136,7 @@ class DnsError(NetworkError):
     """
 
     code = 111
+    name = "DNS"
 
 
 class ConnectError(NetworkError):
@@ -128,6 +146,7 @@ class ConnectError(NetworkError):
     """
 
     code = 112
+    name = "CONNECT"
 
 
 class ConnectTimeoutError(NetworkError):
@@ -137,6 +156,7 @@ class ConnectTimeoutError(NetworkError):
     """
 
     code = 113
+    name = "CONNECT_TIMEOUT"
 
 
 class TlsError(NetworkError):
@@ -146,6 +166,7 @@ class TlsError(NetworkError):
     """
 
     code = 114
+    name = "TLS"
 
 
 class ConnectionLostError(NetworkError):
@@ -155,6 +176,7 @@ class ConnectionLostError(NetworkError):
     """
 
     code = 115
+    name = "CONNECTION_LOST"
 
 
 class RequestTimeoutError(NetworkError):
@@ -164,6 +186,7 @@ class RequestTimeoutError(NetworkError):
     """
 
     code = 116
+    name = "REQUEST_TIMEOUT"
 
 
 class ProxyError(NetworkError):
@@ -173,6 +196,7 @@ class ProxyError(NetworkError):
     """
 
     code = 117
+    name = "PROXY"
 
 
 class AnswerError(MfaError):
@@ -186,6 +210,7 @@ class MalformedAnswerError(AnswerError):
     """
 
     code = 210
+    name = "MALFORMED_ANSWER"
 
 
 class AnswerTooLargeError(AnswerError):
@@ -195,6 +220,7 @@ class AnswerTooLargeError(AnswerError):
     """
 
     code = 211
+    name = "ANSWER_TOO_LARGE"
 
 
 class ContradictoryAnswerError(AnswerError):
@@ -204,6 +230,7 @@ class ContradictoryAnswerError(AnswerError):
     """
 
     code = 212
+    name = "CONTRADICTORY_ANSWER"
 
 
 class HttpStatusError(AnswerError):
@@ -213,6 +240,7 @@ class HttpStatusError(AnswerError):
     """
 
     code = 213
+    name = "HTTP_STATUS"
 
 
 class CredentialError(MfaError):
@@ -226,6 +254,7 @@ class TokenExpiredError(CredentialError):
     """
 
     code = 310
+    name = "TOKEN_EXPIRED"
 
 
 class TokenInvalidError(CredentialError):
@@ -235,6 +264,7 @@ class TokenInvalidError(CredentialError):
     """
 
     code = 311
+    name = "TOKEN_INVALID"
 
 
 class AccessDeniedError(CredentialError):
@@ -244,6 +274,7 @@ class AccessDeniedError(CredentialError):
     """
 
     code = 312
+    name = "ACCESS_DENIED"
 
 
 class ProviderError(MfaError):
@@ -257,6 +288,7 @@ class UnavailableError(ProviderError):
     """
 
     code = 460
+    name = "UNAVAILABLE"
 
 
 class RateLimitedError(ProviderError):
@@ -266,6 +298,7 @@ class RateLimitedError(ProviderError):
     """
 
     code = 461
+    name = "RATE_LIMITED"
 
 
 class ProviderInvalidParametersError(ProviderError):
@@ -275,6 +308,7 @@ class ProviderInvalidParametersError(ProviderError):
     """
 
     code = 462
+    name = "PROVIDER_INVALID_PARAMETERS"
 
 
 class TransactionNotFoundError(ProviderError):
@@ -284,6 +318,7 @@ class TransactionNotFoundError(ProviderError):
     """
 
     code = 463
+    name = "TRANSACTION_NOT_FOUND"
 
 
 class DeviceNotFoundError(ProviderError):
@@ -293,6 +328,7 @@ class DeviceNotFoundError(ProviderError):
     """
 
     code = 464
+    name = "DEVICE_NOT_FOUND"
 
 
 class TemplateNotFoundError(ProviderError):
@@ -302,6 +338,7 @@ class TemplateNotFoundError(ProviderError):
     """
 
     code = 465
+    name = "TEMPLATE_NOT_FOUND"
 
 
 class AlreadyExpiredError(ProviderError):
@@ -311,6 +348,7 @@ class AlreadyExpiredError(ProviderError):
     """
 
     code = 466
+    name = "ALREADY_EXPIRED"
 
 
 class AlreadyCompletedError(ProviderError):
@@ -320,6 +358,7 @@ class AlreadyCompletedError(ProviderError):
     """
 
     code = 467
+    name = "ALREADY_COMPLETED"
 
 
 class AlreadyCancelledError(ProviderError):
@@ -329,6 +368,7 @@ class AlreadyCancelledError(ProviderError):
     """
 
     code = 468
+    name = "ALREADY_CANCELLED"
 
 
 class AuthenticatorNotLinkedError(ProviderError):
@@ -338,6 +378,7 @@ class AuthenticatorNotLinkedError(ProviderError):
     """
 
     code = 469
+    name = "AUTHENTICATOR_NOT_LINKED"
 
 
 class ProviderRefusedError(ProviderError):
@@ -347,18 +388,21 @@ class ProviderRefusedError(ProviderError):
     """
 
     code = 470
+    name = "PROVIDER_REFUSED"
 
 
 class Cancelled(MfaError):
     """The caller ended the call."""
 
     code = 550
+    name = "CANCELLED"
 
 
 class InternalError(MfaError):
     """Libmfa itself failed."""
 
     code = 900
+    name = "INTERNAL"
 
 
 BY_CODE: dict[int, type[MfaError]] = {
@@ -425,6 +469,7 @@ __all__ = [
     "CallTimeoutError",
     "CallerError",
     "Cancelled",
+    "ClosedError",
     "ConnectError",
     "ConnectTimeoutError",
     "ConnectionLostError",

@@ -22,10 +22,20 @@ from .answers import (
     transaction_from,
     two_factor_types_from,
 )
-from .asking import Request as Request
-from .asking import WaitOptions as WaitOptions
-from .asking import confirm_inputs, known_inputs, token_input, wait_input
+from .asking import (
+    AwaitedOnUpdate,
+    AwaitedRefreshToken,
+    OnUpdate,
+    RefreshToken,
+    Request,
+    Waiting,
+    WaitOptions,
+    confirm_inputs,
+    known_inputs,
+    token_input,
+)
 from .cancel import CancelToken
+from .cancel import token as _token
 from .waiter import Waiter
 
 
@@ -44,23 +54,25 @@ class HyperId(Client):
         self, access_token: str, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
     ) -> Availability:
         """Asks whether the person has linked the authenticator app, and so may be asked."""
-        return self._availability(access_token, timeout).run(cancel)
+        return self._availability(access_token, timeout).run(_token(cancel))
 
     async def availability_async(
         self, access_token: str, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
     ) -> Availability:
-        return await self._availability(access_token, timeout).run_async(cancel)
+        """As `availability`, awaited. Cancelling the task ends the call."""
+        return await self._availability(access_token, timeout).run_async(_token(cancel))
 
     def two_factor_types(
         self, access_token: str, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
     ) -> TwoFactorTypes:
         """Asks which second factors the person has set up."""
-        return self._two_factor_types(access_token, timeout).run(cancel)
+        return self._two_factor_types(access_token, timeout).run(_token(cancel))
 
     async def two_factor_types_async(
         self, access_token: str, *, timeout: Optional[float] = None, cancel: Optional[CancelToken] = None
     ) -> TwoFactorTypes:
-        return await self._two_factor_types(access_token, timeout).run_async(cancel)
+        """As `two_factor_types`, awaited. Cancelling the task ends the call."""
+        return await self._two_factor_types(access_token, timeout).run_async(_token(cancel))
 
     def start(
         self,
@@ -71,7 +83,7 @@ class HyperId(Client):
         cancel: Optional[CancelToken] = None,
     ) -> int:
         """Asks the person, and returns the transaction's id. Never repeated by itself."""
-        return self._start(access_token, request, timeout).run(cancel)
+        return self._start(access_token, request, timeout).run(_token(cancel))
 
     async def start_async(
         self,
@@ -81,7 +93,8 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> int:
-        return await self._start(access_token, request, timeout).run_async(cancel)
+        """As `start`, awaited. Of a cancelled task `outcome_of(error)` tells the id, or that it is not known."""
+        return await self._start(access_token, request, timeout).run_async(_token(cancel))
 
     def status(
         self,
@@ -92,7 +105,7 @@ class HyperId(Client):
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
         """Reads a transaction's state once."""
-        return self._status(access_token, transaction_id, timeout).run(cancel)
+        return self._status(access_token, transaction_id, timeout).run(_token(cancel))
 
     async def status_async(
         self,
@@ -102,7 +115,8 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        return await self._status(access_token, transaction_id, timeout).run_async(cancel)
+        """As `status`, awaited. Cancelling the task ends the call."""
+        return await self._status(access_token, transaction_id, timeout).run_async(_token(cancel))
 
     def cancel(
         self,
@@ -113,7 +127,7 @@ class HyperId(Client):
         cancel: Optional[CancelToken] = None,
     ) -> None:
         """Cancels a transaction. `AlreadyCompletedError`: the person answered first; read the status."""
-        self._cancel(access_token, transaction_id, timeout).run(cancel)
+        self._cancel(access_token, transaction_id, timeout).run(_token(cancel))
 
     async def cancel_async(
         self,
@@ -123,7 +137,8 @@ class HyperId(Client):
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> None:
-        await self._cancel(access_token, transaction_id, timeout).run_async(cancel)
+        """As `cancel`, awaited. Cancelling the task ends the call; the transaction may be cancelled all the same."""
+        await self._cancel(access_token, transaction_id, timeout).run_async(_token(cancel))
 
     def wait(
         self,
@@ -131,18 +146,30 @@ class HyperId(Client):
         transaction_id: int,
         *,
         wait: Optional[WaitOptions] = None,
+        on_update: Optional[OnUpdate] = None,
+        refresh_access_token: Optional[RefreshToken] = None,
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
         """Waits until the person has answered. Test `.approved` of what it returns.
 
-        What it raises has the id and the last state in `.transaction`. Ctrl-C ends it, too. The
-        transaction goes on then, unless `WaitOptions.withdraw_on_cancel` is set.
+        on_update: called with what is known, after each poll, and by `confirm` once as soon as the id is known
+            (`polls` is 0), so that you can save the id. Return `END_WAIT` to end the wait with `Cancelled`.
+        refresh_access_token: called when the server refused the token. It returns a fresh one of the same person,
+            or None to give up.
+
+        Both are called on the thread that waits: a helper, if the call is made on the main thread. What one
+        raises ends the wait and is raised here.
+
+        What this raises has the id and the last state in `.transaction`. Ctrl-C ends it, too, and
+        `outcome_of(error)` says what became of it. The transaction goes on then, unless
+        `WaitOptions.withdraw_on_cancel` is set.
         """
+        waiting = Waiting(wait, on_update, refresh_access_token).blocking()
+        inputs = known_inputs(access_token, transaction_id)
         if is_green() and not under_way.over:
-            inputs = known_inputs(access_token, transaction_id)
-            return self._in_greenlet("mfa_waiter_wait", inputs, wait, timeout, cancel)
-        return self._wait(access_token, transaction_id, wait, timeout).run_interruptibly(cancel)
+            return self._in_greenlet("mfa_waiter_wait", inputs, waiting, timeout, cancel)
+        return self._waits("mfa_hyperid_wait", inputs, waiting, timeout).run_interruptibly(_token(cancel))
 
     async def wait_async(
         self,
@@ -150,13 +177,20 @@ class HyperId(Client):
         transaction_id: int,
         *,
         wait: Optional[WaitOptions] = None,
+        on_update: Optional[AwaitedOnUpdate] = None,
+        refresh_access_token: Optional[AwaitedRefreshToken] = None,
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        """As `wait`, without a thread. A CancelledError has what became of the wait as its `__cause__`."""
+        """As `wait`, without a thread. The callbacks run in the task that awaits this, and may be coroutine
+        functions; they must not block.
+
+        Of a cancelled task `outcome_of(error)` tells what became of the wait."""
+        waiting = Waiting(wait, on_update, refresh_access_token)
+        inputs = known_inputs(access_token, transaction_id)
         if under_way.over:
-            return self.wait(access_token, transaction_id, wait=wait, timeout=timeout, cancel=cancel)
-        return await self._awaited("mfa_waiter_wait", known_inputs(access_token, transaction_id), wait, timeout, cancel)
+            return self._waits("mfa_hyperid_wait", inputs, waiting.blocking(), timeout).run(_token(cancel))
+        return await self._awaited("mfa_waiter_wait", inputs, waiting, timeout, cancel)
 
     def confirm(
         self,
@@ -164,14 +198,17 @@ class HyperId(Client):
         request: Union[Request, str],
         *,
         wait: Optional[WaitOptions] = None,
+        on_update: Optional[OnUpdate] = None,
+        refresh_access_token: Optional[RefreshToken] = None,
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
         """Checks that the person may be asked, asks, and waits, under one deadline. Otherwise as `wait`."""
+        waiting = Waiting(wait, on_update, refresh_access_token).blocking()
+        inputs = confirm_inputs(access_token, request)
         if is_green() and not under_way.over:
-            inputs = confirm_inputs(access_token, request)
-            return self._in_greenlet("mfa_waiter_confirm", inputs, wait, timeout, cancel)
-        return self._confirm(access_token, request, wait, timeout).run_interruptibly(cancel)
+            return self._in_greenlet("mfa_waiter_confirm", inputs, waiting, timeout, cancel)
+        return self._waits("mfa_hyperid_confirm", inputs, waiting, timeout).run_interruptibly(_token(cancel))
 
     async def confirm_async(
         self,
@@ -179,44 +216,45 @@ class HyperId(Client):
         request: Union[Request, str],
         *,
         wait: Optional[WaitOptions] = None,
+        on_update: Optional[AwaitedOnUpdate] = None,
+        refresh_access_token: Optional[AwaitedRefreshToken] = None,
         timeout: Optional[float] = None,
         cancel: Optional[CancelToken] = None,
     ) -> Transaction:
-        """As `confirm`, without a thread. A CancelledError has what became of the wait as its `__cause__`:
-        `transaction` (the id), `outcome_unknown`, `withdrawn`."""
+        """As `confirm`, without a thread; otherwise as `wait_async`. A task that is cancelled while the person is
+        being asked may leave `outcome_unknown`: see `outcome_of`."""
+        waiting = Waiting(wait, on_update, refresh_access_token)
+        inputs = confirm_inputs(access_token, request)
         if under_way.over:
-            return self.confirm(access_token, request, wait=wait, timeout=timeout, cancel=cancel)
-        return await self._awaited("mfa_waiter_confirm", confirm_inputs(access_token, request), wait, timeout, cancel)
+            return self._waits("mfa_hyperid_confirm", inputs, waiting.blocking(), timeout).run(_token(cancel))
+        return await self._awaited("mfa_waiter_confirm", inputs, waiting, timeout, cancel)
 
     async def _awaited(
         self,
         function: str,
         inputs: Sequence[object],
-        wait: Optional[WaitOptions],
+        waiting: Waiting,
         timeout: Optional[float],
         cancel: Optional[CancelToken],
     ) -> Transaction:
         client = self._open_with(cancel)
-        options = wait or WaitOptions()
         self._loops = loops = self._loops or Loops()
-        inputs = (*inputs, ctypes.byref(options._for_events()))
-        return await Awaited(loops, client, options).run(function, inputs, timeout, cancel)
+        return await Awaited(loops, client, waiting).run(function, inputs, timeout, cancel)
 
     def _in_greenlet(
         self,
         function: str,
         inputs: Sequence[object],
-        wait: Optional[WaitOptions],
+        waiting: Waiting,
         timeout: Optional[float],
         cancel: Optional[CancelToken],
     ) -> Transaction:
         client = self._open_with(cancel)
-        options = (wait or WaitOptions())._blocking()
         self._hubs = hubs = self._hubs or Hubs()
-        inputs = (*inputs, ctypes.byref(options._for_events()))
-        return InGreenlet(hubs, client, options).call(function, inputs, timeout, cancel)
+        return InGreenlet(hubs, client, waiting).call(function, inputs, timeout, cancel)
 
     def _open_with(self, cancel: Optional[CancelToken]) -> Handle:
+        cancel = _token(cancel)
         if cancel is not None:
             cancel._open()
         return self._open()
@@ -257,6 +295,7 @@ class HyperId(Client):
             ctypes.c_int64(),
             lambda _, out: int(out.value),
             timeout,
+            asks=True,
         )
 
     def _status(self, token: str, transaction_id: int, timeout: Optional[float]) -> Call[Transaction]:
@@ -279,26 +318,13 @@ class HyperId(Client):
             timeout,
         )
 
-    def _wait(
-        self, token: str, transaction_id: int, wait: Optional[WaitOptions], timeout: Optional[float]
+    def _waits(
+        self, function: str, inputs: Sequence[object], waiting: Waiting, timeout: Optional[float]
     ) -> Call[Transaction]:
         return Call(
             self._open(),
-            library().mfa_hyperid_wait,
-            (*known_inputs(token, transaction_id), wait_input(wait)),
-            struct(_abi.mfa_transaction),
-            _transaction,
-            timeout,
-            waits=True,
-        )
-
-    def _confirm(
-        self, token: str, request: Union[Request, str], wait: Optional[WaitOptions], timeout: Optional[float]
-    ) -> Call[Transaction]:
-        return Call(
-            self._open(),
-            library().mfa_hyperid_confirm,
-            (*confirm_inputs(token, request), wait_input(wait)),
+            getattr(library(), function),
+            (*inputs, waiting.with_callbacks()),
             struct(_abi.mfa_transaction),
             _transaction,
             timeout,

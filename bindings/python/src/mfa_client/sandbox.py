@@ -5,7 +5,7 @@
 
 The token chooses what happens: `sandbox-deny`, `sandbox-phone` (decided on `phone_url`, or by
 `decide`), `sandbox-token-expired`, `sandbox-silent`... `behaviours()` lists them all. For pytest
-there is a fixture, `mfa_sandbox`. Not for production, and nothing in production loads it.
+there is a fixture, `mfa_sandbox`, and `python -m mfa_client.sandbox` is one that stays, with the phone page. Not for production, and nothing in production loads it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from typing import Any, Callable, Optional
 from ._error import MfaError
 from ._handle import Handle, Owner
 from ._library import Loader, PathLike, check_sizes
-from ._values import integer, milliseconds, struct, text
+from ._values import boolean, instance, integer, milliseconds, struct, text
 from .capillary import Capillary
 from .hyperid import HyperId
 
 
 class SandboxError(MfaError):
     """The sandbox was used wrongly, or could not start."""
+
+    name = "SANDBOX"
 
 
 class Person(enum.Enum):
@@ -238,11 +240,11 @@ class Sandbox(Owner):
         lib = _library()
         options = struct(
             _Options,
-            flags=_TLS * tls
-            | _LAN * lan
-            | _CAPILLARY_HTTP_STATUS * capillary_http_status
-            | _STRICT * strict
-            | _LOG * log,
+            flags=_TLS * boolean("tls", tls)
+            | _LAN * boolean("lan", lan)
+            | _CAPILLARY_HTTP_STATUS * boolean("capillary_http_status", capillary_http_status)
+            | _STRICT * boolean("strict", strict)
+            | _LOG * boolean("log", log),
             first_id=0 if first_id is None else integer("first_id", first_id, 64, 1),
             port=integer("port", port, 17, 0),
             life_ms=milliseconds("life", life),
@@ -350,11 +352,11 @@ class Sandbox(Owner):
         self._do("revoke_token", text("token", token))
 
     def add_brand(self, brand: str, has_mfa: bool) -> None:
-        self._do("add_brand", text("brand", brand), int(has_mfa))
+        self._do("add_brand", text("brand", brand), int(boolean("has_mfa", has_mfa)))
 
     def decide(self, transaction_id: int, person: Person) -> None:
         """Ends a pending transaction as the person would."""
-        self._do("decide", integer("transaction_id", transaction_id, 64), person.value)
+        self._do("decide", integer("transaction_id", transaction_id, 64), instance("person", person, Person, "a Person").value)
 
     def wait_for_transaction(self, timeout: float = 5.0) -> Optional[int]:
         """The id of the newest pending transaction that was not returned before; None: none in time."""
@@ -493,3 +495,9 @@ def _expect_success(function: str, result: int) -> None:
     }
     if result != 0:
         raise SandboxError(f"{function}: {reasons.get(result, 'the sandbox itself failed')}")
+
+
+if __name__ == "__main__":
+    from mfa_client._sandbox_program import main
+
+    raise SystemExit(main())

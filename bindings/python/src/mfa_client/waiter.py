@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Optional, Union
 
 from ._handle import Handle, Uncopied
-from ._values import integer, text
-from ._waits import Waits
-from .asking import Request, WaitOptions, confirm_inputs, known_inputs
+from ._values import boolean, check_seconds, integer, text
+from ._waits import Inbox, Waits
+from .asking import RefreshToken, Request, Waiting, WaitOptions, confirm_inputs, fresh_token, known_inputs, with_events
 from .events import Event, EventKind
-from .exceptions import InvalidArgumentError
+from .exceptions import ClosedError, InvalidArgumentError
 
 
 class Waiter(Uncopied):
@@ -37,7 +36,7 @@ class Waiter(Uncopied):
             max_connections=integer("max_connections", max_connections, 32, 0),
             max_requests_per_second=integer("max_requests_per_second", max_requests_per_second, 32, 0),
         )
-        self._events: deque[Event] = deque()
+        self._events: Inbox[tuple[_Sink, Event]] = Inbox()
         self._woken = False
 
     def confirm(
@@ -47,18 +46,24 @@ class Waiter(Uncopied):
         *,
         data: object = None,
         wait: Optional[WaitOptions] = None,
+        refresh_access_token: Optional[RefreshToken] = None,
         timeout: Optional[float] = None,
         report_updates: bool = False,
         ask_for_token: bool = False,
     ) -> int:
         """Adds what `HyperId.confirm` does, and returns its ticket. `timeout` counts from now.
 
+        data: anything; each event of this wait has it.
+        refresh_access_token: called when the server refused the token, by whoever takes the events: it returns a
+            fresh one of the same person, or None to give up. What it raises ends the wait, and is the
+            `__cause__` of its error.
         report_updates: events of the kind UPDATE, too.
-        ask_for_token: an event of the kind TOKEN_REFUSED when the token is refused; see `give_token`.
-            Without it that ends the wait.
+        ask_for_token: an event of the kind TOKEN_REFUSED in place of a call; see `give_token`. With neither, a
+            refused token ends the wait.
         """
         inputs = confirm_inputs(access_token, request)
-        return self._add("mfa_waiter_confirm", inputs, data, wait, timeout, report_updates, ask_for_token)
+        sink = _Sink(self._events, data, Waiting(wait, None, refresh_access_token).blocking())
+        return self._add("mfa_waiter_confirm", inputs, sink, timeout, report_updates, ask_for_token)
 
     def wait(
         self,
@@ -67,40 +72,40 @@ class Waiter(Uncopied):
         *,
         data: object = None,
         wait: Optional[WaitOptions] = None,
+        refresh_access_token: Optional[RefreshToken] = None,
         timeout: Optional[float] = None,
         report_updates: bool = False,
         ask_for_token: bool = False,
     ) -> int:
         """Adds what `HyperId.wait` does; otherwise as `confirm`."""
         inputs = known_inputs(access_token, transaction_id)
-        return self._add("mfa_waiter_wait", inputs, data, wait, timeout, report_updates, ask_for_token)
+        sink = _Sink(self._events, data, Waiting(wait, None, refresh_access_token).blocking())
+        return self._add("mfa_waiter_wait", inputs, sink, timeout, report_updates, ask_for_token)
 
     def _add(
         self,
         function: str,
         inputs: Sequence[object],
-        data: object,
-        wait: Optional[WaitOptions],
+        sink: _Sink,
         timeout: Optional[float],
         report_updates: bool,
         ask_for_token: bool,
     ) -> int:
-        wait = wait or WaitOptions()
-        if wait.on_update or wait.access_token_provider:
-            raise InvalidArgumentError("a waiter has events in place of on_update and access_token_provider")
-        options = ctypes.byref(wait._with_events(report_updates, ask_for_token))
-        sink = _Sink(self._events, data)
-        self._waits.add(function, (*inputs, options), sink, timeout, wait.withdraw_on_cancel)
+        options, refreshes = sink.waiting.options, sink.waiting.refresh_access_token is not None
+        if boolean("ask_for_token", ask_for_token) and refreshes:
+            raise InvalidArgumentError("refresh_access_token and ask_for_token exclude each other")
+        asks = with_events(options, boolean("report_updates", report_updates), ask_for_token or refreshes)
+        self._waits.add(function, (*inputs, asks), sink, timeout, options.withdraw_on_cancel)
         return sink.ticket
 
     def cancel(self, ticket: int, *, withdraw: bool = False) -> None:
         """Ends a wait: its last event says `Cancelled`, unless a final answer was there. One that has ended
         is left alone. withdraw: as `WaitOptions.withdraw_on_cancel`."""
-        self._waits.cancel(integer("ticket", ticket, 65, 0), withdraw)
+        self._waits.cancel(integer("ticket", ticket, 65, 0), boolean("withdraw", withdraw))
 
     def cancel_all(self, *, withdraw: bool = False) -> None:
         """Ends all waits."""
-        self._waits.cancel_all(withdraw)
+        self._waits.cancel_all(boolean("withdraw", withdraw))
 
     def give_token(self, ticket: int, access_token: Optional[str]) -> None:
         """After TOKEN_REFUSED: a fresh token, or None to give up."""
@@ -113,21 +118,40 @@ class Waiter(Uncopied):
 
     def next(self, timeout: Optional[float] = None) -> Optional[Event]:
         """The next event; None: so many seconds have passed, or somebody called `wake`."""
-        if timeout is not None and timeout < 0:
-            raise InvalidArgumentError("timeout is below 0")
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+            if timeout < 0:
+                raise InvalidArgumentError("timeout is below 0")
         latest = None if timeout is None else time.monotonic() + timeout
         while True:
-            # One may be left from a turn that was interrupted.
-            turned = bool(self._events) or self._waits.turn()
-            if self._events:
+            # A turn that was interrupted comes first, since its wait may not have been counted off yet.
+            came = None if self._waits.was_interrupted else self._events.take()
+            turned = came is not None or self._waits.turn()
+            came = came or self._events.take()
+            if came is not None and not self._is_refreshed(*came):
                 self._woken = False
-                return self._events.popleft()
+                return came[1]
             is_over = latest is not None and time.monotonic() >= latest
             if self._woken or (is_over and not turned):
                 self._woken = False
                 return None
             if not turned:
                 self._waits.wait_until_ready(latest)
+
+    def _is_refreshed(self, sink: _Sink, event: Event) -> bool:
+        """Whether the event is not for the program, which gave a function for it."""
+        refresh = sink.waiting.refresh_access_token
+        if event.kind is not EventKind.TOKEN_REFUSED or refresh is None:
+            return False
+        token = None
+        try:
+            token = fresh_token(refresh())
+        except Exception as error:
+            sink.why = error
+        finally:
+            with suppress(ClosedError):
+                self._waits.give_token(event.ticket, token)
+        return True
 
     def __iter__(self) -> Iterator[Event]:
         """The events, until no wait is left. Waits may be added meanwhile."""
@@ -138,7 +162,7 @@ class Waiter(Uncopied):
 
     def __len__(self) -> int:
         """The waits that were added, and whose last event was not taken yet."""
-        return len(self._waits) + sum(event.kind is EventKind.ENDED for event in tuple(self._events))
+        return len(self._waits) + sum(event.kind is EventKind.ENDED for _, event in self._events)
 
     def __bool__(self) -> bool:
         return True
@@ -164,12 +188,16 @@ class Waiter(Uncopied):
 
 
 class _Sink:
-    def __init__(self, events: deque[Event], data: object) -> None:
+    def __init__(self, events: Inbox[tuple[_Sink, Event]], data: object, waiting: Waiting) -> None:
         self.key = self.ticket = 0
         self.data = data
+        self.waiting = waiting
         self._events = events
+        self.why: Optional[Exception] = None  # There is no fresh token.
 
-    def take(self, event: Event) -> None:
-        self._events.append(event)
+    def take(self, number: int, event: Event) -> None:
+        if event.error is not None and self.why is not None:
+            event.error.__cause__ = self.why
+        self._events.put(number, (self, event))
 
     post = take
