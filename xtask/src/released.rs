@@ -23,7 +23,7 @@ pub fn cargo() -> Result<Command> {
     cargo_for(workspace::root(), &target()?)
 }
 
-fn target() -> Result<PathBuf> {
+pub fn target() -> Result<PathBuf> {
     Ok(workspace::target()?.join("released"))
 }
 
@@ -41,12 +41,19 @@ pub fn cargo_with_std_of(triple: &str) -> Result<Command> {
 
 /// The same for another tree.
 pub fn cargo_for(sources: &Path, target: &Path) -> Result<Command> {
+    let mut command = cargo::command();
+    command.current_dir(sources);
+    prepare(&mut command, sources, target)?;
+    Ok(command)
+}
+
+/// Has whatever cargo the command calls build as is released.
+pub fn prepare(command: &mut Command, sources: &Path, target: &Path) -> Result {
     let mut flags = flags_of_the_user();
     flags.extend(remappings(sources, target)?);
-    let mut command = cargo::command();
-    command.current_dir(sources).env("CARGO_TARGET_DIR", target);
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR)).env_remove("RUSTFLAGS");
-    Ok(command)
+    command.env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
+    Ok(())
 }
 
 /// Those that cargo would have taken from the environment; ours stand in their way.

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, program};
 use crate::process::{self, Show};
-use crate::{Result, cargo, dist, files, workspace};
+use crate::{Result, cargo, dist, files, released, workspace};
 
 const AREA: &str = "packaging";
 /// Small programs, as a user would write them, with a CMake project.
@@ -112,15 +112,22 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
     }
     let folder = workspace::empty_scratch("cmake-sources")?;
     // As its users get it, from what is compiled already.
-    let profile = if context.options.debug { "dev" } else { "release" };
+    let (profile, target) = if context.options.debug {
+        ("dev", workspace::target()?.to_owned())
+    } else {
+        ("release", released::target()?)
+    };
     for (way, by_subdirectory) in WAYS {
         let build = folder.join(way);
         let mut configure = from_source(&build);
         configure.arg(format!("-DBY_SUBDIRECTORY={by_subdirectory}"));
         configure.arg(format!("-DMFA_CARGO_PROFILE={profile}"));
-        configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", workspace::target()?.display()));
+        configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", target.display()));
         report.check(&format!("{way} configures"), run_cmake(&mut configure));
         let mut make = cmake_command();
+        if !context.options.debug {
+            released::prepare(&mut make, workspace::root(), &target)?;
+        }
         report.check(&format!("{way} builds"), run_cmake(make.arg("--build").arg(&build)));
         for name in ["c_shared", "c_static", "cpp_shared"] {
             report.check(&format!("{name} by {way}"), says_the_version(&build.join(name)));
