@@ -12,7 +12,7 @@ use std::process::Command;
 
 use cargo_metadata::MetadataCommand;
 
-use crate::{Result, cargo, process, workspace};
+use crate::{Result, cargo, process, std_source, workspace};
 
 /// Between the words of `CARGO_ENCODED_RUSTFLAGS`, in which a path may have a space.
 const SEPARATOR: &str = "\u{1f}";
@@ -20,19 +20,40 @@ const SEPARATOR: &str = "\u{1f}";
 /// Cargo for a release build of this tree. In a target directory of its own: with other flags than
 /// `cargo build` has, each of the two would throw away what the other built.
 pub fn cargo() -> Result<Command> {
-    cargo_for(workspace::root(), &workspace::target()?.join("released"))
+    cargo_for(workspace::root(), &target()?)
+}
+
+pub fn target() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("released"))
+}
+
+/// The same by Debian's cargo, for a system whose standard library is built from its source.
+pub fn cargo_with_std_of(triple: &str) -> Result<Command> {
+    let (root, target) = (workspace::root(), target()?);
+    let remappings = remappings(root, &target)?;
+    let sysroot = std_source::sysroot(triple, &remappings.join(" "))?;
+    let mut flags = remappings;
+    flags.push(format!("--sysroot={}", sysroot.display()));
+    let mut command = std_source::cargo();
+    command.env("CARGO_TARGET_DIR", target).env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
+    Ok(command)
 }
 
 /// The same for another tree.
 pub fn cargo_for(sources: &Path, target: &Path) -> Result<Command> {
-    let mut flags = flags_of_the_user();
-    for (from, to) in places(sources, target)? {
-        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
-    }
     let mut command = cargo::command();
-    command.current_dir(sources).env("CARGO_TARGET_DIR", target);
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR)).env_remove("RUSTFLAGS");
+    command.current_dir(sources);
+    prepare(&mut command, sources, target)?;
     Ok(command)
+}
+
+/// Has whatever cargo the command calls build as is released.
+pub fn prepare(command: &mut Command, sources: &Path, target: &Path) -> Result {
+    let mut flags = flags_of_the_user();
+    flags.extend(remappings(sources, target)?);
+    command.env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
+    Ok(())
 }
 
 /// Those that cargo would have taken from the environment; ours stand in their way.
@@ -42,6 +63,11 @@ fn flags_of_the_user() -> Vec<String> {
         Err(_) => (env::var("RUSTFLAGS").unwrap_or_default(), " "),
     };
     words.split(separator).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn remappings(sources: &Path, target: &Path) -> Result<Vec<String>> {
+    let places = places(sources, target)?.into_iter();
+    Ok(places.map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect())
 }
 
 /// Every folder that a source file may come from, and what stands for it. The compiler takes the last

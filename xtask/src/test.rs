@@ -14,6 +14,7 @@ mod c_programs;
 mod cpp_programs;
 mod csharp;
 mod csharp_packages;
+mod dist;
 mod examples;
 mod headers;
 mod packaging;
@@ -54,6 +55,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     site::steps,
     packaging::steps,
     release::steps,
+    dist::steps,
     phone::steps,
     bindings::steps,
     csharp::steps,

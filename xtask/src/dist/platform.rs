@@ -20,6 +20,8 @@ pub struct Platform {
     pub wheel: &'static str,
     /// What stands before the names of GNU's programs for it, where it is not this machine.
     tools: &'static str,
+    /// What runs its programs, and where its libc is: Debian's qemu-user and libc6-arm64-cross.
+    pub emulator: Option<(&'static str, &'static str)>,
 }
 
 pub const ALL: &[Platform] = &[
@@ -29,6 +31,7 @@ pub const ALL: &[Platform] = &[
         glibc: Some("2.17"),
         wheel: "manylinux_2_17_x86_64.manylinux2014_x86_64",
         tools: "x86_64-linux-gnu-",
+        emulator: None,
     },
     Platform {
         name: "aarch64-linux-gnu",
@@ -36,6 +39,7 @@ pub const ALL: &[Platform] = &[
         glibc: Some("2.17"),
         wheel: "manylinux_2_17_aarch64.manylinux2014_aarch64",
         tools: "aarch64-linux-gnu-",
+        emulator: Some(("qemu-aarch64", "/usr/aarch64-linux-gnu")),
     },
 ];
 
@@ -47,6 +51,11 @@ pub struct Built {
 }
 
 impl Platform {
+    /// As zig calls it: without a vendor.
+    pub fn zig_target(&self) -> String {
+        self.target.replace("-unknown", "")
+    }
+
     pub fn is_this_machine(&self) -> Result<bool> {
         Ok(cargo::host()? == self.target)
     }
@@ -77,11 +86,13 @@ impl Platform {
     }
 
     fn cargo(&self, words: &[&str]) -> Result<cargo::Built> {
-        let mut command = released::cargo()?;
+        let of_this_machine = self.is_this_machine()?;
+        let mut command =
+            if of_this_machine { released::cargo()? } else { released::cargo_with_std_of(self.target)? };
         command.args(["zigbuild", "--release", "--locked", MESSAGES, "--target"]);
         command.arg(self.glibc.map_or(self.target.to_owned(), |glibc| format!("{}.{glibc}", self.target)));
         command.args(words);
-        tools::in_path(&mut command)?;
+        tools::in_path(&mut command, if of_this_machine { None } else { Some("/usr/bin:/bin") })?;
         cargo::build_with(&mut command, words)
     }
 }

@@ -38,10 +38,10 @@ pub fn install() -> Result {
     run(Command::new(program("python")?).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))
 }
 
-/// Lets a command find them before all else.
-pub fn in_path(command: &mut Command) -> Result {
+/// Lets a command find them before all else: `path`, or what the user's has.
+pub fn in_path(command: &mut Command, path: Option<&str>) -> Result {
     let before = [folder()?.join("bin")];
-    let path = env::var_os("PATH").unwrap_or_default();
+    let path = path.map_or_else(|| env::var_os("PATH").unwrap_or_default(), Into::into);
     let all =
         env::join_paths(before.into_iter().chain(env::split_paths(&path))).map_err(|e| e.to_string())?;
     command.env("PATH", all);

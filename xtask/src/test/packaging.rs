@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, program};
 use crate::process::{self, Show};
-use crate::{Result, cargo, dist, files, workspace};
+use crate::{Result, cargo, dist, files, released, workspace};
 
 const AREA: &str = "packaging";
 /// Small programs, as a user would write them, with a CMake project.
@@ -112,16 +112,23 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
     }
     let folder = workspace::empty_scratch("cmake-sources")?;
     // As its users get it, from what is compiled already.
-    let profile = if context.options.debug { "dev" } else { "release" };
+    let (profile, target) = if context.options.debug {
+        ("dev", workspace::target()?.to_owned())
+    } else {
+        ("release", released::target()?)
+    };
     for (way, by_subdirectory) in WAYS {
         let build = folder.join(way);
         let mut configure = from_source(&build);
         configure.arg(format!("-DBY_SUBDIRECTORY={by_subdirectory}"));
         configure.arg(format!("-DMFA_CARGO_PROFILE={profile}"));
-        configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", workspace::target()?.display()));
+        configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", target.display()));
         report.check(&format!("{way} configures"), run_cmake(&mut configure));
         report.check(&format!("{way} takes the terminal's cargo"), takes_the_usual_cargo(&build));
         let mut make = cmake_command();
+        if !context.options.debug {
+            released::prepare(&mut make, workspace::root(), &target)?;
+        }
         let made = run(make.arg("--build").arg(&build).args(["--parallel", "2"]))?;
         let warned = made.output.contains("jobserver");
         let made = if warned { Err(made.output) } else { made.expect_success("cmake --build").map(drop) };

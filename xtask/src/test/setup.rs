@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::process::{self, Show};
-use crate::{Result, cargo, files, packages, std_source, wine, workspace};
+use crate::{Result, cargo, dist, files, packages, std_source, wine, workspace};
 
 /// A Debian package, and how to see that what it brings is there.
 struct Package {
@@ -48,6 +48,12 @@ const PACKAGES: &[Package] = &[
         is_there: || Path::new("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf").exists(),
     },
     Package { name: "python3-venv", is_there: python_makes_environments },
+];
+
+/// What runs programs for ARM here, and the libc that they want.
+const ARM: &[(&str, &str)] = &[
+    ("qemu-user", "/usr/bin/qemu-aarch64"),
+    ("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
 ];
 
 fn debian_rust() -> &'static Path {
@@ -97,13 +103,16 @@ fn links_with_sanitizers() -> Result<bool> {
 pub fn install(platforms: bool) -> Result {
     let mut missing: Vec<_> = PACKAGES.iter().filter(|p| !(p.is_there)()).map(|p| p.name).collect();
     if platforms {
-        let all = std_source::PACKAGES.iter().chain(wine::PACKAGES);
+        let all = std_source::PACKAGES.iter().chain(wine::PACKAGES).chain(dist::PACKAGES).chain(ARM);
         missing.extend(all.filter(|(_, sign)| !Path::new(sign).exists()).map(|(name, _)| *name));
     }
     if missing.is_empty() {
         println!("everything that the tests need is installed");
     } else {
         packages::install(&missing)?;
+    }
+    if platforms {
+        dist::tools::install()?;
     }
     install_components()
 }

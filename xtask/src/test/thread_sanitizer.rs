@@ -11,7 +11,7 @@ use super::report::Report;
 use super::{Context, Step, c_programs, rust, setup, step};
 use crate::c_compiler::{Compiler, Link, Program, WARNINGS, program};
 use crate::cargo::{self, Built, MESSAGES};
-use crate::library::{self, Library, PACKAGE};
+use crate::library::{self, C_PACKAGE, Library, PACKAGE};
 use crate::process::{self, Finished, Show};
 use crate::{Result, files, workspace};
 
@@ -87,8 +87,8 @@ fn run(context: &Context, report: &mut Report) -> Result {
     }
     let compiler = Compiler::find("clang").ok_or("clang is not installed")?;
     let runtime = compile_runtime()?;
-    let built = build(&runtime)?;
-    let library = library::lay_out(&built, NAME)?;
+    let library = library::lay_out(&build(&runtime, &["build", "--package", C_PACKAGE])?, NAME)?;
+    let built = build(&runtime, &of_the_tests())?;
     let tools = Tools { compiler, runtime, library };
     report.check("a race in the library is reported", tools.race_is_reported());
     for name in C_PROGRAMS {
@@ -113,14 +113,20 @@ fn run(context: &Context, report: &mut Report) -> Result {
     Ok(())
 }
 
-/// All that is instrumented, and the tests with it.
-fn build(runtime: &Path) -> Result<Built> {
-    let host = cargo::host()?;
-    let mut words = vec!["test", "--no-run", "--locked", "--package", PACKAGE, "--lib"];
+/// Cargo's words for the tests.
+fn of_the_tests() -> Vec<&'static str> {
+    let mut words = vec!["test", "--no-run", "--package", PACKAGE, "--lib"];
     words.extend(
         RUST_PROGRAMS.iter().filter(|tests| tests.target != "mfa").flat_map(|t| ["--test", t.target]),
     );
-    words.extend(["-Zbuild-std=std,panic_unwind,test", "--target", &host, MESSAGES]);
+    words
+}
+
+/// All that is instrumented.
+fn build(runtime: &Path, words: &[&str]) -> Result<Built> {
+    let host = cargo::host()?;
+    let mut words = words.to_owned();
+    words.extend(["--locked", "-Zbuild-std=std,panic_unwind,test", "--target", &host, MESSAGES]);
     let runtime = format!("-Clink-arg={}", runtime.display());
     let flags = [
         "-Zsanitizer=thread",
