@@ -226,8 +226,9 @@ impl<'a> Turns<'a> {
         match shared.queue.wait(&mut self.ready, next) {
             // Where nothing is told it may have been interrupted, and long ago.
             Ok(is_raised) => {
-                let has_more = self.take_ready(shared, is_raised) > 0 || is_raised;
-                self.seen = has_more.then_some(before);
+                let count = self.take_ready(shared, is_raised);
+                let is_all = count < MANY && (count > 0 || is_raised);
+                self.seen = is_all.then_some(before);
             }
             // Somebody closed its descriptor, or there is no memory: without it, time goes on alone.
             Err(_) => std::thread::sleep(UNWATCHED.min(next.saturating_duration_since(Instant::now()))),
