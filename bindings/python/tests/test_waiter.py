@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -44,7 +45,7 @@ from mfa_client import (
     _pool,
     _served,
 )
-from mfa_client.exceptions import BusyError, InvalidArgumentError, TokenExpiredError
+from mfa_client.exceptions import BusyError, InternalError, InvalidArgumentError, TokenExpiredError
 from mfa_client.sandbox import Person, Sandbox
 
 WITHDRAWN = 4
@@ -1199,3 +1200,27 @@ def test_a_fresh_token_that_cannot_be_used_ends_its_wait(client: HyperId, unusab
         assert isinstance(event.error, TokenExpiredError)
         assert isinstance(event.error.__cause__, CallerError)
         assert len(waiter) == 0
+
+
+def test_a_waiter_that_breaks_says_whose_request_may_be_on_a_phone(
+    client: HyperId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    posted: dict[int, Event] = {}
+    with client.waiter() as waiter:
+        known = waiter.confirm("sandbox-phone", "?", timeout=60)
+        with at_most(30):
+            started = waiter.next()
+        assert started is not None and started.kind is EventKind.STARTED
+        unknown = waiter.confirm("sandbox-phone", "?", timeout=60)
+        waits = waiter._waits
+        for sink in list(waits._sinks.values()):
+            monkeypatch.setattr(sink, "post", lambda _, event: posted.__setitem__(event.ticket, event))
+        # As after a panic in the library, which no test can bring about from here.
+        wake = waits._library.mfa_waiter_wake
+        broken = types.SimpleNamespace(mfa_waiter_next=lambda *_: 900, mfa_waiter_wake=wake)
+        monkeypatch.setattr(waits, "_library", broken)
+        with pytest.raises(InternalError):
+            waits.turn(0, lambda *_: None)
+    errors = {ticket: event.error for ticket, event in posted.items()}
+    assert {ticket: error and error.outcome_unknown for ticket, error in errors.items()} == {known: False, unknown: True}
+    assert errors[known] is not errors[unknown]

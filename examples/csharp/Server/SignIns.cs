@@ -16,6 +16,9 @@ internal sealed class SignIn
 
     internal int Number { get; }
 
+    /// <summary>The request's, once it is known.</summary>
+    internal long Id { get; set; }
+
     /// <summary>The person approves only if the phone shows the same; null: the run before has shown it.</summary>
     internal string? Code { get; }
 
@@ -149,12 +152,29 @@ internal sealed class SignIns : IDisposable
         catch (Exception e)
         {
             Console.Error.WriteLine(e is MfaException failure ? $"{MfaLibrary.NameOf(failure.Code)}: {e.Message}" : e.Message);
-            Tell(signIn, "this did not work; sign in again");
+            // An id that could not be saved is lost with this run.
+            bool isOnThePhone = signIn.Id != 0 && e is not MfaException && !await TakeBack(signIn.Id);
+            Tell(signIn, isOnThePhone ? "this did not work; decline the request, and sign in again" : "this did not work; sign in again");
             notes?.Ended(signIn.Number);
         }
         finally
         {
             signIn.Settled.TrySetResult();
+        }
+    }
+
+    /// <summary>Whether the request is gone from the phone.</summary>
+    private async Task<bool> TakeBack(long id)
+    {
+        try
+        {
+            await client.CancelAsync(settings.Token, id, timeout: LastLook);
+            return true;
+        }
+        catch (MfaException e)
+        {
+            Console.Error.WriteLine($"{MfaLibrary.NameOf(e.Code)}: {e.Message}");
+            return false;
         }
     }
 
@@ -221,6 +241,7 @@ internal sealed class SignIns : IDisposable
         {
             if (!signIn.Settled.Task.IsCompleted)
             {
+                signIn.Id = soFar.Id;
                 notes?.Started(signIn.Number, soFar.Id);
                 signIn.State = "on your phone";
                 signIn.Settled.TrySetResult();

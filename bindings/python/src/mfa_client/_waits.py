@@ -6,6 +6,7 @@ program itself), `_green` (gevent and eventlet).
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import itertools
 import math
@@ -91,6 +92,7 @@ class Waits:
         self._sinks: dict[int, Sink] = {}
         self._keys = itertools.count(1)
         self._withdrawing: set[int] = set()  # The keys of those that are to be withdrawn if they end early.
+        self._asking: set[int] = set()  # The keys of those that ask a person, and whose id is not known yet.
         # A finalizer, or the log, may come in the midst of a turn, on the same thread.
         self._lock = threading.RLock()
         self._is_turning = False
@@ -141,6 +143,8 @@ class Waits:
         self._sinks[key] = sink
         if withdraws:
             self._withdrawing.add(key)
+        if function == "mfa_waiter_confirm":
+            self._asking.add(key)
         code = _abi.MFA_ERR_INTERNAL
         try:
             with self._handle as waiter:
@@ -254,6 +258,8 @@ class Waits:
         if sink is not None:
             sink.ticket = self._event.ticket
             hand(sink, self._number, event_from(self._event, self._transaction, self._why, sink.data))
+        if self._event.kind == _abi.MFA_EVENT_STARTED:
+            self._asking.discard(key)
         if self._event.kind == _abi.MFA_EVENT_ENDED:
             self.forget(key)
         self._event.kind = _abi.MFA_EVENT_NONE
@@ -261,12 +267,16 @@ class Waits:
     def forget(self, key: int) -> None:
         self._sinks.pop(key, None)
         self._withdrawing.discard(key)
+        self._asking.discard(key)
 
     def _break(self, error: MfaError) -> None:
         """The waiter itself is of no use any more (in a forked child): so each wait has ended."""
         for key, sink in tuple(self._sinks.items()):
             self._number += 1
-            sink.post(self._number, Event(EventKind.ENDED, sink.ticket, sink.data, None, error))
+            its_own = copy.copy(error)
+            # Nobody knows any more whether its person was asked.
+            its_own.outcome_unknown = key in self._asking
+            sink.post(self._number, Event(EventKind.ENDED, sink.ticket, sink.data, None, its_own))
             self.forget(key)
         self.close()
         raise error
