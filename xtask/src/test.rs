@@ -305,6 +305,21 @@ mod tests {
     }
 
     #[test]
+    fn the_workflows_name_steps_that_there_are() {
+        let folder = crate::workspace::root().join(".github/workflows");
+        let known: Vec<_> = all_steps().into_iter().map(|step| step.name).collect();
+        let mut named = 0;
+        for file in crate::files::with_extension(&folder, "yml") {
+            let text = crate::files::read(&file).unwrap();
+            for name in text.split("--only ").skip(1).filter_map(|rest| rest.split_whitespace().next()) {
+                assert!(known.iter().any(|step| step == name), "{}: {name}", file.display());
+                named += 1;
+            }
+        }
+        assert!(named > 0);
+    }
+
+    #[test]
     fn arguments_are_for_one_step_that_takes_them() {
         assert_eq!(
             parsed("--only python -- -k cancel --setup").unwrap().arguments,

@@ -8,7 +8,7 @@ use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, program};
 use crate::process::{self, Show};
-use crate::{Result, cargo, dist, files, released, workspace};
+use crate::{Result, cargo, dist, files, library, released, workspace};
 
 const AREA: &str = "packaging";
 /// Small programs, as a user would write them, with a CMake project.
@@ -136,6 +136,13 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
         for name in ["c_shared", "c_static", "cpp_shared"] {
             report.check(&format!("{name} by {way}"), says_the_version(&build.join(name)));
         }
+    }
+    if cfg!(target_os = "linux") && process::find("readelf").is_some() {
+        let c_shared = folder.join(WAYS[0].0).join("c_shared");
+        let needs = process::output(Command::new("readelf").arg("-dW").arg(c_shared))?;
+        let by_soname = needs.contains(&format!("[{}]", library::names()?.loaded));
+        let outcome = if by_soname { Ok(()) } else { Err("readelf -d does not show it".to_owned()) };
+        report.check("a program asks the loader for the library by its SONAME", outcome);
     }
     let mut without = from_source(&folder.join("without"));
     let refused = run(without.arg("-DMFA_CARGO=/nowhere/cargo"))?;

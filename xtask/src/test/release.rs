@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -80,7 +79,7 @@ pub fn paths_of_this_machine(made: &[PathBuf]) -> Result {
 
 fn first_path(bytes: &[u8], folders: &[PathBuf]) -> Option<String> {
     let starts = |folder: &PathBuf| {
-        let name = [folder.as_os_str().as_bytes(), b"/"].concat();
+        let name = format!("{}/", folder.to_string_lossy()).into_bytes();
         bytes.windows(name.len()).position(|window| window == name)
     };
     let start = folders.iter().find_map(starts)?;
