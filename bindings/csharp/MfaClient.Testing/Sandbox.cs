@@ -1,5 +1,8 @@
 using System;
+using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace MfaClient.Testing
@@ -11,6 +14,10 @@ namespace MfaClient.Testing
     /// </summary>
     public sealed unsafe class Sandbox : IDisposable
     {
+        private const int MostRequests = 1000;
+        private const string NotFound = "There is no such transaction or token.";
+        private const string WrongFirstId = "The id is above 2 to the 62nd, or a transaction has it already, or a larger one.";
+
         private readonly SandboxHandle handle;
         private volatile bool disposed;
 
@@ -22,28 +29,22 @@ namespace MfaClient.Testing
         /// Sandbox-Unusual says what it was.
         /// </param>
         /// <param name="firstId">The first transaction's id. Null: one that 32 bits cannot hold.</param>
-        /// <exception cref="InvalidOperationException">It could not be started.</exception>
+        /// <exception cref="InvalidOperationException">It could not be started; the message says why.</exception>
         public Sandbox(bool tls = false, TimeSpan? life = null, bool strict = false, long? firstId = null)
+            : this(new SandboxOptions { Tls = tls, Life = life, Strict = strict, FirstId = firstId })
         {
-            if (firstId <= 0)
-            {
-                throw new ArgumentOutOfRangeException(nameof(firstId));
-            }
-            var options = new SandboxNative.mfa_sandbox_options
-            {
-                struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_options),
-                flags = (tls ? SandboxNative.MFA_SANDBOX_TLS : 0) | (strict ? SandboxNative.MFA_SANDBOX_STRICT : 0),
-                life_ms = Time.Milliseconds(life, nameof(life)),
-                first_id = firstId ?? 0,
-            };
-            handle = new SandboxHandle(SandboxNative.mfa_sandbox_new(&options));
-            if (handle.IsInvalid)
-            {
-                throw new InvalidOperationException("The sandbox could not be started.");
-            }
+        }
+
+        /// <summary>Starts a sandbox.</summary>
+        /// <exception cref="InvalidOperationException">It could not be started; the message says why.</exception>
+        public Sandbox(SandboxOptions options)
+        {
+            handle = SandboxOptions.Open(options ?? throw new ArgumentNullException(nameof(options)));
             HyperIdUrl = Utf8.Read(SandboxNative.mfa_sandbox_hyperid_url(handle));
             CapillaryUrl = Utf8.Read(SandboxNative.mfa_sandbox_capillary_url(handle));
             PhoneUrl = Utf8.Read(SandboxNative.mfa_sandbox_phone_url(handle));
+            ControlUrl = Utf8.Read(SandboxNative.mfa_sandbox_control_url(handle));
+            ControlKey = Utf8.Read(SandboxNative.mfa_sandbox_control_key(handle));
             IntPtr pem = SandboxNative.mfa_sandbox_ca_pem(handle);
             CaPem = pem == IntPtr.Zero ? null : Utf8.Read(pem);
         }
@@ -57,6 +58,12 @@ namespace MfaClient.Testing
         /// <summary>The address of the page that plays the person's phone.</summary>
         public string PhoneUrl { get; }
 
+        /// <summary>The address of the interface for tests in other languages, over HTTP: the sandbox's README describes it.</summary>
+        public string ControlUrl { get; }
+
+        /// <summary>Its key in this run, for the header Sandbox-Key.</summary>
+        public string ControlKey { get; }
+
         /// <summary>With TLS, the certificate of this run's authority.</summary>
         public string? CaPem { get; }
 
@@ -66,13 +73,62 @@ namespace MfaClient.Testing
         /// <summary>How many connections were ever accepted.</summary>
         public int ConnectionCount => (int)SandboxNative.mfa_sandbox_connection_count(Open);
 
+        /// <summary>How many connections are open now.</summary>
+        public int OpenConnections => (int)SandboxNative.mfa_sandbox_open_connections(Open);
+
+        /// <summary>Every behaviour that a token can name, one a line, for people.</summary>
+        public static string Behaviours() => Utf8.Read(SandboxNative.mfa_sandbox_behaviours());
+
         /// <summary>Options for a client that speaks to this sandbox.</summary>
         public MfaClientOptions ClientOptions() =>
             new MfaClientOptions { BaseUrl = HyperIdUrl, AllowLoopbackHttp = CaPem == null, CaPem = CaPem };
 
         /// <summary>Makes any text a token; <paramref name="behaviour"/> is what would follow "sandbox-".</summary>
-        public void AddToken(string token, string behaviour) =>
+        /// <exception cref="ArgumentException">There is no such behaviour; the message has the nearest name.</exception>
+        public void AddToken(string token, string behaviour)
+        {
+            CheckBehaviour(Text(behaviour), nameof(behaviour));
             Check(SandboxNative.mfa_sandbox_add_token(Open, Text(token), Text(behaviour)));
+        }
+
+        /// <summary>Adds a person, or replaces one.</summary>
+        /// <param name="name">As in "ann".</param>
+        /// <param name="user">What the person has and does. Null: the default.</param>
+        /// <exception cref="ArgumentException">There is no such behaviour; the message has the nearest name.</exception>
+        public void AddUser(string name, SandboxUser? user = null)
+        {
+            user ??= new SandboxUser();
+            if (!string.IsNullOrEmpty(user.Behaviour))
+            {
+                CheckBehaviour(Text(user.Behaviour!), nameof(user));
+            }
+            Check(SandboxUser.Add(Open, Text(name), user));
+        }
+
+        /// <summary>Issues a token, which may be any text, to a person.</summary>
+        /// <param name="token">The token.</param>
+        /// <param name="user">The person, who is added with the defaults if not known, and then asked on the page.</param>
+        /// <param name="scopes">Null: "mfa-client" and "second-factor-auth-client".</param>
+        /// <param name="lives">How long it is good. Null: until it is revoked or expired.</param>
+        public void IssueToken(string token, string user, IEnumerable<string>? scopes = null, TimeSpan? lives = null) =>
+            Check(SandboxNative.mfa_sandbox_issue_token(
+                Open, Text(token), Text(user), Scopes(scopes), Time.Milliseconds(lives, nameof(lives))));
+
+        /// <summary>Makes a token shaped as the providers' (three parts, HS256), and issues it to a person.</summary>
+        /// <param name="user">The person, who is added with the defaults if not known, and then asked on the page.</param>
+        /// <param name="scopes">Null: "mfa-client" and "second-factor-auth-client".</param>
+        /// <param name="lives">How long it is good. Null: until it is revoked or expired.</param>
+        public string IssueJwt(string user, IEnumerable<string>? scopes = null, TimeSpan? lives = null)
+        {
+            byte[] name = Text(user);
+            byte[]? access = Scopes(scopes);
+            uint milliseconds = Time.Milliseconds(lives, nameof(lives));
+            // Each call makes another one, so that the first must fit.
+            int room = 4096 + (4 * (name.Length + (access?.Length ?? 0)));
+            byte[]? token = Values.Whole(
+                buffer => SandboxNative.mfa_sandbox_issue_jwt(Open, name, access, milliseconds, buffer, (uint)buffer.Length), room);
+            return Encoding.ASCII.GetString(token ?? throw new InvalidOperationException("The token could not be made."));
+        }
 
         /// <summary>From now on the token is expired.</summary>
         public void ExpireToken(string token) => Check(SandboxNative.mfa_sandbox_expire_token(Open, Text(token)));
@@ -97,15 +153,39 @@ namespace MfaClient.Testing
         }
 
         /// <summary>A transaction as it is now.</summary>
-        public SandboxTransaction GetTransaction(long transactionId)
+        public SandboxTransaction GetTransaction(long transactionId) =>
+            Find(transactionId) ?? throw new InvalidOperationException(NotFound);
+
+        /// <summary>All transactions, the oldest first.</summary>
+        public IReadOnlyList<SandboxTransaction> Transactions()
         {
-            var info = new SandboxNative.mfa_sandbox_transaction_info
+            long[] ids = new long[64];
+            int count;
+            while ((count = (int)SandboxNative.mfa_sandbox_transactions(Open, ids, (uint)ids.Length)) > ids.Length)
             {
-                struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_transaction_info),
-            };
-            Check(SandboxNative.mfa_sandbox_transaction(Open, transactionId, &info));
-            return new SandboxTransaction(&info);
+                // More may come meanwhile.
+                ids = new long[2 * count];
+            }
+            return ids.Take(count).Select(Find).OfType<SandboxTransaction>().ToList();
         }
+
+        /// <summary>The next transaction gets this id, at most 2 to the 62nd, and the next ones follow.</summary>
+        /// <exception cref="ArgumentException">
+        /// It is out of range, or a transaction has it, or a larger one: <see cref="Reset"/> first.
+        /// </exception>
+        public void SetFirstId(long firstId) =>
+            Check(SandboxNative.mfa_sandbox_set_first_id(Open, Values.FirstId(firstId, nameof(firstId))), WrongFirstId);
+
+        /// <summary>
+        /// Forgets everything, as if it were started anew: people, tokens, brands, transactions, requests and their counters.
+        /// Connections, addresses and the key stay.
+        /// </summary>
+        /// <param name="firstId">
+        /// The next transaction's id, at most 2 to the 62nd. A client that has seen an id before does not take it for a new one.
+        /// Null: the ids go on.
+        /// </param>
+        public void Reset(long? firstId = null) =>
+            Check(SandboxNative.mfa_sandbox_reset(Open, Values.FirstId(firstId, nameof(firstId))), WrongFirstId);
 
         /// <summary>How many provider requests have arrived on a path as in "/mfa-client/availability-check"; null: on any.</summary>
         public int RequestCount(string? path = null) =>
@@ -127,26 +207,24 @@ namespace MfaClient.Testing
         public string? LastRequest(string? path = null)
         {
             byte[]? wanted = Utf8.Encode(path, nameof(path));
-            int length = SandboxNative.mfa_sandbox_last_request(Open, wanted, null, 0);
-            if (length < 0)
-            {
-                return null;
-            }
-            byte[] text;
-            int room;
-            do
-            {
-                // A longer one may have come meanwhile.
-                room = length;
-                text = new byte[room + 1];
-                length = SandboxNative.mfa_sandbox_last_request(Open, wanted, text, (uint)text.Length);
-            }
-            while (length > room);
-            fixed (byte* start = text)
-            {
-                return Utf8.Read(start, length);
-            }
+            byte[]? text = Values.Whole(
+                buffer => SandboxNative.mfa_sandbox_last_request(Open, wanted, buffer, (uint)buffer.Length));
+            return text == null ? null : Encoding.UTF8.GetString(text);
         }
+
+        /// <summary>The last provider requests on a path, null: on any, the oldest first; at most 1,000 are kept.</summary>
+        public IReadOnlyList<SandboxRequest> Requests(string? path = null)
+        {
+            int count = RequestCount();
+            int kept = Math.Min(count, MostRequests);
+            return Enumerable.Range(count - kept + 1, kept)
+                .Select(number => Values.Whole(
+                    buffer => SandboxNative.mfa_sandbox_request(Open, (ulong)number, buffer, (uint)buffer.Length)))
+                .OfType<byte[]>().Select(text => new SandboxRequest(text)).Where(request => request.IsOn(path)).ToList();
+        }
+
+        /// <summary>Empties the log of requests; the counters go on.</summary>
+        public void ClearRequests() => SandboxNative.mfa_sandbox_clear_requests(Open);
 
         /// <summary>Stops the sandbox: ends its threads and closes its connections.</summary>
         public void Dispose()
@@ -161,16 +239,43 @@ namespace MfaClient.Testing
         private static byte[] Text(string text) =>
             Utf8.Encode(text, nameof(text)) ?? throw new ArgumentNullException(nameof(text));
 
-        private static void Check(int code)
+        private static byte[]? Scopes(IEnumerable<string>? scopes) =>
+            Utf8.Encode(Values.Joined(scopes, ' ', nameof(scopes)), nameof(scopes));
+
+        private SandboxTransaction? Find(long transactionId)
+        {
+            var info = new SandboxNative.mfa_sandbox_transaction_info
+            {
+                struct_size = (uint)sizeof(SandboxNative.mfa_sandbox_transaction_info),
+            };
+            int code = SandboxNative.mfa_sandbox_transaction(Open, transactionId, &info);
+            if (code == SandboxNative.MFA_SANDBOX_ERR_NOT_FOUND)
+            {
+                return null;
+            }
+            Check(code);
+            return new SandboxTransaction(&info);
+        }
+
+        private static void CheckBehaviour(byte[] behaviour, string parameter)
+        {
+            byte[] why = new byte[Values.LongestReason];
+            if (SandboxNative.mfa_sandbox_check_behaviour(behaviour, why, (uint)why.Length) != SandboxNative.MFA_SANDBOX_OK)
+            {
+                throw new ArgumentException("Behaviour: " + Values.Read(why), parameter);
+            }
+        }
+
+        private static void Check(int code, string wrong = "The sandbox does not know what to do with it.")
         {
             switch (code)
             {
                 case SandboxNative.MFA_SANDBOX_OK:
                     return;
                 case SandboxNative.MFA_SANDBOX_ERR_INVALID_ARGUMENT:
-                    throw new ArgumentException("The sandbox does not know what to do with it.");
+                    throw new ArgumentException(wrong);
                 case SandboxNative.MFA_SANDBOX_ERR_NOT_FOUND:
-                    throw new InvalidOperationException("There is no such transaction or token.");
+                    throw new InvalidOperationException(NotFound);
                 case SandboxNative.MFA_SANDBOX_ERR_ENDED:
                     throw new InvalidOperationException("The transaction has ended already.");
                 default:
@@ -205,7 +310,9 @@ namespace MfaClient.Testing
         {
             Id = info->id;
             Status = info->status;
+            CompleteResult = info->complete_result;
             TemplateId = info->template_id;
+            Remaining = TimeSpan.FromMilliseconds(info->remaining_ms);
             Polls = (int)info->polls;
             User = Utf8.Read(info->user, 128);
             Question = Utf8.Read(info->question, 1024);
@@ -222,8 +329,14 @@ namespace MfaClient.Testing
         /// <summary>0 pending, 1 completed, 2 expired, 3 failed, 4 cancelled or declined.</summary>
         public int Status { get; }
 
+        /// <summary>0 approved, 1 denied; 0 while it is pending, too.</summary>
+        public int CompleteResult { get; }
+
         /// <summary>As sent.</summary>
         public int TemplateId { get; }
+
+        /// <summary>How long it still lives; zero when it has ended.</summary>
+        public TimeSpan Remaining { get; }
 
         /// <summary>How many status answers were asked for.</summary>
         public int Polls { get; }

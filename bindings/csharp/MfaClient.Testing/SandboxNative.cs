@@ -7,7 +7,12 @@ namespace MfaClient.Testing
     internal static unsafe class SandboxNative
     {
         internal const uint MFA_SANDBOX_TLS = 1;
+        internal const uint MFA_SANDBOX_LAN = 2;
+        internal const uint MFA_SANDBOX_CAPILLARY_HTTP_STATUS = 4;
         internal const uint MFA_SANDBOX_STRICT = 8;
+        internal const uint MFA_SANDBOX_LOG = 16;
+        internal const uint MFA_SANDBOX_USER_NO_APP = 1;
+        internal const uint MFA_SANDBOX_USER_NOT_REGISTERED = 2;
         internal const int MFA_SANDBOX_OK = 0;
         internal const int MFA_SANDBOX_ERR_INVALID_ARGUMENT = 1;
         internal const int MFA_SANDBOX_ERR_NOT_FOUND = 2;
@@ -25,6 +30,19 @@ namespace MfaClient.Testing
             internal uint idle_timeout_ms;
             internal uint reserved;
             internal long first_id;
+            internal IntPtr any_token;
+            internal IntPtr allow_origins;
+            internal IntPtr control_key;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct mfa_sandbox_user
+        {
+            internal uint struct_size;
+            internal uint flags;
+            internal IntPtr methods;
+            internal IntPtr devices;
+            internal IntPtr behaviour;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -47,10 +65,13 @@ namespace MfaClient.Testing
         }
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
-        internal static extern IntPtr mfa_sandbox_new(mfa_sandbox_options* options);
+        internal static extern IntPtr mfa_sandbox_new_why(mfa_sandbox_options* options, byte[]? why, uint why_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern void mfa_sandbox_free(IntPtr sandbox);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern IntPtr mfa_sandbox_behaviours();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern IntPtr mfa_sandbox_hyperid_url(SandboxHandle sandbox);
@@ -62,10 +83,31 @@ namespace MfaClient.Testing
         internal static extern IntPtr mfa_sandbox_phone_url(SandboxHandle sandbox);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern IntPtr mfa_sandbox_control_url(SandboxHandle sandbox);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern IntPtr mfa_sandbox_control_key(SandboxHandle sandbox);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_reset(SandboxHandle sandbox, long first_id);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern IntPtr mfa_sandbox_ca_pem(SandboxHandle sandbox);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int mfa_sandbox_add_token(SandboxHandle sandbox, byte[]? token, byte[]? behaviour);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_check_behaviour(byte[]? behaviour, byte[]? why, uint why_size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_add_user(SandboxHandle sandbox, byte[]? name, mfa_sandbox_user* user);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_issue_token(SandboxHandle sandbox, byte[]? token, byte[]? user, byte[]? scopes, uint lives_ms);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_issue_jwt(SandboxHandle sandbox, byte[]? user, byte[]? scopes, uint lives_ms, byte[]? buffer, uint buffer_size);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int mfa_sandbox_expire_token(SandboxHandle sandbox, byte[]? token);
@@ -86,6 +128,12 @@ namespace MfaClient.Testing
         internal static extern int mfa_sandbox_transaction(SandboxHandle sandbox, long transaction_id, mfa_sandbox_transaction_info* @out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern ulong mfa_sandbox_transactions(SandboxHandle sandbox, long[]? ids, uint capacity);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_set_first_id(SandboxHandle sandbox, long first_id);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern ulong mfa_sandbox_push_count(SandboxHandle sandbox);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -98,6 +146,15 @@ namespace MfaClient.Testing
         internal static extern ulong mfa_sandbox_connection_count(SandboxHandle sandbox);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern ulong mfa_sandbox_open_connections(SandboxHandle sandbox);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int mfa_sandbox_last_request(SandboxHandle sandbox, byte[]? path, byte[]? buffer, uint buffer_size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int mfa_sandbox_request(SandboxHandle sandbox, ulong number, byte[]? buffer, uint buffer_size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern void mfa_sandbox_clear_requests(SandboxHandle sandbox);
     }
 }

@@ -60,11 +60,12 @@ namespace MfaClient.Tests
         [Fact]
         public static void TheSandboxsImportsAreItsHeaders()
         {
-            var leftOut = new[] { "mfa_sandbox_version", "mfa_sandbox_behaviours", "mfa_sandbox_struct_size" };
+            var leftOut = new[] { "mfa_sandbox_new", "mfa_sandbox_version", "mfa_sandbox_struct_size" };
             string header = File.ReadAllText(Path.Combine(Project.Fact("SandboxHeader"), "mfa_sandbox.h"));
             var inC = Regex.Matches(header, @"^([a-z][\w ]*?[ *]+)(mfa_sandbox_\w+)\(([^;]*?)\);", RegexOptions.Multiline).Cast<Match>()
                 .Where(function => !leftOut.Contains(function.Groups[2].Value))
                 .Select(function => function.Groups[2].Value + ": " + string.Join(", ", function.Groups[3].Value.Split(',')
+                    .Where(parameter => parameter != "void")
                     .Select(parameter => InCSharp(Regex.Replace(parameter, @"\w+\s*$", ""), function.Groups[2].Value))
                     .Prepend(InCSharp(function.Groups[1].Value, ""))));
             var here = typeof(Testing.SandboxNative).GetMethods(All | BindingFlags.DeclaredOnly)
@@ -87,6 +88,7 @@ namespace MfaClient.Tests
                 "uint32_t" => "UInt32",
                 "int64_t" => "Int64",
                 "uint64_t" => "UInt64",
+                "int64_t*" => "Int64[]",
                 "char*" => function.Length == 0 ? "IntPtr" : "Byte[]",
                 "mfa_sandbox*" => function is "" or "mfa_sandbox_free" ? "IntPtr" : "SandboxHandle",
                 _ => words,
