@@ -119,7 +119,9 @@ namespace MfaClient.Tests
         [InlineData("min_interval_ms", "P:MfaClient.MfaWaitOptions.MinInterval", "Null: {0} second.")]
         [InlineData("max_interval_ms", "P:MfaClient.MfaWaitOptions.MaxInterval", "Null: {0} seconds, or the minimum if that is more.")]
         [InlineData("timeout_ms", "T:MfaClient.HyperIdClient", "to wait and to confirm, {0} seconds;")]
-        [InlineData("life_ms", "M:MfaClient.Testing.Sandbox.#ctor", "Null: {0} seconds.")]
+        [InlineData("life_ms", "M:MfaClient.Testing.Sandbox.#ctor(System.Boolean", "Null: {0} seconds.")]
+        [InlineData("life_ms", "P:MfaClient.Testing.SandboxOptions.Life", "Null: {0} seconds.")]
+        [InlineData("idle_timeout_ms", "P:MfaClient.Testing.SandboxOptions.IdleTimeout", "Null: {0} seconds.")]
         public static void EachDefaultInADocCommentIsTheHeaders(string field, string member, string says)
         {
             bool isSandbox = member.Contains("Sandbox");
