@@ -5,6 +5,7 @@
 //!     cargo xtask dist --prefix DIR          # no release: a build for this machine as an install tree
 
 pub mod archive;
+pub mod nuget;
 pub mod platform;
 pub mod static_library;
 pub mod tools;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::{Result, files, library, notices, packages, sbom, std_source, workspace};
-use platform::Platform;
+use platform::{Built, Platform};
 use tree::Contents;
 
 /// GNU's linker and its like for other machines: what `--setup` installs, and what tells that it is there.
@@ -73,7 +74,10 @@ fn install_tools() -> Result {
 /// Builds for this machine and installs; says which files it made.
 pub fn install(prefix: &Path) -> Result<Vec<PathBuf>> {
     let library = library::build_release()?;
-    let contents = Contents { shared: library.shared, archive: library.archive, tools: "", sandbox: None };
+    // Outside Linux the compiler's own defaults name what is needed.
+    let native_libs = if cfg!(target_os = "linux") { library::NATIVE_LIBS } else { &[] };
+    let contents =
+        Contents { shared: library.shared, archive: library.archive, tools: "", native_libs, sandbox: None };
     tree::install(&contents, prefix)
 }
 
@@ -87,8 +91,16 @@ pub fn release(output: &Path, platforms: &[&Platform]) -> Result<Vec<PathBuf>> {
     }
     files::create_folder(output)?;
     let mut made = Vec::new();
+    let mut all = Vec::new();
     for platform in platforms {
-        made.extend(release_of(platform, output)?);
+        let built = build(platform)?;
+        made.extend(release_of(platform, &built, output)?);
+        all.push((*platform, built));
+    }
+    if nuget::can_be_made() {
+        made.extend(nuget::make(&all, output)?);
+    } else {
+        println!("there is no dotnet of version 10: the release is without its NuGet packages");
     }
     let sbom = output.join(format!("libmfa-{}.cdx.json", workspace::VERSION));
     files::write(&sbom, &sbom::text(true)?)?;
@@ -99,19 +111,23 @@ pub fn release(output: &Path, platforms: &[&Platform]) -> Result<Vec<PathBuf>> {
     Ok(made)
 }
 
-fn release_of(platform: &Platform, output: &Path) -> Result<Vec<PathBuf>> {
+fn build(platform: &Platform) -> Result<Built> {
     if let Some(what) = platform.missing()? {
         return Err(format!("{} cannot be built without {what}; --setup installs it", platform.name));
     }
-    let built = platform.build()?;
+    platform.build()
+}
+
+fn release_of(platform: &Platform, built: &Built, output: &Path) -> Result<Vec<PathBuf>> {
     let name = format!("libmfa-{}-{}", workspace::VERSION, platform.name);
     let folder = workspace::empty_scratch(&format!("dist-{}", platform.name))?.join(name);
     let contents = Contents {
         shared: built.shared.clone(),
         archive: built.archive.clone(),
         tools: platform.tools()?,
+        native_libs: platform.native_libs,
         sandbox: Some(built.sandbox.clone()),
     };
     tree::install(&contents, &folder)?;
-    Ok(vec![archive::tar(&folder, output)?, wheel::make(platform, &built, output)?])
+    Ok(vec![archive::tar(&folder, output)?, wheel::make(platform, built, output)?])
 }

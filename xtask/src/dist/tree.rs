@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use super::static_library;
-use crate::library::NATIVE_LIBS;
 use crate::{Result, files, library, notices, sbom, workspace};
 
 const PKG_CONFIG: &str = include_str!("../../templates/mfa.pc");
@@ -23,6 +22,8 @@ pub struct Contents {
     pub archive: PathBuf,
     /// What stands before the names of GNU's programs for the machine that it is for.
     pub tools: &'static str,
+    /// What a program that links the archive needs besides.
+    pub native_libs: &'static [&'static str],
     /// The sandbox's program, in a release.
     pub sandbox: Option<PathBuf>,
 }
@@ -62,8 +63,8 @@ fn libraries(tree: &mut Tree, contents: &Contents, lib: &Path) -> Result {
         let template = template.replace("@VERSION@", workspace::VERSION);
         let template = template.replace("@SHARED_FULL@", &names.full);
         let template = template.replace("@SHARED_LOADED@", &names.loaded);
-        let template = template.replace("@NATIVE_LIBS@", &native_libs().join(" "));
-        template.replace("@NATIVE_LIBS_LIST@", &native_libs().join(";"))
+        let template = template.replace("@NATIVE_LIBS@", &contents.native_libs.join(" "));
+        template.replace("@NATIVE_LIBS_LIST@", &contents.native_libs.join(";"))
     };
     tree.write(&lib.join("pkgconfig/mfa.pc"), &fill(PKG_CONFIG))?;
     tree.write(&lib.join("cmake/mfa/mfaConfig.cmake"), &fill(CMAKE_CONFIG))?;
@@ -85,11 +86,6 @@ fn documents(tree: &mut Tree, prefix: &Path) -> Result {
         tree.copy(&file, &share.join(folder).join(file.file_name().unwrap_or_default()))?;
     }
     tree.write(&share.join("libmfa.cdx.json"), &sbom::text(true)?)
-}
-
-/// Outside Linux the compiler's own defaults name what is needed.
-fn native_libs() -> &'static [&'static str] {
-    if cfg!(target_os = "linux") { NATIVE_LIBS } else { &[] }
 }
 
 /// Puts files into folders, which it makes, and keeps the list.

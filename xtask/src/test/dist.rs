@@ -26,16 +26,29 @@ with Sandbox() as sandbox, sandbox.hyperid() as client:
     print(mfa_client.__file__, yes, no)
 ";
 
+/// Rust's std asks for musl 1.2.4; the one that this Debian has is 1.2.3, which lacks one call. std does without
+/// where the kernel has no such thing.
+const STATX: &str = "\
+#include <errno.h>
+int statx(int folder, const char *path, int flags, unsigned mask, void *out)
+{
+    (void)folder, (void)path, (void)flags, (void)mask, (void)out;
+    errno = ENOSYS;
+    return -1;
+}
+";
+
 pub fn steps() -> Vec<Step> {
     if !cfg!(target_os = "linux") {
         return Vec::new();
     }
-    vec![step(AREA, "dist", release).of_another_platform()]
+    let names = platform::ALL.iter().map(|platform| platform.name.to_owned()).collect();
+    vec![step(AREA, "dist", release).with_programs(names).of_another_platform()]
 }
 
-fn release(_: &Context, report: &mut Report) -> Result {
+fn release(context: &Context, report: &mut Report) -> Result {
     let mut platforms = Vec::new();
-    for platform in platform::ALL {
+    for platform in platform::ALL.iter().filter(|platform| context.wants(platform.name)) {
         match platform.missing()? {
             Some(what) => report.skip(platform.name, &format!("{what} is not installed")),
             None => platforms.push(platform),
@@ -50,6 +63,11 @@ fn release(_: &Context, report: &mut Report) -> Result {
     let sums = process::output(sums.args(["--check", "--quiet", dist::archive::SUMS]).current_dir(&output));
     report.check("the checksums are right", sums.map(drop));
     report.check("the SBOM names what is linked in", sbom(&made));
+    if dist::nuget::can_be_made() {
+        report.check("the NuGet packages hold every system's library", nuget(&made, &platforms));
+    } else {
+        report.unavailable("NuGet", "there is no dotnet of version 10 on PATH");
+    }
     for platform in platforms {
         let unpacked = Unpacked::new(platform, &made)?;
         unpacked.tarball(report)?;
@@ -69,6 +87,24 @@ fn sbom(made: &[PathBuf]) -> Result {
     if missing.is_empty() { Ok(()) } else { Err(format!("without {}", missing.join(", "))) }
 }
 
+/// The step csharp-packages uses such packages.
+fn nuget(made: &[PathBuf], platforms: &[&Platform]) -> Result {
+    let packages = made.iter().filter(|file| file.extension().is_some_and(|end| end == "nupkg"));
+    let packages: Vec<_> = packages.collect();
+    if packages.len() != 2 {
+        return Err(format!("there are {} packages", packages.len()));
+    }
+    for package in packages {
+        let list = process::output(Command::new("python3").args(["-m", "zipfile", "-l"]).arg(package))?;
+        let libraries =
+            list.lines().filter(|line| line.starts_with("runtimes/") && line.contains(".so")).count();
+        if libraries != platforms.len() || !list.contains("THIRD-PARTY-NOTICES.txt") {
+            return Err(format!("{} has {libraries} libraries:\n{list}", package.display()));
+        }
+    }
+    Ok(())
+}
+
 /// What was made for one system, in folders of their own.
 struct Unpacked {
     platform: &'static Platform,
@@ -76,6 +112,8 @@ struct Unpacked {
     wheel: PathBuf,
     wheel_folder: PathBuf,
     folder: PathBuf,
+    /// What Debian's musl lacks: see `STATX`.
+    shim: Option<PathBuf>,
 }
 
 impl Unpacked {
@@ -94,7 +132,20 @@ impl Unpacked {
         process::output(python.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(&wheel_folder))?;
         let name = files::stem(&tarball);
         let tree = folder.join(name.trim_end_matches(".tar"));
-        Ok(Self { platform, tree, wheel, wheel_folder, folder })
+        let mut unpacked = Self { platform, tree, wheel, wheel_folder, folder, shim: None };
+        if platform.glibc.is_none() {
+            unpacked.shim = Some(unpacked.build_shim()?);
+        }
+        Ok(unpacked)
+    }
+
+    fn build_shim(&self) -> Result<PathBuf> {
+        let [source, shim] = ["statx.c", "statx.so"].map(|name| self.folder.join(name));
+        files::write(&source, STATX)?;
+        let mut compiler = self.compiler()?;
+        compiler.args(["-shared", "-fPIC", "-o"]).arg(&shim).arg(&source);
+        process::run(&mut compiler, Show::Nothing, process::LIMIT)?.expect_success("the C compiler")?;
+        Ok(shim)
     }
 
     fn check(&self, report: &mut Report, what: &str, outcome: Result) {
@@ -102,7 +153,8 @@ impl Unpacked {
     }
 
     fn tarball(&self, report: &mut Report) -> Result {
-        let all = files::below(&self.folder, &|_| false);
+        let unpacked = [&self.tree, &self.wheel_folder];
+        let all: Vec<_> = unpacked.iter().flat_map(|folder| files::below(folder, &|_| false)).collect();
         self.check(report, "no file names a folder of this machine", paths_of_this_machine(&all));
         for file in ["lib/libmfa.so", "bin/mfa-sandbox"] {
             self.check(
@@ -121,9 +173,18 @@ impl Unpacked {
         weigh(&format!("{}-release", self.platform.target), bytes, report)
     }
 
-    /// The newest version of glibc's symbols that a file asks for.
+    /// The newest version of glibc's symbols that a file asks for; or nothing but musl.
     fn needs_no_newer(&self, file: &Path) -> Result {
-        let Some(oldest) = self.platform.glibc else { return Ok(()) };
+        let Some(oldest) = self.platform.glibc else {
+            let said = process::output(Command::new("readelf").arg("-dW").arg(file))?;
+            let needed: Vec<_> = said.lines().filter(|line| line.contains("(NEEDED)")).collect();
+            // The program needs nothing at all: zig links programs for musl with all of it.
+            return if needed.iter().all(|line| line.contains("[libc.musl-")) {
+                Ok(())
+            } else {
+                Err(needed.join(", "))
+            };
+        };
         let said = process::output(Command::new("readelf").arg("-VW").arg(file))?;
         let newest = said.split("GLIBC_").skip(1).filter_map(numbers).max().ok_or("it asks for no glibc")?;
         if Some(&newest) <= numbers(oldest).as_ref() {
@@ -170,12 +231,21 @@ impl Unpacked {
         }
         let mut zig = Command::new(tools::program("python")?);
         zig.args(["-m", "ziglang", "cc", "-target", &self.platform.zig_target()]);
+        if self.platform.glibc.is_none() {
+            zig.arg("-dynamic");
+        }
         Ok(zig)
     }
 
     /// A program for that machine, on this one.
     fn run(&self, file: &Path) -> Command {
-        let Some((emulator, root)) = self.platform.emulator else { return program(file) };
+        let Some((emulator, root)) = self.platform.emulator else {
+            let mut command = program(file);
+            if let Some(shim) = &self.shim {
+                command.env("LD_PRELOAD", shim);
+            }
+            return command;
+        };
         let mut command = Command::new(emulator);
         command.args(["-L", root]).arg(file);
         command

@@ -50,8 +50,9 @@ const PACKAGES: &[Package] = &[
     Package { name: "python3-venv", is_there: python_makes_environments },
 ];
 
-/// What runs programs for ARM here, and the libc that they want.
-const ARM: &[(&str, &str)] = &[
+/// What runs programs for ARM here, and the C libraries that other programs want.
+const OTHER_LIBCS: &[(&str, &str)] = &[
+    ("musl", "/lib/ld-musl-x86_64.so.1"),
     ("qemu-user", "/usr/bin/qemu-aarch64"),
     ("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
 ];
@@ -103,7 +104,7 @@ fn links_with_sanitizers() -> Result<bool> {
 pub fn install(platforms: bool) -> Result {
     let mut missing: Vec<_> = PACKAGES.iter().filter(|p| !(p.is_there)()).map(|p| p.name).collect();
     if platforms {
-        let all = std_source::PACKAGES.iter().chain(wine::PACKAGES).chain(dist::PACKAGES).chain(ARM);
+        let all = std_source::PACKAGES.iter().chain(wine::PACKAGES).chain(dist::PACKAGES).chain(OTHER_LIBCS);
         missing.extend(all.filter(|(_, sign)| !Path::new(sign).exists()).map(|(name, _)| *name));
     }
     if missing.is_empty() {

@@ -1,0 +1,47 @@
+//! The NuGet packages: one for every system that was built, and the one for testing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::platform::{Built, Platform};
+use crate::process::{self, Show};
+use crate::{Result, cargo, files, workspace};
+
+const FOLDER: &str = "bindings/csharp";
+/// The project, and what its properties begin with.
+const PROJECTS: &[(&str, &str)] = &[("MfaClient", "Mfa"), ("MfaClient.Testing", "MfaSandbox")];
+
+/// Whether there is the .NET SDK that they want.
+pub fn can_be_made() -> bool {
+    let said = process::run(dotnet().arg("--version"), Show::Nothing, process::LIMIT);
+    said.is_ok_and(|said| said.success() && said.stdout.starts_with("10."))
+}
+
+pub fn make(built: &[(&Platform, Built)], output: &Path) -> Result<Vec<PathBuf>> {
+    let folder = workspace::empty_scratch("nuget")?;
+    for (project, prefix) in PROJECTS {
+        let mut pack = dotnet();
+        pack.args(["pack", project, "-nologo", "-v:quiet", "-p:ContinuousIntegrationBuild=true", "-o"])
+            .arg(&folder);
+        for (platform, built) in built {
+            let library = if *prefix == "Mfa" { &built.shared } else { &built.sandbox_library };
+            pack.arg(format!("-p:{prefix}{}={}", platform.nuget, library.display()));
+        }
+        process::run(&mut pack, Show::Nothing, process::LIMIT * 2)?.expect_success("dotnet pack")?;
+    }
+    let released = |package: PathBuf| {
+        let place = output.join(package.file_name().unwrap_or_default());
+        files::copy(&package, &place)?;
+        Ok(place)
+    };
+    files::with_extension(&folder, "nupkg").into_iter().map(released).collect()
+}
+
+fn dotnet() -> Command {
+    let mut dotnet = Command::new("dotnet");
+    // A compiler that stays behind would keep the pipes of this program open.
+    dotnet.env("UseSharedCompilation", "false").env("MSBUILDDISABLENODEREUSE", "1");
+    cargo::without_our_library_path(&mut dotnet);
+    dotnet.current_dir(workspace::root().join(FOLDER));
+    dotnet
+}
