@@ -42,6 +42,10 @@ fn csharp(context: &Context, report: &mut Report) -> Result {
     if arguments.is_empty() { on_mono(report) } else { Ok(()) }
 }
 
+/// Mono 6.8's own thread for timers, in which nothing of ours runs: now and then its list of them changes
+/// while it is being sorted, and that ends the process.
+const IN_MONOS_TIMERS: &str = "System.Threading.Timer+Scheduler.RunSchedulerLoop";
+
 /// Under `dotnet test`, Mono's pipes break now and then, so the program runs by itself.
 fn on_mono(report: &mut Report) -> Result {
     if process::find("mono").is_none() {
@@ -50,7 +54,12 @@ fn on_mono(report: &mut Report) -> Result {
     }
     let mut mono = Command::new("mono");
     mono.arg("bin/Debug/net472/MfaClient.Tests.exe").arg("-noColor");
-    let tests = run(mono.current_dir(folder().join("MfaClient.Tests")))?;
+    mono.current_dir(folder().join("MfaClient.Tests"));
+    let mut tests = run(&mut mono)?;
+    if !tests.success() && tests.output.contains(IN_MONOS_TIMERS) {
+        println!("   Mono itself failed, sorting its timers: once more");
+        tests = run(&mut mono)?;
+    }
     count(report, "Mono", &tests, program_counts(&tests.output));
     Ok(())
 }
