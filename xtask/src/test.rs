@@ -72,8 +72,7 @@ pub struct Step {
     programs: Vec<String>,
     /// Whether what stands behind `--` is for it.
     takes_arguments: bool,
-    /// It is about another system than this one: run where it is asked for.
-    is_platform: bool,
+    when: When,
     run: Box<StepFunction>,
 }
 
@@ -87,8 +86,22 @@ impl Step {
     }
 
     fn of_another_platform(self) -> Self {
-        Self { is_platform: true, ..self }
+        Self { when: When::Platforms, ..self }
     }
+
+    fn of_a_release(self) -> Self {
+        Self { when: When::Named, ..self }
+    }
+}
+
+/// Whether a step runs where none is named.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum When {
+    Always,
+    /// It is about another system than this one: with `--platforms`.
+    Platforms,
+    /// Before a release, and too long for every change.
+    Named,
 }
 
 /// Fills the report with what it found; an error is a failure of the step itself.
@@ -104,7 +117,7 @@ fn step(
         area,
         programs: Vec::new(),
         takes_arguments: false,
-        is_platform: false,
+        when: When::Always,
         run: Box::new(run),
     }
 }
@@ -167,7 +180,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if options.setup {
-        setup::install(steps.iter().any(|step| step.is_platform))?;
+        setup::install(steps.iter().any(|step| step.when == When::Platforms))?;
     }
     let context = Context::new(options);
     let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
@@ -207,8 +220,12 @@ fn list(step: &Step) {
 }
 
 fn selected(mut steps: Vec<Step>, options: &Options) -> Result<Vec<Step>> {
-    if !options.platforms && options.only.is_empty() && !options.list {
-        steps.retain(|step| !step.is_platform);
+    if options.only.is_empty() && !options.list {
+        steps.retain(|step| match step.when {
+            When::Always => true,
+            When::Platforms => options.platforms,
+            When::Named => false,
+        });
     }
     keep_named(&mut steps, &options.only)?;
     keep_with_programs(&mut steps, &options.programs)?;
@@ -283,6 +300,7 @@ mod tests {
             step("C", "c-gcc-static", nothing).with_programs(programs(&["story"])),
             step("bindings", "python", nothing).with_arguments(),
             step("Windows", "windows-c", nothing).of_another_platform(),
+            step("packaging", "reproducible", nothing).of_a_release(),
         ];
         let selected = selected(steps, &parsed(line)?)?;
         Ok(selected.into_iter().map(|step| step.name).collect::<Vec<_>>().join(" "))
@@ -293,6 +311,7 @@ mod tests {
         assert_eq!(names("").unwrap(), "fmt c-gcc c-gcc-static python");
         assert_eq!(names("--platforms").unwrap(), "fmt c-gcc c-gcc-static python windows-c");
         assert_eq!(names("--only windows").unwrap(), "windows-c");
+        assert_eq!(names("--only reproducible").unwrap(), "reproducible");
         assert_eq!(names("--only gcc").unwrap(), "c-gcc c-gcc-static");
         assert_eq!(names("--only c-gcc").unwrap(), "c-gcc");
         assert_eq!(names("--program story").unwrap(), "c-gcc c-gcc-static");

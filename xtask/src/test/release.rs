@@ -22,7 +22,7 @@ pub fn steps() -> Vec<Step> {
         step(AREA, "dependencies", dependencies_are_explained),
         step(AREA, "release-files", released_files),
         step(AREA, "two-rusts", two_libraries_in_rust),
-        step(AREA, "reproducible", reproducible).of_another_platform(),
+        step(AREA, "reproducible", reproducible).of_a_release(),
     ]
 }
 
