@@ -239,4 +239,4 @@ def test_the_program_with_tls_and_a_taken_port(tmp_path: Path, mfa_sandbox: Sand
         assert (*rest(process)[:1], process.returncode) == ("", 0)
     with child(PROGRAM, "--port", mfa_sandbox.url.rpartition(":")[2]) as process:
         output, errors = rest(process)
-    assert (output, process.returncode) == ("", 1) and "port is taken" in errors
+    assert (output, process.returncode) == ("", 1) and "it is taken" in errors
