@@ -21,14 +21,36 @@ pub fn copy(from: &Path, to: &Path) -> Result {
     fs::copy(from, to).map(drop).map_err(|e| format!("{} to {}: {e}", from.display(), to.display()))
 }
 
+/// The same file in another folder, where it stays whatever happens to the first.
+pub fn own_copy(file: &Path, folder: &Path) -> Result<PathBuf> {
+    create_folder(folder)?;
+    let own = folder.join(file.file_name().unwrap_or_default());
+    let _ = fs::remove_file(&own);
+    fs::hard_link(file, &own)
+        .or_else(|_| fs::copy(file, &own).map(drop))
+        .map_err(|e| format!("{}: {e}", own.display()))?;
+    Ok(own)
+}
+
 /// A relative link beside its target; on systems without links, a copy.
 pub fn link(target: &Path, link: &Path) -> Result {
+    // Others may be reading it.
+    if fs::read_link(link).is_ok_and(|there| there == target) {
+        return Ok(());
+    }
     let _ = fs::remove_file(link);
     #[cfg(unix)]
     let made = std::os::unix::fs::symlink(target, link);
     #[cfg(not(unix))]
     let made = fs::copy(link.with_file_name(target), link).map(drop);
     made.map_err(|e| format!("{}: {e}", link.display()))
+}
+
+/// Keeps other chores that lock the same folder waiting for as long as what it gives is held.
+pub fn lock(folder: &Path) -> Result<fs::File> {
+    let file = folder.join("lock");
+    let locked = fs::File::create(&file).and_then(|open| fs4::FileExt::lock(&open).map(|()| open));
+    locked.map_err(|e| format!("{}: {e}", file.display()))
 }
 
 /// The files in a folder whose names end so, sorted; none if there is no such folder.

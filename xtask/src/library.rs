@@ -52,21 +52,20 @@ pub fn names() -> Result<Names> {
     }
 }
 
-/// Builds the library and the sandbox's program for development, which is quick.
-///
 /// Both at once, as `cargo test` does: alone, either would need other features of what they have in
 /// common, and that would be compiled twice.
+const DEBUG: &[&str] = &["build", "--locked", "--package", C_PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES];
+
+/// Builds the library and the sandbox's program for development, which is quick.
 pub fn build_debug() -> Result<(Library, PathBuf)> {
-    let words = ["build", "--locked", "--package", C_PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES];
-    let built = cargo::build(&words)?;
+    let built = cargo::build(DEBUG)?;
     Ok((lay_out(&built, "debug")?, built.program(SANDBOX_PACKAGE, SANDBOX_PROGRAM)?))
 }
 
 /// The sandbox as the library that the bindings' tests load.
 pub fn build_sandbox_library() -> Result<PathBuf> {
-    let words = ["build", "--locked", "--package", SANDBOX_PACKAGE, "--lib", MESSAGES];
     let name = names()?.built.replace("mfa", "mfa_sandbox");
-    cargo::build(&words)?.file(SANDBOX_PACKAGE, &name)
+    cargo::build(DEBUG)?.file(SANDBOX_PACKAGE, &name)
 }
 
 /// As everybody builds it.

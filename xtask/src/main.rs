@@ -38,10 +38,11 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "test",
-        arguments: "[--setup] [--platforms] [--only NAME]... [--program NAME]... [--debug] [--list] [-- ARGUMENT...]",
+        arguments: "[--setup] [--platforms] [--only NAME]... [--program NAME]... [--debug] [--lanes N] [--list] [-- ARGUMENT...]",
         about: "every test and check, with a table at the end; --setup installs what they need\n      \
                 --platforms: also those of other systems than this one\n      \
                 --program: of C and C++ this one alone; --debug: quickly, with the debug library\n      \
+                --lanes: how many steps at a time; 1: each as it goes\n      \
                 --: the rest is for the runner of python, csharp or cargo-test",
         run: test::run,
     },

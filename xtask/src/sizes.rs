@@ -19,9 +19,11 @@ pub struct Verdict {
 
 /// Bytes of a shared library without what `strip` takes away. `tools`: before its name, for another machine.
 pub fn stripped(library: &Path, tools: &str) -> Result<u64> {
-    let file = workspace::scratch("sizes")?.join(format!("{tools}stripped.so"));
+    let file = workspace::scratch("sizes")?.join(format!("{tools}stripped-{}.so", std::process::id()));
     process::output(Command::new(format!("{tools}strip")).arg("-o").arg(&file).arg(library))?;
-    std::fs::metadata(&file).map(|data| data.len()).map_err(|e| format!("{}: {e}", file.display()))
+    let bytes = std::fs::metadata(&file).map(|data| data.len());
+    let _ = std::fs::remove_file(&file);
+    bytes.map_err(|e| format!("{}: {e}", file.display()))
 }
 
 pub fn verdict(target: &str, features: &str, bytes: u64) -> Result<Verdict> {

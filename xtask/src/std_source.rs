@@ -57,14 +57,17 @@ pub fn cargo() -> Command {
 pub fn sysroot(target: &str, flags: &str) -> Result<PathBuf> {
     let version = version()?;
     let kind = if flags.is_empty() { target.to_owned() } else { format!("{target}-with-flags") };
-    let folder = workspace::scratch(&format!("std-{kind}"))?;
+    let kept = workspace::scratch(&format!("std-{kind}"))?;
+    // Whoever comes second finds what the first one built.
+    let _lock = files::lock(&kept)?;
+    let folder = kept.join("sysroot");
     let stamp = folder.join("built-by");
     let wanted = format!("{version} {flags}\n");
     if files::read(&stamp).is_ok_and(|built| built == wanted) {
         return Ok(folder);
     }
     println!("   std for {target} is built from source, once: a minute or two");
-    let folder = workspace::empty_scratch(&format!("std-{kind}"))?;
+    let _ = std::fs::remove_dir_all(&folder);
     let crate_of_nothing = folder.join("nothing");
     files::create_folder(&crate_of_nothing.join("src"))?;
     files::write(

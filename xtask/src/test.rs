@@ -7,6 +7,7 @@
 //!     cargo xtask test --program story                               # the same in every variant
 //!     cargo xtask test --only python -- -k cancel                    # pytest's own arguments
 //!     cargo xtask test --platforms                                   # other systems, too
+//!     cargo xtask test --lanes 1                                     # one after the other, printed as they go
 
 mod abi;
 mod bindings;
@@ -17,6 +18,7 @@ mod csharp_packages;
 mod dist;
 mod examples;
 mod headers;
+mod lanes;
 mod packaging;
 mod phone;
 mod release;
@@ -38,6 +40,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::Result;
+use crate::files;
 use crate::library::{self, Library};
 use report::{Report, Row};
 
@@ -73,6 +76,8 @@ pub struct Step {
     /// Whether what stands behind `--` is for it.
     takes_arguments: bool,
     when: When,
+    /// It puts its own builds in the place of those that others use.
+    alone: bool,
     run: Box<StepFunction>,
 }
 
@@ -87,6 +92,10 @@ impl Step {
 
     fn of_another_platform(self) -> Self {
         Self { when: When::Platforms, ..self }
+    }
+
+    fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     fn of_a_release(self) -> Self {
@@ -105,12 +114,12 @@ enum When {
 }
 
 /// Fills the report with what it found; an error is a failure of the step itself.
-type StepFunction = dyn Fn(&Context, &mut Report) -> Result;
+type StepFunction = dyn Fn(&Context, &mut Report) -> Result + Send + Sync;
 
 fn step(
     area: &'static str,
     name: impl Into<String>,
-    run: impl Fn(&Context, &mut Report) -> Result + 'static,
+    run: impl Fn(&Context, &mut Report) -> Result + Send + Sync + 'static,
 ) -> Step {
     Step {
         name: name.into(),
@@ -118,6 +127,7 @@ fn step(
         programs: Vec::new(),
         takes_arguments: false,
         when: When::Always,
+        alone: false,
         run: Box::new(run),
     }
 }
@@ -145,7 +155,12 @@ impl Context {
     /// The sandbox's program. Whoever needs a sandbox starts one of its own: they keep state, and
     /// the same tokens mean the same people.
     fn sandbox(&self) -> Result<&Path> {
-        let build = || library::build_debug().map(|(_, program)| program);
+        let build = || {
+            let (_, program) = library::build_debug()?;
+            // Another lane may have it built anew, by which for a moment there is none.
+            let own = |record: &PathBuf| files::own_copy(&program, &record.with_file_name("sandbox"));
+            self.options.record.as_ref().map_or(Ok(program.clone()), own)
+        };
         let program = self.sandbox.get_or_init(build);
         program.as_deref().map_err(Clone::clone)
     }
@@ -166,6 +181,10 @@ struct Options {
     platforms: bool,
     /// A quick look: the debug build of the library.
     debug: bool,
+    /// How many steps at a time.
+    lanes: Option<usize>,
+    /// Where one lane's step leaves what it found.
+    record: Option<PathBuf>,
     only: Vec<String>,
     programs: Vec<String>,
     /// For the runner of the one step that was chosen.
@@ -179,17 +198,33 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
         steps.iter().for_each(list);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(record) = options.record.clone() {
+        return record_step(&steps, Context::new(options), &record);
+    }
     if options.setup {
         setup::install(steps.iter().any(|step| step.when == When::Platforms))?;
     }
-    let context = Context::new(options);
-    let rows: Vec<_> = steps.iter().map(|step| run_step(step, &context)).collect();
+    let debug = options.debug;
+    let lanes = options.lanes.unwrap_or_else(|| if steps.len() > 1 { lanes::by_default() } else { 1 });
+    let rows = if lanes > 1 {
+        lanes::run(&steps, &options, lanes)?
+    } else {
+        let context = Context::new(options);
+        steps.iter().map(|step| run_step(step, &context)).collect()
+    };
     report::print(&rows);
-    if context.options.debug {
+    if debug {
         println!("(with the debug build of the library)");
     }
     let failed = rows.iter().any(|row| !row.report.failures.is_empty());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn record_step(steps: &[Step], context: Context, record: &Path) -> Result<ExitCode> {
+    let [step] = steps else { return Err("--record is for one step".to_owned()) };
+    let row = run_step(step, &context);
+    files::write(record, &row.report.to_json())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn parse(words: &[String]) -> Result<Options> {
@@ -201,6 +236,11 @@ fn parse(words: &[String]) -> Result<Options> {
             "--list" => options.list = true,
             "--platforms" => options.platforms = true,
             "--debug" => options.debug = true,
+            "--lanes" => {
+                let number = words.next().and_then(|word| word.parse().ok()).filter(|number| *number > 0);
+                options.lanes = Some(number.ok_or("--lanes needs a number")?);
+            }
+            "--record" => options.record = Some(words.next().ok_or("--record needs a file")?.into()),
             "--only" => options.only.push(words.next().ok_or("--only needs a step's name")?.clone()),
             "--program" => options.programs.push(words.next().ok_or("--program needs a name")?.clone()),
             "--" => options.arguments.extend(words.by_ref().cloned()),

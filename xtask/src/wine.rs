@@ -75,6 +75,7 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(unsigned char *bytes, SIZE_T lengt
 /// A Windows of our own, which no other of the user's programs has touched.
 fn set_up() -> Result<PathBuf> {
     let folder = workspace::scratch("wine")?;
+    let _lock = files::lock(&folder)?;
     let source = folder.join("bcryptprimitives.c");
     files::write(&source, RANDOM)?;
     let mut gcc = Command::new(COMPILER);

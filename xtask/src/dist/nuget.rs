@@ -1,5 +1,6 @@
 //! The NuGet packages: one for every system that was built, and the one for testing.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,8 +18,14 @@ pub fn can_be_made() -> bool {
     said.is_ok_and(|said| said.success() && said.stdout.starts_with("10."))
 }
 
+/// Held while the projects of the tree are built: two builds at a time would write the same files.
+pub fn building() -> Result<fs::File> {
+    files::lock(&workspace::scratch("dotnet")?)
+}
+
 pub fn make(built: &[(&Platform, Built)], output: &Path) -> Result<Vec<PathBuf>> {
     let folder = workspace::empty_scratch("nuget")?;
+    let _building = building()?;
     for (project, prefix) in PROJECTS {
         let mut pack = dotnet();
         pack.args(["pack", project, "-nologo", "-v:quiet", "-p:ContinuousIntegrationBuild=true", "-o"])

@@ -15,7 +15,8 @@ const LEFT_OUT: &[&str] = &[".llvmbc", ".llvmcmd", ".comment", ".note.gnu.proper
 
 /// `tools`: what stands before the names of GNU's programs for another machine; `""`: for this one.
 pub fn make(from: &Path, to: &Path, tools: &str) -> Result {
-    let folder = workspace::empty_scratch(&format!("static-library-{tools}"))?;
+    // Several chores may be at it at a time.
+    let folder = workspace::empty_scratch(&format!("static-library-{tools}{}", std::process::id()))?;
     let symbols = exports()?;
     let list = folder.join("exports");
     files::write(&list, &(symbols.join("\n") + "\n"))?;
@@ -42,7 +43,8 @@ pub fn make(from: &Path, to: &Path, tools: &str) -> Result {
 
     let archive = folder.join("libmfa.a");
     process::output(tool("ar").arg("rcsD").arg(&archive).arg(&object))?;
-    files::copy(&archive, to)
+    files::copy(&archive, to)?;
+    std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))
 }
 
 /// The program that is missing, if one is.

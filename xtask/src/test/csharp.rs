@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::report::Report;
 use super::{Context, Step, step};
+use crate::dist::nuget;
 use crate::process::{self, Finished, Show};
 use crate::{Result, cargo, library, workspace};
 
@@ -27,6 +28,7 @@ fn csharp(context: &Context, report: &mut Report) -> Result {
         format!("-p:MfaLibrary={}", context.library()?.shared.display()),
         format!("-p:MfaSandboxLibrary={}", library::build_sandbox_library()?.display()),
     ];
+    let building = nuget::building()?;
     let built = run(dotnet().args(["build", SOLUTION, "-nologo", "-v:quiet"]).args(&properties))?;
     report.check("everything builds without a warning", ended_well(&built));
     if !built.success() {
@@ -34,6 +36,7 @@ fn csharp(context: &Context, report: &mut Report) -> Result {
     }
     let format = run(dotnet().args(["format", SOLUTION, "--no-restore", "--verify-no-changes"]))?;
     report.check("dotnet format finds nothing to change", ended_well(&format));
+    drop(building);
     let arguments = &context.options.arguments;
     for framework in ["net8.0", "net10.0"] {
         let tests = run(dotnet().args(["test", "--no-build", "--framework", framework]).args(arguments))?;

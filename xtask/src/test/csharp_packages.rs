@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::csharp::{self, dotnet_in, run};
 use super::report::Report;
 use super::{Context, Step, step};
+use crate::dist::nuget;
 use crate::process;
 use crate::sandbox::Sandbox;
 use crate::{Result, files, library, workspace};
@@ -28,8 +29,10 @@ fn packages(context: &Context, report: &mut Report) -> Result {
     let folder = std::env::temp_dir().join(format!("mfa-packages-{}", std::process::id()));
     let user = User { folder, sandbox: Sandbox::start(context.sandbox()?)? };
     user.unpack()?;
+    let building = nuget::building()?;
     refuses_to_pack_without_a_library(report)?;
     pack(context, &user.folder.join("packages"))?;
+    drop(building);
     user.tries(report)?;
     user.waits(report, &context.library()?.archive)
 }

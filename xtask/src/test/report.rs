@@ -3,6 +3,8 @@
 use std::env;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 /// A sentence long enough for the table; the whole text stands above it.
 const NOTE_WIDTH: usize = 70;
 
@@ -73,6 +75,26 @@ impl Report {
         }
     }
 
+    /// What one process tells another of it.
+    pub fn to_json(&self) -> String {
+        let Self { skips_fail: _, passed, skipped, failures, notes } = self;
+        json!({ "passed": passed, "skipped": skipped, "failures": failures, "notes": notes }).to_string()
+    }
+
+    pub fn from_json(text: &str) -> crate::Result<Self> {
+        let told: Value = serde_json::from_str(text).map_err(|e| format!("its report: {e}"))?;
+        let number = |name: &str| told[name].as_u64().and_then(|number| usize::try_from(number).ok());
+        let texts = |name: &str| {
+            let texts = told[name].as_array()?.iter().map(|text| text.as_str().map(str::to_owned));
+            texts.collect::<Option<Vec<_>>>()
+        };
+        let whole = (number("passed"), number("skipped"), texts("failures"), texts("notes"));
+        let (Some(passed), Some(skipped), Some(failures), Some(notes)) = whole else {
+            return Err(format!("its report is not whole: {text}"));
+        };
+        Ok(Self { passed, skipped, failures, notes, ..Self::new() })
+    }
+
     fn result(&self) -> &'static str {
         match (self.failures.is_empty(), self.passed, self.skipped) {
             (false, ..) => "FAILED",
@@ -126,4 +148,23 @@ fn shortened(note: &str) -> String {
         return note;
     }
     note.chars().take(NOTE_WIDTH - 3).collect::<String>() + "..."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_told_whole_or_not_at_all() {
+        let mut report = Report::new();
+        report.count(3, 1);
+        report.fail("what", "why");
+        report.note("a note".to_owned());
+        let told = Report::from_json(&report.to_json()).unwrap();
+        assert_eq!((told.passed, told.skipped), (3, 1));
+        assert_eq!((told.failures, told.notes), (report.failures, report.notes));
+        for text in ["", "{}", r#"{"passed":1,"skipped":0,"failures":[1],"notes":[]}"#] {
+            assert!(Report::from_json(text).is_err(), "{text}");
+        }
+    }
 }

@@ -28,7 +28,7 @@ const SOURCES: &[&str] = &[
 const ALLOWED: &[&str] = &["src/ffi/mod.rs", "src/sys/mod.rs", "sandbox/src/ffi.rs"];
 
 pub fn steps() -> Vec<Step> {
-    vec![step(AREA, "unsafe", unsafe_code), step(AREA, "read-only-tree", sources_stay_as_they_are)]
+    vec![step(AREA, "unsafe", unsafe_code), step(AREA, "read-only-tree", sources_stay_as_they_are).alone()]
 }
 
 fn unsafe_code(_: &Context, report: &mut Report) -> Result {

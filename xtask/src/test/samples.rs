@@ -8,6 +8,7 @@ use super::csharp;
 use super::report::Report;
 use super::{Context, Step, step};
 use crate::c_compiler::{Compiler, Link, Program, program};
+use crate::dist::nuget;
 use crate::process::{self, Show};
 use crate::sandbox::Sandbox;
 use crate::{Result, cargo, files, library, workspace};
@@ -171,6 +172,7 @@ fn csharp_program(context: &Context, folder: &Path, block: &str) -> Result<Optio
     let client: PathBuf = csharp::folder().join("MfaClient/MfaClient.csproj");
     files::write(&folder.join("sample.csproj"), &PROJECT.replace("MFA_CLIENT", &client.to_string_lossy()))?;
     files::write(&folder.join("Program.cs"), block)?;
+    let _building = nuget::building()?;
     let mut build = csharp::dotnet_in(folder);
     build.args(["build", "-nologo", "-v:quiet", "-o", "out"]);
     build.arg(format!("-p:MfaLibrary={}", context.library()?.shared.display()));
