@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 import time
@@ -320,6 +321,82 @@ print("over")
 """
     with child(program, STATUS) as process:
         assert (*rest(process), process.returncode) == ("over\n", "", 0)
+
+
+# A pool of one thread that waits for a person, while a second call waits for the thread.
+POOL = """
+from concurrent.futures import ThreadPoolExecutor
+server = sandbox.Sandbox(strict=True, first_id=1000)
+client = server.hyperid()
+def ask(token, **options):
+    wait = WaitOptions(first_poll=0.01, min_interval=0.05, withdraw_on_cancel=sys.argv[1] == "withdraw")
+    try:
+        answer = client.confirm(token, "Sign in?", wait=wait, timeout=100, **options)
+        print("approved", answer.approved)
+    except Cancelled as error:
+        state = error.transaction
+        print("withdrawn", error.withdrawn, None if state is None else state.id, server.push_count())
+pool = ThreadPoolExecutor(1)
+"""
+
+
+@pytest.mark.parametrize("withdraw", [False, True])
+def test_a_pool_s_calls_end_with_the_program_where_their_token_says_so(withdraw: bool) -> None:
+    """Python joins a pool's threads before it comes to `atexit`: in time they must be told another way."""
+    program = """
+at_exit = CancelToken(at_exit=True)
+for _ in range(2):
+    pool.submit(ask, "sandbox-never", cancel=at_exit)
+assert server.wait_for_requests(1, sys.argv[2])
+print("over", at_exit.triggered)
+"""
+    ends = f"withdrawn {withdraw} 1000 1\nwithdrawn False None 1\n"
+    with child(POOL + program, "withdraw" if withdraw else "leave", STATUS) as process, at_most(60):
+        assert (*rest(process), process.returncode) == (f"over False\n{ends}", "", 0)
+
+
+def test_a_pool_s_calls_go_on_to_their_answers_where_nobody_says_otherwise() -> None:
+    """Python's own rule: what was handed to a pool is done before the program ends."""
+    program = """
+other = CancelToken()
+for cancel in None, other:
+    pool.submit(ask, "sandbox-approve-after-500", cancel=cancel)
+assert server.wait_for_requests(1, sys.argv[2])
+print("over")
+"""
+    with child(POOL + program, "leave", STATUS) as process:
+        assert (*rest(process), process.returncode) == ("over\napproved True\napproved True\n", "", 0)
+
+
+def test_a_token_made_at_the_end_ends_its_calls_at_once() -> None:
+    program = """
+import atexit
+early = [CancelToken(at_exit=True)] if sys.argv[2] == "second" else []
+atexit.register(lambda: ask("sandbox-approve", cancel=CancelToken(at_exit=True)))
+"""
+    for which in "first", "second":
+        with child(POOL + program, "leave", which) as process:
+            assert (*rest(process), process.returncode) == ("withdrawn False None 0\n", "", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_s_end_is_not_its_parent_s() -> None:
+    """multiprocessing ends a child as a program is ended."""
+    program = """
+import multiprocessing
+at_exit = CancelToken(at_exit=True)
+future = pool.submit(ask, "sandbox-phone", cancel=at_exit)
+id = server.wait_for_transaction()
+process = multiprocessing.get_context("fork").Process(target=bool)
+process.start()
+process.join()
+print(process.exitcode, at_exit.triggered)
+server.decide(id, sandbox.Person.APPROVES)
+future.result()
+"""
+    with child(POOL + program, "leave") as process:
+        output, errors = rest(process)
+        assert (output, process.returncode) == ("0 False\napproved True\n", 0), errors
 
 
 def test_ctrl_c_withdraws_where_that_is_asked_for() -> None:

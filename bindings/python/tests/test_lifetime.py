@@ -36,6 +36,15 @@ def test_use_after_close(mfa_sandbox: Sandbox) -> None:
         assert repr(client) == "<HyperId open>"
     client.close()
     assert repr(client) == "<HyperId closed>" and client.closed
+    token = CancelToken()
+    assert repr(token) == "<CancelToken not triggered>"
+    token.trigger()
+    assert repr(token) == "<CancelToken triggered>"
+    with mfa_sandbox.hyperid() as client, client.waiter() as waiter:
+        assert repr(waiter) == "<Waiter open, 0 waits>"
+    assert repr(waiter) == "<Waiter closed>"
+    assert repr(mfa_sandbox) == f"<Sandbox open, {mfa_sandbox.url}>"
+    client.close()
     with pytest.raises(ClosedError, match="this HyperId is closed") as closed:
         client.availability("sandbox-approve")
     assert isinstance(closed.value, CallerError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import traceback
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -148,6 +149,16 @@ def notes_of(told: MfaError) -> list[str]:
     from mfa_client import _error
 
     return _error._notes(told)
+
+
+def test_what_a_traceback_says_of_a_question(client: HyperId, mfa_sandbox: Sandbox) -> None:
+    """That it was taken back, too: whoever reads it need not look for it on the phone."""
+    for withdraw, says in (False, "the person was asked, with transaction"), (True, "the question was taken back"):
+        before, wait = mfa_sandbox.request_count(STATUS), WaitOptions(first_poll=0.01, withdraw_on_cancel=withdraw)
+        waiting = client.confirm_async("sandbox-never", "?", wait=wait)
+        error = cancelled(client, waiting, lambda before=before: mfa_sandbox.request_count(STATUS) > before)
+        assert [note for note in notes_of(outcome(error)) if says in note], says
+        assert sys.version_info < (3, 11) or error.__notes__ == notes_of(outcome(error))
 
 
 def test_a_wait_that_times_out_in_asyncio(client: HyperId) -> None:

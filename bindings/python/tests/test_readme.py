@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,22 @@ def test_taking_the_question_back(
     helper.join()
     assert capsys.readouterr().out == "Taken back.\n"
     assert mfa_sandbox.wait_for_transaction(0.01) is None, "it is still on the phone"
+
+
+def test_a_pool_s_calls_ended_by_a_token(
+    client: HyperId, mfa_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = function("begin")
+    may_pay = begin.__globals__["may_pay"]
+    assert may_pay(client, "sandbox-approve") is True
+    polls = mfa_sandbox.request_count(STATUS)
+    with ThreadPoolExecutor(1) as pool:
+        begin(client, pool, ["sandbox-phone", "sandbox-phone"])
+        started = mfa_sandbox.wait_for_transaction()
+        assert mfa_sandbox.wait_for_requests(polls + 1, STATUS)
+        begin.__globals__["at_exit"].trigger()
+    assert capsys.readouterr().out == f"Request {started} is still on the phone.\n"
+    assert mfa_sandbox.push_count() == 2, "the second was asked although its turn had not come"
 
 
 def test_an_answer_that_comes_first_counts(client: HyperId, mfa_sandbox: Sandbox) -> None:

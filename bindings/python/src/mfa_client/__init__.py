@@ -23,7 +23,16 @@ from .answers import (
     TransactionState,
     TwoFactorTypes,
 )
-from .asking import END_WAIT, EndWait, Request, WaitOptions
+from .asking import (
+    END_WAIT,
+    AwaitedOnUpdate,
+    AwaitedRefreshToken,
+    EndWait,
+    OnUpdate,
+    RefreshToken,
+    Request,
+    WaitOptions,
+)
 from .cancel import CancelToken
 from .capillary import Capillary
 from .events import Event, EventKind
@@ -42,11 +51,14 @@ from .hyperid import HyperId, control_code
 from .waiter import Waiter
 
 __version__ = f"{MFA_VERSION_MAJOR}.{MFA_VERSION_MINOR}.{MFA_VERSION_PATCH}"
+"""The version of this package."""
 
 __all__ = [
     "END_WAIT",
     "AnswerError",
     "Availability",
+    "AwaitedOnUpdate",
+    "AwaitedRefreshToken",
     "CallTimeoutError",
     "CallerError",
     "CancelToken",
@@ -64,8 +76,10 @@ __all__ = [
     "Method",
     "MfaError",
     "NetworkError",
+    "OnUpdate",
     "Provider",
     "ProviderError",
+    "RefreshToken",
     "Registration",
     "RegistrationState",
     "Request",

@@ -210,13 +210,13 @@ class Call(Generic[T]):
         try:
             if leader is not None:
                 leader._open()
-                leader.lead(own)
+                leader._lead(own)
             under_way.enter(own)
             return self._make(own)
         finally:
             under_way.leave(own)
             if leader is not None:
-                leader.lead_no_more(own)
+                leader._lead_no_more(own)
 
     def _make(self, cancel: Optional[CancelToken]) -> T:
         err = struct(_abi.mfa_error)
@@ -299,13 +299,13 @@ class Call(Generic[T]):
 
         job = Job(call, done)
         # Its turn may come late: by then its time may be over, or nobody may want it any more.
-        own.lead(_EndsUnmade(job))
+        own._lead(_EndsUnmade(job))
         late = loop.call_later(
             self._seconds(), job.end, error_of(_abi.MFA_ERR_TIMEOUT, "the call's turn did not come in time")
         )
         try:
             if cancel is not None:
-                cancel.lead(own)
+                cancel._lead(own)
             submit(lambda: context.run(job.run))
             outcome = await asyncio.shield(ended)
         except asyncio.CancelledError as error:
@@ -319,7 +319,7 @@ class Call(Generic[T]):
         finally:
             late.cancel()
             if cancel is not None:
-                cancel.lead_no_more(own)
+                cancel._lead_no_more(own)
         return self._take(outcome)
 
     def _seconds(self) -> float:

@@ -17,6 +17,7 @@ from .exceptions import InvalidArgumentError
 
 Self = TypeVar("Self", bound="Client")
 Log = Callable[[int, str], object]
+"""Told the level, one of `logging`'s, and the text."""
 
 
 _PYTHON_LEVELS = {
@@ -126,6 +127,7 @@ class Client(Owner):
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called; every later call raises `ClosedError`."""
         return self._handle is None or self._handle.closed
 
     def __enter__(self: Self) -> Self:

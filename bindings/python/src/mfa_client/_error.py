@@ -16,7 +16,9 @@ class Provider(enum.Enum):
     """Whose call it was."""
 
     HYPERID = _abi.MFA_PROVIDER_HYPERID
+    """A call of `HyperId`."""
     CAPILLARY = _abi.MFA_PROVIDER_CAPILLARY
+    """A call of `Capillary`."""
 
 
 class MfaError(Exception):
@@ -31,6 +33,7 @@ class MfaError(Exception):
     name: str = ""
     """libmfa's name for it, for example "TIMEOUT"."""
     provider: Optional[Provider] = None
+    """Whose call it was; None: no provider's."""
     provider_code: Optional[int] = None
     """The provider's own number, if it gave one."""
     http_status: Optional[int] = None
@@ -90,8 +93,8 @@ def tell(error: BaseException, outcome: MfaError) -> None:
 
 
 def _notes(outcome: MfaError) -> list[str]:
-    if outcome.withdrawn:
-        return []
+    if outcome.transaction is not None and outcome.withdrawn:
+        return [f"mfa_client: the question was taken back, with transaction {outcome.transaction.id}"]
     if outcome.transaction is not None:
         return [f"mfa_client: the person was asked, with transaction {outcome.transaction.id}"]
     return ["mfa_client: the person may have been asked; the id is not known"] if outcome.outcome_unknown else []

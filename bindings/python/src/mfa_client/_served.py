@@ -57,7 +57,7 @@ class Served:
             withdraws = self._waiting.options.withdraw_on_cancel
             self._waits.add(function, (*inputs, self._waiting.with_events()), self, timeout, withdraws)
             if cancel is not None:
-                cancel.lead(self)
+                cancel._lead(self)
             return await self._serve()
         except MfaError as error:
             if self._ended is not None and error is self._ended.error:
@@ -65,7 +65,7 @@ class Served:
             raise
         finally:
             if cancel is not None:
-                cancel.lead_no_more(self)
+                cancel._lead_no_more(self)
             self._close_if_idle()
 
     async def _serve(self) -> Transaction:

@@ -19,16 +19,20 @@ class EndWait(enum.Enum):
     """What `on_update` returns to end the wait. Nothing else does, whatever its truth value."""
 
     END_WAIT = "end the wait"
+    """The only value; `mfa_client.END_WAIT` is the same."""
 
 
 END_WAIT = EndWait.END_WAIT
+"""Returned by `on_update`, it ends the wait."""
 
 OnUpdate = Callable[[TransactionState], Optional[EndWait]]
-"""Of a call that is not awaited: a coroutine function would never be awaited either."""
+"""What is told of the wait; of a call that is not awaited: a coroutine function would never be awaited either."""
 AwaitedOnUpdate = Callable[[TransactionState], Union[Optional[EndWait], Awaitable[Optional[EndWait]]]]
-"""Of an awaited call: a plain function or a coroutine function."""
+"""What is told of an awaited wait: a plain function or a coroutine function."""
 RefreshToken = Callable[[], Optional[str]]
+"""What returns a fresh token of the same person, or None to give up."""
 AwaitedRefreshToken = Callable[[], Union[Optional[str], Awaitable[Optional[str]]]]
+"""The same for an awaited call: a plain function or a coroutine function."""
 
 
 @dataclass(frozen=True)

@@ -261,6 +261,7 @@ class Sandbox(Owner):
         self.url: str = lib.mfa_sandbox_hyperid_url(pointer).decode()
         """The base URL for HyperID's calls."""
         self.capillary_url: str = lib.mfa_sandbox_capillary_url(pointer).decode()
+        """The base URL for Capillary's call."""
         self.phone_url: str = lib.mfa_sandbox_phone_url(pointer).decode()
         """A web page that plays the person's phone."""
         self.control_url: str = lib.mfa_sandbox_control_url(pointer).decode()
@@ -270,6 +271,9 @@ class Sandbox(Owner):
         ca_pem = lib.mfa_sandbox_ca_pem(pointer)
         self.ca_pem: Optional[str] = ca_pem.decode() if ca_pem else None
         """With `tls`, the certificate of this run's authority."""
+
+    def __repr__(self) -> str:
+        return f"<Sandbox {'closed' if self._handle is None or self._handle.closed else f'open, {self.url}'}>"
 
     def hyperid(self, **options: Any) -> HyperId:
         """A client for this sandbox; `options` are those of `HyperId`."""

@@ -173,6 +173,9 @@ class Waiter(Uncopied):
         """The waits that were added, and whose last event was not taken yet."""
         return len(self._waits) + sum(event.kind is EventKind.ENDED for _, event in self._events)
 
+    def __repr__(self) -> str:
+        return f"<Waiter {'closed' if self.closed else f'open, {len(self)} waits'}>"
+
     def __bool__(self) -> bool:
         return True
 
@@ -183,6 +186,7 @@ class Waiter(Uncopied):
 
     @property
     def closed(self) -> bool:
+        """Whether `close` was called."""
         return self._waits.closed
 
     def close(self) -> None:

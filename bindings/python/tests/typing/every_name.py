@@ -12,6 +12,8 @@ from mfa_client import (
     END_WAIT,
     AnswerError,
     Availability,
+    AwaitedOnUpdate,
+    AwaitedRefreshToken,
     CallerError,
     CallTimeoutError,
     Cancelled,
@@ -29,8 +31,10 @@ from mfa_client import (
     Method,
     MfaError,
     NetworkError,
+    OnUpdate,
     Provider,
     ProviderError,
+    RefreshToken,
     Registration,
     RegistrationState,
     Request,
@@ -74,6 +78,11 @@ def fresh() -> Optional[str]:
 async def fresh_later() -> str:
     return "t"
 
+
+told: list[OnUpdate] = [on_update, save]
+told_later: list[AwaitedOnUpdate] = [on_update, save, save_later, end_later]
+refreshes: list[RefreshToken] = [fresh]
+refreshes_later: list[AwaitedRefreshToken] = [fresh, fresh_later]
 
 WAIT = WaitOptions(
     cancel_on_timeout=True, withdraw_on_cancel=True, first_poll=0.5, min_interval=1, max_interval=10.0
@@ -189,7 +198,7 @@ def main() -> None:
             connect_timeout=2.5,
             max_idle_connections=4,
         ) as client:
-            cancel = CancelToken()
+            cancel = CancelToken(at_exit=True)
             print(blocking(client, "t", cancel), asyncio.run(awaited(client, "t")), events(client, ["t"]))
             cancel.trigger()
             print(cancel.triggered, registered("t"))
