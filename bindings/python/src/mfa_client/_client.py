@@ -78,10 +78,14 @@ class Client(Owner):
         base_url: https; HyperID's production by default, required for Capillary.
         allow_loopback_http: http to this machine, for a sandbox.
         ca_pem: certificates that are trusted in place of the built-in roots.
+        proxy_url: http://[user[:password]@]host[:port], percent-encoded; asked to CONNECT.
         proxy_from_env: without a `proxy_url`, take the environment's.
         client_cert_pem, client_key_pem: what to show to a server that asks for a certificate.
         headers: sent with every request in addition to libmfa's own.
-        request_timeout, connect_timeout: seconds.
+        user_agent: appended to libmfa's own.
+        request_timeout: seconds of one exchange, and of a short call that names no `timeout`; 30.
+        connect_timeout: seconds of name, TCP and TLS together; 10.
+        max_idle_connections: the most that are kept for later calls; 64.
         log, log_level: `logging.getLogger("mfa").log` fits, and so do the levels of `logging`.
             It is called on the thread that calls libmfa. If it raises, so does the call.
         """

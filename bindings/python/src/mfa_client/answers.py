@@ -26,10 +26,15 @@ class Decision(NoTruthValue, enum.Enum):
     NONE = _abi.MFA_DECISION_NONE
     """No answer has been read."""
     APPROVED = _abi.MFA_DECISION_APPROVED
+    """The person approved. Test it with `Transaction.approved`."""
     DENIED = _abi.MFA_DECISION_DENIED
+    """The person refused."""
     EXPIRED = _abi.MFA_DECISION_EXPIRED
+    """The request expired before the person answered."""
     CANCELLED = _abi.MFA_DECISION_CANCELLED
+    """The request was cancelled, or declined without an answer."""
     FAILED = _abi.MFA_DECISION_FAILED
+    """The request failed (a status that the provider's documentation leaves out)."""
     PENDING = _abi.MFA_DECISION_PENDING
     """The person has not answered yet."""
     UNKNOWN = _abi.MFA_DECISION_UNKNOWN
@@ -49,7 +54,9 @@ class RegistrationState(NoTruthValue, enum.Enum):
     NONE = _abi.MFA_REGISTRATION_NONE
     """No answer has been read."""
     REGISTERED = _abi.MFA_REGISTRATION_REGISTERED
+    """MFA is registered for the user."""
     NOT_REGISTERED = _abi.MFA_REGISTRATION_NOT_REGISTERED
+    """The user exists and has not registered MFA."""
     NOT_ENABLED = _abi.MFA_REGISTRATION_NOT_ENABLED
     """The brand has no MFA."""
 
@@ -65,9 +72,13 @@ class Method(NoTruthValue, enum.Enum):
     """A second factor."""
 
     APP = _abi.MFA_METHOD_APP
+    """The authenticator app (the server's number 0)."""
     TOTP = _abi.MFA_METHOD_TOTP
+    """A one-time password from an app (1)."""
     SMS = _abi.MFA_METHOD_SMS
+    """A code by SMS (2)."""
     EMAIL = _abi.MFA_METHOD_EMAIL
+    """A code by e-mail (3)."""
     OTHER = _abi.MFA_METHOD_OTHER
     """One that libmfa has no name for; see `TwoFactorTypes.raw`."""
 
@@ -83,7 +94,9 @@ class TransactionState(NoTruthValue):
     """
 
     id: int
+    """The provider's number of the transaction: save it."""
     decision: Decision
+    """What the person decided, or that they have not yet."""
     raw_status: int
     """The server's `transaction_status`; -1: it sent none."""
     raw_complete_result: int
@@ -129,6 +142,8 @@ class TwoFactorTypes(NoTruthValue):
     """The second factors that the person has set up."""
 
     methods: frozenset[Method]
+    """Those that libmfa has names for, and `OTHER` if there are others. The names are inferred from the provider's
+    tables; `raw` is what it said."""
     count: int
     """How many the server listed; may exceed what `raw` holds."""
     raw: tuple[int, ...]
@@ -143,9 +158,11 @@ class Registration(NoTruthValue):
     """Whether MFA is registered for a user."""
 
     state: RegistrationState
+    """The answer."""
     raw_code: int
     """The server's `status.code`."""
     http_status: int
+    """That of the answer."""
 
     def _instead(self) -> str:
         return "use .state"

@@ -12,6 +12,8 @@ from .answers import NoTruthValue, Transaction, TransactionState
 
 
 class EventKind(enum.Enum):
+    """What happened to a wait."""
+
     STARTED = _abi.MFA_EVENT_STARTED
     """The person has been asked, and the id is known: save it."""
     UPDATE = _abi.MFA_EVENT_UPDATE
@@ -27,6 +29,7 @@ class Event(NoTruthValue):
     """Something that a program should know of one of its waits."""
 
     kind: EventKind
+    """What happened."""
     ticket: int
     """Which wait, as `Waiter.confirm` and `Waiter.wait` returned it."""
     data: object

@@ -34,10 +34,15 @@ class Person(enum.Enum):
     """What the person does with a request."""
 
     APPROVES = 1
+    """Presses "Approve"."""
     DENIES = 2
+    """Presses "Deny"."""
     DECLINES = 3
+    """Ends the request without an answer: `Decision.CANCELLED`."""
     FAILS = 4
+    """Nothing; the request fails: `Decision.FAILED`."""
     LETS_EXPIRE = 5
+    """Nothing, until the request expires."""
 
 
 _TLS, _LAN, _CAPILLARY_HTTP_STATUS, _STRICT, _LOG = 1, 2, 4, 8, 16
@@ -168,20 +173,31 @@ class SandboxTransaction:
     """A transaction as the server has it. A text that was not sent is empty."""
 
     id: int
+    """Its number."""
     status: int
     """0 pending, 1 completed, 2 expired, 3 failed, 4 cancelled or declined."""
     complete_result: int
+    """0 approved, 1 denied; 0 while it is pending, too."""
     template_id: int
+    """Which screen the app shows; 4: the question."""
     remaining: float
     """Seconds that it still lives."""
     polls: int
+    """How often its state was asked for."""
     user: str
+    """The person who was asked."""
     question: str
+    """The text of template 4."""
     values: str
+    """The parameters, as they were sent."""
     code: str
+    """The control code."""
     device_id: str
+    """The device that the person acts from."""
     device_desc: str
+    """What that device is called."""
     ip: str
+    """That device's address."""
 
 
 @dataclass(frozen=True)
@@ -189,11 +205,13 @@ class SandboxRequest:
     """A provider request as it arrived."""
 
     method: str
+    """As in "POST"."""
     target: str
     """The path, and a query if there was one."""
     headers: list[tuple[str, str]]
     """Names and values as sent, in their order; the token is among them."""
     body: bytes
+    """What came behind the headers."""
 
     def header(self, name: str) -> Optional[str]:
         """The first value of a header, its name in any case."""
@@ -350,12 +368,15 @@ class Sandbox(Owner):
         return made.decode()
 
     def expire_token(self, token: str) -> None:
+        """From now on the token is expired."""
         self._do("expire_token", text("token", token))
 
     def revoke_token(self, token: str) -> None:
+        """From now on the token is invalid."""
         self._do("revoke_token", text("token", token))
 
     def add_brand(self, brand: str, has_mfa: bool) -> None:
+        """Adds a Capillary brand, with MFA or without (`RegistrationState.NOT_ENABLED`), or replaces one."""
         self._do("add_brand", text("brand", brand), int(boolean("has_mfa", has_mfa)))
 
     def decide(self, transaction_id: int, person: Person) -> None:
@@ -421,6 +442,7 @@ class Sandbox(Owner):
         return bool(self._call("wait_for_requests", text("path", path), number, milli))
 
     def connection_count(self) -> int:
+        """How many connections were ever accepted."""
         return int(self._call("connection_count"))
 
     def open_connections(self) -> int:
