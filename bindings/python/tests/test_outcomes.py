@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -290,6 +291,17 @@ def test_a_callback_s_traceback_ends_in_the_callback(client: HyperId, confirm: C
     with pytest.raises(Surprise) as raised:
         confirm(client, "sandbox-never", wait=QUICK, on_update=fail)
     assert traceback.extract_tb(raised.value.__traceback__)[-1].name == "fail"
+    ours = frames_of_ours(raised.value)
+    assert len(ours) <= 5, ours
+
+
+def test_so_it_does_on_another_thread(client: HyperId) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.confirm, "sandbox-never", "?", wait=QUICK, on_update=fail, timeout=30)
+        error = call.exception()
+    assert isinstance(error, Surprise)
+    ours = frames_of_ours(error)
+    assert ours[0] == "confirm" and len(ours) <= 5, ours
 
 
 # The program's end.

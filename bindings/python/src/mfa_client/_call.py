@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from . import _abi
-from ._error import MfaError, Provider, outcome_of, tell
+from ._error import MfaError, Provider, outcome_of, shortened, tell
 from ._handle import Handle
 from ._library import library
 from ._names import in_python
@@ -200,10 +200,10 @@ class Call(Generic[T]):
         """On this thread."""
         try:
             return self._run_as(CancelToken(), cancel) if self._calls_back else self._make(cancel)
-        except MfaError as error:
+        except BaseException as error:
             if error is self._error:
                 raise error.with_traceback(None)  # Where in here it comes from is of no use to anybody.
-            raise
+            raise shortened(error)
 
     def _run_as(self, own: CancelToken, leader: Optional[CancelToken]) -> T:
         """With a token of its own, which `leader` triggers, and so does the program's end."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import os
 from typing import TYPE_CHECKING, Optional
 
 from . import _abi
 
 if TYPE_CHECKING:
     from .answers import TransactionState
+
+
+_HOME = os.path.join(os.path.dirname(__file__), "")
 
 
 class Provider(enum.Enum):
@@ -90,6 +94,17 @@ def tell(error: BaseException, outcome: MfaError) -> None:
     if add_note is not None:
         for note in _notes(outcome):
             add_note(note)
+
+
+def shortened(error: BaseException) -> BaseException:
+    """Of what a callback raised, the traceback begins in the callback: the binding's own ways to it tell nobody
+    anything. What came from the binding itself stays whole."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HOME):
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace
+    return error
 
 
 def _notes(outcome: MfaError) -> list[str]:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Callable, Generic, Optional, TypeVar
 
+from ._error import shortened
+
 T = TypeVar("T")
 
 MOST_THREADS = 32
@@ -23,7 +25,7 @@ class Outcome(Generic[T]):
         try:
             self._value = call()
         except BaseException as error:
-            self._error = error
+            self._error = shortened(error)
 
     @property
     def error(self) -> Optional[BaseException]:

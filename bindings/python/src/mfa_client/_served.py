@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Callable, Optional
 
 from ._call import answered, left_under_way
-from ._error import MfaError, tell
+from ._error import MfaError, shortened, tell
 from ._waits import Inbox, Waits
 from .answers import Transaction, TransactionState
 from .asking import END_WAIT, Waiting, fresh_token
@@ -59,10 +59,10 @@ class Served:
             if cancel is not None:
                 cancel._lead(self)
             return await self._serve()
-        except MfaError as error:
+        except BaseException as error:
             if self._ended is not None and error is self._ended.error:
                 raise error.with_traceback(None)  # Where in here it comes from is of no use to anybody.
-            raise
+            raise shortened(error)
         finally:
             if cancel is not None:
                 cancel._lead_no_more(self)
