@@ -170,11 +170,15 @@ export const focused = (page) => page.evaluate(() => {
 });
 
 /** The names of all elements with this role, as assistive programs get them. */
-export async function names(page, role) {
+export const names = async (page, role) => (await described(page, role)).map(([name]) => name);
+
+/** The same, each name with its description. */
+export async function described(page, role) {
   const session = await page.context().newCDPSession(page);
   const { nodes } = await session.send("Accessibility.getFullAXTree");
   await session.detach();
-  return nodes.filter((node) => !node.ignored && node.role?.value === role).map((node) => node.name?.value ?? "");
+  return nodes.filter((node) => !node.ignored && node.role?.value === role)
+    .map((node) => [node.name?.value ?? "", node.description?.value ?? ""]);
 }
 
 /** What the accessibility checker finds wrong. */

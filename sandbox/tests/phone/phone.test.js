@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import {
-  DESKTOP, PHONE, SMALL_PHONE, Sandbox, broken, focused, heard, launch, names, open, overflowing, picture, shown, tabTo, until,
+  DESKTOP, PHONE, SMALL_PHONE, Sandbox, broken, described, focused, heard, launch, names, open, overflowing, picture, shown, tabTo, until,
   violations,
 } from "./harness.js";
 
@@ -61,7 +61,7 @@ describe("what is asked", () => {
       assert.ok(!(await seen.textContent()).includes("THE END"));
       assert.match(await page.locator(".cut").textContent(), /Cut: \d+ more characters/);
       assert.deepEqual(await overflowing(page), []);
-      await tabTo(page, (name) => name === "button Show all");
+      await tabTo(page, (name) => name.startsWith("button Show all: Do you") || name.startsWith("button Show all: xxx"));
       await page.keyboard.press("Enter");
       assert.ok((await seen.textContent()).endsWith("THE END"));
       assert.equal((await seen.textContent()).length, question.length);
@@ -71,6 +71,66 @@ describe("what is asked", () => {
       assert.equal(await sandbox.outcome(id), "pending");
     });
   }
+
+  for (const [what, start] of [
+    ["a question", () => sandbox.ask("Do you agree? " + "word ".repeat(900) + "to everything?")],
+    ["values", () => sandbox.start({ template_id: 2, values: JSON.stringify({ amount: "1", note: "n".repeat(5000) }) })],
+  ]) {
+    test("nobody approves what was not shown whole: " + what, async () => {
+      const page = await opened();
+      const id = await start();
+      await shown(page, 1);
+      const presses = [];
+      page.on("request", (request) => request.url().endsWith("/decide") && presses.push(request.postData()));
+      const approve = page.getByRole("button", { name: /^Approve/ });
+      assert.equal(await approve.getAttribute("aria-disabled"), "true");
+      assert.match((await described(page, "button")).find(([name]) => name.startsWith("Approve"))[1], /Cut: \d+ more characters\. Show all/);
+      // By the keyboard and by a tap: it says why, keeps the focus, and decides nothing.
+      await tabTo(page, (name) => name.startsWith("button Approve"));
+      await page.locator("#pending:not(.moving)").waitFor();
+      for (const press of [() => page.keyboard.press("Enter"), () => page.keyboard.press("Space"), () => approve.click({ force: true })]) {
+        await press();
+        await page.locator(".problem", { hasText: "Not approved: show all of the text first" }).waitFor();
+        assert.match(await focused(page), /^button Approve/);
+      }
+      assert.deepEqual(await violations(page), []);
+      assert.deepEqual(presses, []);
+      assert.equal(await sandbox.outcome(id), "pending");
+      // A page that is loaded again has shown nothing yet.
+      await tabTo(page, (name) => name.startsWith("button Show all"));
+      await page.keyboard.press("Enter");
+      assert.equal(await approve.getAttribute("aria-disabled"), "false");
+      await page.reload();
+      await shown(page, 1);
+      assert.equal(await approve.getAttribute("aria-disabled"), "true");
+      await tabTo(page, (name) => name.startsWith("button Show all"));
+      await page.keyboard.press("Enter");
+      assert.equal((await described(page, "button")).find(([name]) => name.startsWith("Approve"))[1], "");
+      await tabTo(page, (name) => name.startsWith("button Approve"));
+      await page.keyboard.press("Enter");
+      assert.equal(await sandbox.end(id), "approved");
+    });
+  }
+
+  for (const [name, outcome] of [["Deny", "denied"], ["Decline", "cancelled"]]) {
+    test("what is not shown whole can be refused: " + name, async () => {
+      const page = await opened();
+      const id = await sandbox.ask("word ".repeat(900));
+      await shown(page, 1);
+      await page.getByRole("button", { name: new RegExp("^" + name) }).click();
+      assert.equal(await sandbox.end(id), outcome);
+    });
+  }
+
+  test("to show one text whole does not let another be approved", async () => {
+    const page = await opened();
+    await sandbox.ask("first ".repeat(900));
+    await sandbox.ask("second ".repeat(900));
+    await shown(page, 2);
+    await page.getByRole("button", { name: /^Show all: first/ }).click();
+    const off = (name) => page.getByRole("button", { name }).getAttribute("aria-disabled");
+    assert.deepEqual([await off(/^Approve: first/), await off(/^Approve: second/)], ["false", "true"]);
+  });
 
   test("long values are cut with a sign, too", async () => {
     const page = await opened();
