@@ -11,7 +11,7 @@ use crate::http::{Request, Response};
 use crate::origin;
 use crate::random;
 use crate::state::{Inner, PressError};
-use crate::transaction::{DecideError, Decision, Record};
+use crate::transaction::{DecideError, Decision, Record, StartParameters};
 
 const HTML: &str = include_str!("phone.html");
 /// Where the page's nonce goes; a new one for every answer.
@@ -154,13 +154,8 @@ struct Entry {
     /// Stands for all that the card shows; a decision sends it back.
     seen: String,
     user: String,
-    template_id: i64,
-    question: Option<String>,
-    values: Option<String>,
-    code: Option<String>,
-    device_id: Option<String>,
-    device_desc: Option<String>,
-    ip: Option<String>,
+    #[serde(flatten)]
+    parameters: StartParameters,
     outcome: &'static str,
     remaining_ms: u64,
     /// All of its life: the bar goes on where it was when the page is loaded again.
@@ -170,20 +165,17 @@ struct Entry {
 
 impl Entry {
     fn new(record: &Record, seen: String, now: Instant) -> Entry {
-        let parameters = record.parameters.clone();
+        let mut parameters = record.parameters.clone();
+        if parameters.question.is_some() {
+            // What the app shows as a question is not shown a second time as raw values.
+            parameters.values = None;
+        }
         let ended = record.ended_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         Entry {
             id: record.id.to_string(),
             seen,
             user: record.user.clone(),
-            template_id: parameters.template_id,
-            // What the app shows as a question is not shown a second time as raw values.
-            values: if parameters.question.is_some() { None } else { parameters.values },
-            question: parameters.question,
-            code: parameters.code,
-            device_id: parameters.device_id,
-            device_desc: parameters.device_desc,
-            ip: parameters.ip,
+            parameters,
             outcome: record.status.outcome(record.complete_result),
             remaining_ms: record.remaining(now).as_millis() as u64,
             life_ms: record.life.as_millis() as u64,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::behaviour::{Ending, Plan};
 
 /// Where a transaction stands, with HyperID's numbers.
@@ -144,7 +146,7 @@ impl Transaction {
 }
 
 /// What a start asks for.
-#[derive(Clone, Debug, Default, Hash)]
+#[derive(Clone, Debug, Default, Hash, Serialize)]
 pub(crate) struct StartParameters {
     pub(crate) template_id: i64,
     pub(crate) values: Option<String>,

@@ -35,6 +35,9 @@ namespace MfaClient.Tests
             ["mfa_waiter_fd"] = "a thread drives the waiter, not a loop",
         };
 
+        /// <summary>Options of a client that its waiter takes.</summary>
+        private static readonly string[] OfWaits = { nameof(MfaClientOptions.MaxConnections), nameof(MfaClientOptions.MaxRequestsPerSecond) };
+
         private static readonly Dictionary<Type, Action> Checks = new Dictionary<Type, Action>
         {
             [typeof(Native.mfa_error)] = () => Seen<Native.mfa_error>(
@@ -55,9 +58,13 @@ namespace MfaClient.Tests
             // What each of them does is seen in what a call comes to: WaitTests. `ticket` is known since the add.
             [typeof(Native.mfa_event)] = () => Assert.Equal(
                 "kind, ticket, user_data, code", string.Join(", ", FieldsOf(typeof(Native.mfa_event)))),
-            // A client's waiter takes the defaults.
-            [typeof(Native.mfa_waiter_options)] = () => Assert.Equal(
-                "flags, max_connections, max_requests_per_second", string.Join(", ", FieldsOf(typeof(Native.mfa_waiter_options)))),
+            [typeof(Native.mfa_waiter_options)] = () =>
+            {
+                Assert.Equal(
+                    "flags, max_connections, max_requests_per_second", string.Join(", ", FieldsOf(typeof(Native.mfa_waiter_options))));
+                var given = new MfaClientOptions { MaxConnections = 1, MaxRequestsPerSecond = 2 }.ForWaits("options");
+                Assert.Equal((0u, 1u, 2u), (given.flags, given.max_connections, given.max_requests_per_second));
+            },
             [typeof(Native.mfa_call_options)] = () => Settable<object, Native.mfa_call_options>(
                 _ => Bounds(null, default),
                 null,
@@ -116,6 +123,7 @@ namespace MfaClient.Tests
         [InlineData("request_timeout_ms", "P:MfaClient.MfaClientOptions.RequestTimeout", "Null: {0} seconds.")]
         [InlineData("connect_timeout_ms", "P:MfaClient.MfaClientOptions.ConnectTimeout", "Null: {0} seconds.")]
         [InlineData("max_idle_connections", "P:MfaClient.MfaClientOptions.MaxIdleConnections", "Null: {0}.")]
+        [InlineData("max_connections", "P:MfaClient.MfaClientOptions.MaxConnections", "Null: {0}.")]
         [InlineData("min_interval_ms", "P:MfaClient.MfaWaitOptions.MinInterval", "Null: {0} second.")]
         [InlineData("max_interval_ms", "P:MfaClient.MfaWaitOptions.MaxInterval", "Null: {0} seconds, or the minimum if that is more.")]
         [InlineData("timeout_ms", "T:MfaClient.HyperIdClient", "to wait and to confirm, {0} seconds;")]
@@ -223,7 +231,7 @@ namespace MfaClient.Tests
                 bits |= prefix == null ? 0 : Get(native, "flags");
             }
 
-            foreach (var property in typeof(TOptions).GetProperties())
+            foreach (var property in typeof(TOptions).GetProperties().Where(property => !OfWaits.Contains(property.Name)))
             {
                 var options = new TOptions();
                 Set(options, property);

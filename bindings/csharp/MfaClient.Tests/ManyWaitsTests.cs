@@ -45,6 +45,38 @@ namespace MfaClient.Tests
         }
 
         [Fact]
+        public static async Task WaitsTakeNoMoreConnectionsThanTheClientMay()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            var options = sandbox.ClientOptions();
+            options.MaxConnections = 2;
+            using var client = new HyperIdClient(options);
+            var quick = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(50) };
+            var all = Task.WhenAll(Enumerable.Range(0, 40).Select(n => client.ConfirmAsync("sandbox-approve+slow-20#" + n, Question, quick)));
+            await Within.Time(Long, all);
+            var answers = await all;
+            Assert.All(answers, answer => Assert.True(answer.IsApproved));
+            Assert.InRange(sandbox.ConnectionCount, 1, 2);
+        }
+
+        [Fact]
+        public static async Task WaitsSendNoMoreRequestsInASecondThanTheClientMay()
+        {
+            using var sandbox = new Sandbox(strict: true);
+            var options = sandbox.ClientOptions();
+            options.MaxRequestsPerSecond = 10;
+            using var client = new HyperIdClient(options);
+            var quick = new MfaWaitOptions { MinInterval = TimeSpan.FromMilliseconds(50) };
+            var ids = Enumerable.Range(0, 30).Select(n => client.Start("sandbox-approve-after-0#" + n, Question)).ToList();
+            var watch = Stopwatch.StartNew();
+            var all = Task.WhenAll(ids.Select((id, n) => client.WaitAsync("sandbox-approve-after-0#" + n, id, quick)));
+            await Within.Time(Long, all);
+            Assert.All(await all, answer => Assert.True(answer.IsApproved));
+            // Thirty requests, ten a second: without the bound they take a few of its intervals of 50 ms.
+            Assert.True(watch.Elapsed > TimeSpan.FromSeconds(1.5), $"{watch.Elapsed}");
+        }
+
+        [Fact]
         public static async Task AThousandCancelsEndPromptlyEachWithItsOwnTokenIdAndFacts()
         {
             using var sandbox = new Sandbox(strict: true);
@@ -416,7 +448,7 @@ namespace MfaClient.Tests
         public static async Task AnAddThatIsEndedWhenTheWaitIsThereTellsItsEndToNobodyElse()
         {
             using var sandbox = new Sandbox(strict: true);
-            using var handle = MfaClientOptions.Open(sandbox.ClientOptions(), new HyperIdHandle());
+            using var handle = MfaClientOptions.Open(sandbox.ClientOptions(), new HyperIdHandle(Native.mfa_waiter_options.Initial));
             using var cancel = new CancellationTokenSource();
             Task<MfaTransaction> Ask(string token) => HyperIdCalls.ConfirmAsync(
                 handle, token, Question, CallTests.Quick, null, null, Long, cancel.Token);

@@ -77,13 +77,25 @@ namespace MfaClient.Tests
             }
         }
 
+        [Theory]
+        [InlineData("Bearer abc")]
+        [InlineData("bearer abc")]
+        [InlineData("BEARER ")]
+        public static void WhoPassesAWholeHeaderIsToldSo(string header)
+        {
+            using var client = new HyperIdClient(new MfaClientOptions { BaseUrl = "https://name.invalid" });
+            string told = Assert.Throws<ArgumentException>(() => { _ = client.ConfirmAsync(header, Question); }).Message;
+            Assert.Contains("accessToken begins with \"Bearer \": leave that out", told, StringComparison.Ordinal);
+            Assert.DoesNotContain("abc", told, StringComparison.Ordinal);
+        }
+
         [Fact]
         public static void OptionsThatAreNone()
         {
             foreach (var change in new Action<MfaClientOptions>[]
             {
                 o => o.BaseUrl = "nonsense", o => o.BaseUrl = "http://name.invalid", o => o.CaPem = "none", o => o.MaxIdleConnections = 0,
-                o => o.MaxIdleConnections = -1, o => o.Headers["X"] = null!, o => o.Headers["X:"] = "y", o => o.Headers["X"] = "a\nY: b",
+                o => o.MaxConnections = 0, o => o.MaxRequestsPerSecond = 0, o => o.MaxRequestsPerSecond = -1, o => o.MaxIdleConnections = -1, o => o.Headers["X"] = null!, o => o.Headers["X:"] = "y", o => o.Headers["X"] = "a\nY: b",
                 o => o.RequestTimeout = TimeSpan.Zero, o => o.LogLevel = (MfaLogLevel)77, o => o.UserAgent = "é", o => o.ProxyUrl = "?",
             })
             {

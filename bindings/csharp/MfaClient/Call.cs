@@ -227,6 +227,10 @@ namespace MfaClient
             {
                 throw new ArgumentException($"{parameter} is longer than {LongestToken} characters.", parameter);
             }
+            if (text.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase))
+            {
+                throw new ArgumentException($"{parameter} begins with \"Bearer \": leave that out, libmfa writes it itself.", parameter);
+            }
             foreach (char character in text)
             {
                 if (character < '!' || character > '~')

@@ -28,8 +28,10 @@ namespace MfaClient
     /// <para>Threads: <see cref="ConfirmAsync"/> and <see cref="WaitAsync"/> take one thread for all of a client's, thousands
     /// as well as one; it begins with the first and ends with the last, and no code of yours runs on it but
     /// <see cref="MfaClientOptions.Log"/>. The other asynchronous methods take a thread each for their one exchange. When the
-    /// program ends, or the domain of this assembly is unloaded, waits that are pending end with
-    /// <see cref="MfaErrorCode.Cancelled"/>; an AssemblyLoadContext unloads after its waits.</para>
+    /// program ends, or the domain of this assembly is unloaded, asynchronous waits that are pending end with an
+    /// <see cref="MfaException"/>, <see cref="MfaErrorCode.Cancelled"/>; where <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set
+    /// they are withdrawn first, which holds up the end for 2.5 seconds at most for each client. An AssemblyLoadContext unloads after its
+    /// waits. Blocking calls on background threads just stop, as those threads do.</para>
     /// <para>For your tests, derive from this class and override what they need; what is not overridden throws
     /// <see cref="InvalidOperationException"/>.</para>
     /// </remarks>
@@ -45,7 +47,8 @@ namespace MfaClient
         /// <exception cref="DllNotFoundException">The native library was not found, or does not fit this binding.</exception>
         public HyperIdClient(MfaClientOptions? options = null)
         {
-            handle = MfaClientOptions.Open(options ?? new MfaClientOptions(), new HyperIdHandle());
+            options ??= new MfaClientOptions();
+            handle = MfaClientOptions.Open(options, new HyperIdHandle(options.ForWaits(nameof(options))));
         }
 
         /// <summary>For a double of it in your tests: without the native library, and only as good as what it overrides.</summary>

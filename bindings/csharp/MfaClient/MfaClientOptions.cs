@@ -42,6 +42,16 @@ namespace MfaClient
         /// <summary>The most idle connections that are kept, at least one. Null: 64.</summary>
         public int? MaxIdleConnections { get; set; }
 
+        /// <summary>
+        /// The most connections that the asynchronous waits of one client (<see cref="HyperIdClient.ConfirmAsync"/>,
+        /// <see cref="HyperIdClient.WaitAsync"/>) have open at once, at least one. Requests beyond wait their turn, starts before
+        /// polls. Null: 256.
+        /// </summary>
+        public int? MaxConnections { get; set; }
+
+        /// <summary>The most requests of all those waits together in a second, at least one; then an answer may be noticed later. Null: no limit.</summary>
+        public int? MaxRequestsPerSecond { get; set; }
+
         /// <summary>The most that <see cref="Log"/> is told. Left alone: warnings and worse.</summary>
         public MfaLogLevel LogLevel { get; set; } = MfaLogLevel.Warn;
 
@@ -85,12 +95,22 @@ namespace MfaClient
             return lines.Count == 0 ? null : string.Join("\n", lines);
         }
 
+        /// <summary>Of the waiter that carries a client's asynchronous waits.</summary>
+        internal Native.mfa_waiter_options ForWaits(string parameter)
+        {
+            var native = Native.mfa_waiter_options.Initial;
+            native.max_connections = AtLeastOne(MaxConnections, parameter, nameof(MaxConnections));
+            native.max_requests_per_second = AtLeastOne(MaxRequestsPerSecond, parameter, nameof(MaxRequestsPerSecond));
+            return native;
+        }
+
+        /// <summary>Null is C's 0, "the default"; so that 0 is not taken for it.</summary>
+        private static uint AtLeastOne(int? number, string parameter, string property) => number < 1
+            ? throw new ArgumentOutOfRangeException(parameter, number, property + " is below one.")
+            : (uint)(number ?? 0);
+
         private unsafe Native.mfa_client_options ToNative(Texts texts, string parameter)
         {
-            if (MaxIdleConnections < 1)
-            {
-                throw new ArgumentOutOfRangeException(parameter, MaxIdleConnections, "MaxIdleConnections is below one.");
-            }
             if (LogLevel < MfaLogLevel.Off || LogLevel > MfaLogLevel.Debug)
             {
                 throw new ArgumentOutOfRangeException(parameter, LogLevel, "LogLevel is none of the levels.");
@@ -104,7 +124,7 @@ namespace MfaClient
             native.ca_pem = texts.Pointer(CaPem, parameter, nameof(CaPem));
             native.proxy_url = texts.Pointer(ProxyUrl, parameter, nameof(ProxyUrl));
             native.user_agent = texts.Pointer(UserAgent, parameter, nameof(UserAgent));
-            native.max_idle_connections = (uint)(MaxIdleConnections ?? 0);
+            native.max_idle_connections = AtLeastOne(MaxIdleConnections, parameter, nameof(MaxIdleConnections));
             native.log_level = (int)(Log == null ? MfaLogLevel.Off : LogLevel);
             native.headers = texts.Pointer(HeaderLines(parameter), parameter, nameof(Headers));
             native.client_cert_pem = texts.Pointer(ClientCertificatePem, parameter, nameof(ClientCertificatePem));

@@ -88,7 +88,7 @@ namespace MfaClient
         {
             string told = Utf8.Read(error->message, 256);
             var failure = From((MfaErrorCode)code, Names.InCSharp(told, error->provider), error, known);
-            if (code == Native.MFA_ERR_CANCELLED)
+            if (code == Native.MFA_ERR_CANCELLED && cancellationToken.IsCancellationRequested)
             {
                 return new OperationCanceledException(failure.Message, failure, cancellationToken);
             }

@@ -125,9 +125,9 @@ namespace MfaClient
 
     internal sealed unsafe class HyperIdHandle : ClientHandle
     {
-        internal HyperIdHandle()
+        internal HyperIdHandle(Native.mfa_waiter_options options)
         {
-            Waits = new Waits(this);
+            Waits = new Waits(this, options);
         }
 
         internal Waits Waits { get; }
@@ -175,13 +175,13 @@ namespace MfaClient
         }
 
         /// <exception cref="MfaException">The system refused what a waiter needs.</exception>
-        internal static unsafe WaiterHandle Open(HyperIdHandle client)
+        internal static unsafe WaiterHandle Open(HyperIdHandle client, Native.mfa_waiter_options options)
         {
             var waiter = new WaiterHandle(client);
             var error = Native.mfa_error.Initial;
             bool isKept = false;
             client.DangerousAddRef(ref isKept);
-            int code = Native.mfa_waiter_new(client, null, out IntPtr made, &error);
+            int code = Native.mfa_waiter_new(client, &options, out IntPtr made, &error);
             if (code != Native.MFA_OK)
             {
                 client.DangerousRelease();

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Threading;
 
 namespace MfaClient
@@ -14,12 +15,14 @@ namespace MfaClient
         internal delegate int Addition(WaiterHandle waiter, IntPtr userData, out ulong number, Native.mfa_error* error);
 
         private readonly HyperIdHandle client;
+        private readonly Native.mfa_waiter_options options;
         private readonly object gate = new object();
         private Driver? driver;
 
-        internal Waits(HyperIdHandle client)
+        internal Waits(HyperIdHandle client, Native.mfa_waiter_options options)
         {
             this.client = client;
+            this.options = options;
         }
 
         /// <summary>For tests. Null: nobody is waited for, and there is no thread.</summary>
@@ -52,11 +55,18 @@ namespace MfaClient
             private readonly HashSet<Ticket> tickets = new HashSet<Ticket>();
             private readonly Handover handover = new Handover();
             private volatile bool isStopping;
+            private Thread? thread;
+
+            /// <summary>2 seconds to withdraw, and a little for a slow machine.</summary>
+            private static readonly TimeSpan TimeToStop = TimeSpan.FromSeconds(2.5);
+
+            /// <summary>How often a driver that stops looks at the clock, in milliseconds.</summary>
+            private const uint Tick = 50;
 
             private Driver(Waits waits)
             {
                 this.waits = waits;
-                Waiter = WaiterHandle.Open(waits.client);
+                Waiter = WaiterHandle.Open(waits.client, waits.options);
             }
 
             internal WaiterHandle Waiter { get; }
@@ -111,6 +121,7 @@ namespace MfaClient
 
             private void Run()
             {
+                thread = Thread.CurrentThread;
                 AppDomain.CurrentDomain.ProcessExit += Stop;
                 AppDomain.CurrentDomain.DomainUnload += Stop;
                 try
@@ -131,6 +142,10 @@ namespace MfaClient
                 Waiter.Dispose();
             }
 
+            /// <summary>
+            /// When this has returned the program ends, and the waits' thread with it. So it waits for that one, which withdraws
+            /// what is to be withdrawn, 2 seconds at the most. .NET Framework waits about as long for it, .NET without a bound.
+            /// </summary>
             private void Stop(object? sender, EventArgs e)
             {
                 isStopping = true;
@@ -142,11 +157,17 @@ namespace MfaClient
                 {
                     // It has just ended by itself.
                 }
+                // A log runs on the waits' own thread, and may be what ends the program.
+                if (Thread.CurrentThread != thread)
+                {
+                    Interrupts.Outlast(() => thread!.Join(TimeToStop));
+                }
             }
 
             private void Drive()
             {
                 uint time = 0;
+                Stopwatch? stopping = null;
                 while (true)
                 {
                     var happened = Native.mfa_event.Initial;
@@ -166,10 +187,18 @@ namespace MfaClient
                     }
                     if (isStopping)
                     {
-                        EndAll(ticket => Failure(ticket, MfaErrorCode.Cancelled, "the program ends, and nobody waits on"));
-                        return;
+                        if (stopping == null)
+                        {
+                            stopping = Stopwatch.StartNew();
+                            CancelAll();
+                        }
+                        if (stopping.Elapsed >= TimeToStop)
+                        {
+                            EndAll(ticket => Failure(ticket, MfaErrorCode.Cancelled, "the program ends, and nobody waits on"));
+                            return;
+                        }
                     }
-                    time = handover.Look();
+                    time = stopping == null ? handover.Look() : Math.Min(handover.Look(), Tick);
                     if (happened.kind is Native.MFA_EVENT_NONE or Native.MFA_EVENT_ENDED && IsOver())
                     {
                         return;
@@ -217,11 +246,35 @@ namespace MfaClient
                         isOver = tickets.Count == 0;
                         if (isOver)
                         {
-                            waits.driver = null;
+                            Leave();
                         }
                     }
                 });
                 return isOver;
+            }
+
+            /// <summary>Each as its call would have it: withdrawn, or left on the phone. Whoever comes now gets another driver.</summary>
+            private void CancelAll()
+            {
+                var all = new List<Ticket>();
+                Interrupts.Outlast(() =>
+                {
+                    lock (waits.gate)
+                    {
+                        Leave();
+                        all.AddRange(tickets);
+                    }
+                });
+                all.ForEach(ticket => ticket.Cancel());
+            }
+
+            /// <summary>With the gate held.</summary>
+            private void Leave()
+            {
+                if (waits.driver == this)
+                {
+                    waits.driver = null;
+                }
             }
 
             private void EndAll(Func<Ticket, Exception> failure)
@@ -231,7 +284,7 @@ namespace MfaClient
                 {
                     lock (waits.gate)
                     {
-                        waits.driver = null;
+                        Leave();
                         left.AddRange(tickets);
                         tickets.Clear();
                     }

@@ -16,11 +16,7 @@ internal static class Program
 
     private static async Task<int> Main()
     {
-        var client = new HyperIdClient(new MfaClientOptions
-        {
-            BaseUrl = Environment.GetEnvironmentVariable("MFA_BASE_URL"),
-            AllowLoopbackHttp = true,
-        });
+        var client = NewClient();
         var answers = await Task.WhenAll(Enumerable.Range(0, 200).Select(n =>
             client.ConfirmAsync((n % 2 == 0 ? "sandbox-approve" : "sandbox-deny") + Run + n, Question, Quick)));
         Expect(answers.Where((answer, n) => answer.IsApproved == (n % 2 == 0)).Count() == 200, "each has its own answer");
@@ -30,11 +26,25 @@ internal static class Program
         Expect(client.ConfirmAsync("sandbox-approve" + Run + "result", Question, Quick).Result.IsApproved, "blocked in Result");
         var pending = Enumerable.Range(0, 50).Select(n => client.ConfirmAsync(
             "sandbox-never" + Run + "pending" + n, Question, Quick, timeout: TimeSpan.FromHours(1))).ToList();
+        var back = new MfaWaitOptions { MinInterval = Quick.MinInterval, WithdrawOnCancel = true };
+        var ids = new ConcurrentDictionary<string, long>();
+        var toWithdraw = Enumerable.Range(0, 5).Select(n => "sandbox-never" + Run + "back" + n).ToDictionary(token => token, token =>
+            client.ConfirmAsync(token, Question, back, new Reports(soFar => ids[token] = soFar.Id), timeout: TimeSpan.FromHours(1)));
         await client.ConfirmAsync("sandbox-approve-after-1000" + Run + "last", Question, Quick);
+        while (ids.Count < toWithdraw.Count)
+        {
+            await Task.Delay(5);
+        }
         Expect(pending.All(wait => !wait.IsCompleted), "they wait");
         client.Dispose();
+        var other = NewClient();
         AppDomain.CurrentDomain.ProcessExit += (_, _) =>
         {
+            // The client's own handler has returned: all is taken back that was to be.
+            Expect(ids.All(id => other.GetStatus(id.Key, id.Value).Decision == MfaDecision.Cancelled), "withdrawn at the program's end");
+            var withdrawn = Task.WhenAll(toWithdraw.Values.Select(wait => Thrown<MfaException>(wait)));
+            Expect(withdrawn.Wait(TimeSpan.FromSeconds(20)), "those that were withdrawn end with the program");
+            Expect(withdrawn.Result.All(end => end.Code == MfaErrorCode.Cancelled && end.Withdrawn), "and say so");
             // Nobody waits on for them, and nothing that waits for them is stuck.
             var ends = Task.WhenAll(pending.Select(wait => Thrown<MfaException>(wait)));
             Expect(ends.Wait(TimeSpan.FromSeconds(20)), "pending waits end with the program");
@@ -43,6 +53,12 @@ internal static class Program
         };
         return 0;
     }
+
+    private static HyperIdClient NewClient() => new(new MfaClientOptions
+    {
+        BaseUrl = Environment.GetEnvironmentVariable("MFA_BASE_URL"),
+        AllowLoopbackHttp = true,
+    });
 
     private static async Task Cancels(HyperIdClient client)
     {
