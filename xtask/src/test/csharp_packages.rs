@@ -113,10 +113,10 @@ impl User {
             self.build(report, what, &words)?;
             self.judge(report, what, &format!("{}/{output}/console", self.folder.display()), "")?;
         }
-        self.build(report, "ASP.NET", &["build", "web"])?;
-        self.judge(report, "ASP.NET", "dotnet", "web/bin/Debug/net10.0/web.dll")?;
         self.build(report, "the page's sandbox", &["build", "phone"])?;
         self.build(report, "the page's ASP.NET", &["build", "page"])?;
+        self.build(report, "who asks it", &["build", "web"])?;
+        self.judge(report, "the page's ASP.NET", "dotnet", "web/bin/Debug/net10.0/web.dll")?;
         let tests = run(self.dotnet().current_dir(self.folder.join("xunit")).arg("test"))?;
         report.check("an xUnit project", csharp::ended_well(&tests));
         self.musl_is_told(report)

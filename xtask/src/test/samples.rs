@@ -169,6 +169,9 @@ fn csharp_program(context: &Context, folder: &Path, block: &str) -> Result<Optio
     if !csharp::has_sdk() {
         return Ok(None);
     }
+    if block.contains("GetEnvironmentVariable(\"MFA_BASE_URL\"),") {
+        return Err("without MFA_BASE_URL it would ask HyperID's production".to_owned());
+    }
     let client: PathBuf = csharp::folder().join("MfaClient/MfaClient.csproj");
     files::write(&folder.join("sample.csproj"), &PROJECT.replace("MFA_CLIENT", &client.to_string_lossy()))?;
     files::write(&folder.join("Program.cs"), block)?;

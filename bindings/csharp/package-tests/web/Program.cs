@@ -1,29 +1,61 @@
-// A service with one client for the program; it asks itself once, says what it was told, and ends.
-using MfaClient;
+// Starts the server of the package's page as its user does, asks it as a browser does, and says what it was told.
+using System;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http;
+using System.Net.Http.Headers;
+using System.Threading.Tasks;
 
-var builder = WebApplication.CreateBuilder(args);
-builder.WebHost.UseUrls("http://127.0.0.1:0");
-builder.Services.AddSingleton(services =>
+var start = new ProcessStartInfo("dotnet", "page/bin/Debug/net10.0/page.dll --urls http://127.0.0.1:0") { RedirectStandardOutput = true };
+start.Environment["Mfa__BaseUrl"] = Environment.GetEnvironmentVariable("MFA_BASE_URL");
+start.Environment["ASPNETCORE_ENVIRONMENT"] = "Development";
+using var server = Process.Start(start)!;
+try
 {
-    var logger = services.GetRequiredService<ILogger<HyperIdClient>>();
-    return new HyperIdClient(new MfaClientOptions
+    const string Says = "Now listening on: ";
+    string? line;
+    do
     {
-        BaseUrl = builder.Configuration["MFA_BASE_URL"],
-        AllowLoopbackHttp = true,
-        Log = (level, line) => logger.Log(level == MfaLogLevel.Error ? LogLevel.Error : LogLevel.Warning, "{Line}", line),
+        line = await server.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException("the server did not start");
+    }
+    while (!line.Contains(Says, StringComparison.Ordinal));
+    var reading = server.StandardOutput.ReadToEndAsync(); // so that it is never stuck in its log
+    var payments = new Uri(line[(line.IndexOf(Says, StringComparison.Ordinal) + Says.Length)..] + "/payments");
+    using var browser = new HttpClient();
+
+    async Task<HttpStatusCode> Pay(AuthenticationHeaderValue? who)
+    {
+        using var payment = new HttpRequestMessage(HttpMethod.Post, payments);
+        payment.Headers.Authorization = who;
+        using var answer = await browser.SendAsync(payment);
+        return answer.StatusCode;
+    }
+
+    foreach (var nobody in new[] { null, new AuthenticationHeaderValue("Bearer"), new AuthenticationHeaderValue("Bearer", "two words") })
+    {
+        Expect(HttpStatusCode.Unauthorized, await Pay(nobody));
+    }
+    Expect(HttpStatusCode.Unauthorized, await Pay(new("Bearer", "sandbox-token-expired")));
+    Expect(HttpStatusCode.Conflict, await Pay(new("Bearer", "sandbox-lose-start")));
+    Expect(HttpStatusCode.ServiceUnavailable, await Pay(new("Bearer", "sandbox-no-app")));
+    var status = await Pay(new("Bearer", Environment.GetEnvironmentVariable("MFA_TOKEN")));
+    Console.WriteLine(status switch
+    {
+        HttpStatusCode.OK => "approved",
+        HttpStatusCode.Forbidden => "not approved: Denied",
+        _ => "the server failed: " + status,
     });
-});
-var app = builder.Build();
-app.MapPost("/payments", async (HyperIdClient mfa, HttpContext http) =>
+    return 0;
+}
+finally
 {
-    var answer = await mfa.ConfirmAsync(
-        http.Request.Headers["X-Token"].ToString(), new MfaRequest("Pay 12.00?"), cancellationToken: http.RequestAborted);
-    return answer.IsApproved ? Results.Ok("approved") : Results.Json($"not approved: {answer.Decision}", statusCode: 403);
-});
-await app.StartAsync();
-using var browser = new HttpClient();
-using var payment = new HttpRequestMessage(HttpMethod.Post, app.Urls.First() + "/payments");
-payment.Headers.Add("X-Token", Environment.GetEnvironmentVariable("MFA_TOKEN"));
-using var page = await browser.SendAsync(payment);
-Console.WriteLine((await page.Content.ReadAsStringAsync()).Trim('"'));
-await app.StopAsync();
+    server.Kill();
+}
+
+static void Expect(HttpStatusCode expected, HttpStatusCode status)
+{
+    if (status != expected)
+    {
+        throw new InvalidOperationException($"{status}, not {expected}");
+    }
+}
