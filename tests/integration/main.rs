@@ -14,6 +14,7 @@ mod exchanges;
 mod faults;
 mod fork;
 mod logging;
+mod moving;
 mod names;
 mod pem;
 mod proxy;
