@@ -89,7 +89,8 @@ fn rows() -> BTreeMap<&'static str, (&'static str, &'static str)> {
 fn each_row_of_the_page_for_those_who_move_is_so() {
     let mut rows = rows();
     let provider = Provider::new();
-    let mut row = |answer: &str| rows.remove(answer).unwrap_or_else(|| panic!("the page has no row: {answer}"));
+    let mut row =
+        |answer: &str| rows.remove(answer).unwrap_or_else(|| panic!("the page has no row: {answer}"));
 
     for (answer, token, field) in [
         ("status 0 (pending), complete result 0", "sandbox-phone#a", json!(0)),
