@@ -129,7 +129,8 @@ impl Queue {
         let left = left.map_or(Duration::ZERO, |left| left.max(Duration::from_nanos(1)));
         let value = libc::timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-            tv_nsec: left.subsec_nanos().into(),
+            // Less than a billion, which a `long` of 32 bits holds too.
+            tv_nsec: left.subsec_nanos() as libc::c_long,
         };
         // SAFETY: zero bytes are a valid interval; the timer is open, and `spec` outlives the call.
         unsafe {
