@@ -12,6 +12,8 @@ pub const WARNINGS: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 #[derive(Clone)]
 pub struct Compiler {
     program: PathBuf,
+    /// What makes a compiler of the program, or one for another machine.
+    words: Vec<String>,
 }
 
 /// What a program is linked against.
@@ -31,7 +33,12 @@ pub struct Program<'a> {
 
 impl Compiler {
     pub fn find(program: &str) -> Option<Self> {
-        process::find(program).map(|program| Self { program })
+        process::find(program).map(|program| Self::called(program, &[]))
+    }
+
+    /// The one that this command line calls.
+    pub fn called(program: PathBuf, words: &[&str]) -> Self {
+        Self { program, words: words.iter().map(|word| (*word).to_owned()).collect() }
     }
 
     /// The one that `CC` names, or `cc`, or whichever there is.
@@ -47,7 +54,7 @@ impl Compiler {
 
     fn at(path: &str) -> Option<Self> {
         let program = PathBuf::from(path);
-        (path.contains('/') && program.is_file()).then_some(Self { program })
+        (path.contains('/') && program.is_file()).then_some(Self::called(program, &[]))
     }
 
     /// Checks a file without making anything of it.
@@ -74,6 +81,7 @@ impl Compiler {
 
     fn command(&self, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
+        command.args(&self.words);
         for folder in workspace::include_folders() {
             command.arg("-I").arg(folder);
         }

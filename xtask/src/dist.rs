@@ -10,7 +10,7 @@ pub mod platform;
 pub mod static_library;
 pub mod tools;
 mod tree;
-mod wheel;
+pub mod wheel;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -112,8 +112,12 @@ pub fn build_with_planted_panics() -> Result<Library> {
 /// The folder is named after what was built, so that one build's links never lead to another's.
 pub fn lay_out(built: &Built, folder: &str) -> Result<Library> {
     let names = names()?;
-    let shared = built.file(C_PACKAGE, names.built)?;
-    let archive = built.file(C_PACKAGE, "libmfa.a")?;
+    lay_out_files(built.file(C_PACKAGE, names.built)?, built.file(C_PACKAGE, "libmfa.a")?, folder)
+}
+
+/// The same of files that another build made.
+pub fn lay_out_files(shared: PathBuf, archive: PathBuf, folder: &str) -> Result<Library> {
+    let names = names()?;
     let folder = workspace::scratch(&format!("lib-{folder}"))?;
     files::link(&shared, &folder.join(&names.loaded))?;
     files::link(names.loaded.as_ref(), &folder.join(names.built))?;

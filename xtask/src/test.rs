@@ -19,6 +19,7 @@ mod dist;
 mod examples;
 mod headers;
 mod lanes;
+mod linux;
 mod packaging;
 mod phone;
 mod release;
@@ -64,6 +65,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     csharp::steps,
     csharp_packages::steps,
     rules::steps,
+    linux::steps,
     windows::steps,
 ];
 

@@ -249,6 +249,7 @@ mod tests {
             ),
             // Numbers.
             ("MFA_ERR_DNS = 111", "MFA_ERR_DNS = 119"),
+            ("  MFA_ERR_DNS = 111,\n", ""),
             ("#define MFA_DECISION_APPROVED 1", "#define MFA_DECISION_APPROVED 2"),
             ("#define MFA_ERROR_RETRYABLE 1", ""),
             ("#define MFA_ABI_VERSION 1", "#define MFA_ABI_VERSION 2"),

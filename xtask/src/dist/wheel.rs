@@ -11,7 +11,8 @@ use crate::{Result, files, workspace};
 const PACKAGE: &str = "bindings/python";
 
 pub fn make(platform: &Platform, built: &Built, output: &Path) -> Result<PathBuf> {
-    let folder = workspace::empty_scratch(&format!("wheel-{}", platform.name))?;
+    // Several chores may be at it at a time.
+    let folder = workspace::empty_scratch(&format!("wheel-{}-{}", platform.name, std::process::id()))?;
     let mut pip = Command::new(tools::program("python")?);
     pip.args(["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir"]);
     pip.arg(&folder).arg(workspace::root().join(PACKAGE));
@@ -21,5 +22,6 @@ pub fn make(platform: &Platform, built: &Built, output: &Path) -> Result<PathBuf
     let wheel = files::with_extension(&folder, "whl").pop().ok_or("pip made no wheel")?;
     let released = output.join(wheel.file_name().unwrap_or_default());
     files::copy(&wheel, &released)?;
+    std::fs::remove_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     Ok(released)
 }

@@ -3,6 +3,7 @@
 //! `tests/abi/README.md` says what that means and what to do when it changes.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::c_programs;
 use super::report::Report;
@@ -85,35 +86,54 @@ fn layout(_: &Context, report: &mut Report) -> Result {
 /// Today's witness, then the programs that were built against the headers that are kept.
 fn programs(context: &Context, report: &mut Report) -> Result {
     let library = context.library()?;
-    let folder = workspace::scratch("abi")?;
-    let guard = Guard::read()?;
     match Compiler::find("gcc") {
         None => report.skip("abi-programs", "gcc is not installed"),
-        Some(gcc) => {
-            report.check("the built library is as described", agrees(&gcc, library, &folder));
-        }
+        Some(gcc) => in_c(&OnMachine { compiler: &gcc, library, run: &program }, "abi", context, report)?,
     }
     for kept in abi_guard::kept() {
         let name = abi_guard::name(&kept);
-        if abi_guard::facts_of(&kept.join("mfa.h"))?.abi_version() != guard.abi_version() {
+        if !is_usable(&kept)? {
             report.unavailable(&name, "its MFA_ABI_VERSION is another, and so is its library");
             continue;
         }
         report.check(&format!("{name}: its programs use all of its header"), uses_all(&kept));
-        let sandbox = Sandbox::start(context.sandbox()?)?;
-        run_c(&kept, library, &sandbox, report)?;
-        run_python(&kept, library, &sandbox, report)?;
+        run_python(&kept, library, &Sandbox::start(context.sandbox()?)?, report)?;
+    }
+    Ok(())
+}
+
+/// Whether programs of a kept header may use today's library.
+fn is_usable(kept: &Path) -> Result<bool> {
+    Ok(abi_guard::facts_of(&kept.join("mfa.h"))?.abi_version() == Guard::read()?.abi_version())
+}
+
+/// What compiles for a machine, the library for it, and what runs a program there.
+pub(super) struct OnMachine<'a> {
+    pub compiler: &'a Compiler,
+    pub library: &'a Library,
+    pub run: &'a dyn Fn(&Path) -> Command,
+}
+
+/// The programs in C, on this or another machine; `scratch` is where they are built.
+pub(super) fn in_c(on: &OnMachine, scratch: &str, context: &Context, report: &mut Report) -> Result {
+    let folder = workspace::scratch(scratch)?;
+    report.check("the built library is as described", agrees(on, &folder));
+    for kept in abi_guard::kept() {
+        if is_usable(&kept)? {
+            run_c(on, &kept, &folder, &Sandbox::start(context.sandbox()?)?, report)?;
+        }
     }
     Ok(())
 }
 
 /// Links today's witness with the library, which then tells its own sizes.
-fn agrees(gcc: &Compiler, library: &Library, folder: &Path) -> Result {
+fn agrees(on: &OnMachine, folder: &Path) -> Result {
     let (source, output) = (folder.join("witness.c"), folder.join("witness"));
     files::write(&source, &witness::program(&today()?))?;
     let flags = [&["-std=c11"], WARNINGS].concat();
-    gcc.compile(&Program { source: &source, output: &output, flags: &flags, link: Link::Shared(library) })?;
-    let finished = process::run(&mut program(&output), Show::Nothing, process::LIMIT)?;
+    let link = Link::Shared(on.library);
+    on.compiler.compile(&Program { source: &source, output: &output, flags: &flags, link })?;
+    let finished = process::run(&mut (on.run)(&output), Show::Nothing, process::LIMIT)?;
     match finished.code() {
         Some(0) => Ok(()),
         Some(count) => Err(format!("{count} of its sizes or its ABI version differ")),
@@ -140,18 +160,15 @@ fn uses_all(kept: &Path) -> Result {
     Ok(())
 }
 
-fn run_c(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Report) -> Result {
+fn run_c(on: &OnMachine, kept: &Path, folder: &Path, sandbox: &Sandbox, report: &mut Report) -> Result {
     let name = format!("{}: program.c", abi_guard::name(kept));
-    let Some(gcc) = Compiler::find("gcc") else {
-        report.skip(&name, "gcc is not installed");
-        return Ok(());
-    };
-    let output = workspace::scratch("abi")?.join(format!("program-{}", abi_guard::name(kept)));
+    let output = folder.join(format!("program-{}", abi_guard::name(kept)));
     let source = kept.join("program.c");
     // Its header is the one beside it, which `#include "mfa.h"` finds first.
     let flags = [&["-std=c99", "-g"], WARNINGS].concat();
-    gcc.compile(&Program { source: &source, output: &output, flags: &flags, link: Link::Shared(library) })?;
-    let mut command = program(&output);
+    let link = Link::Shared(on.library);
+    on.compiler.compile(&Program { source: &source, output: &output, flags: &flags, link })?;
+    let mut command = (on.run)(&output);
     sandbox.set_environment(&mut command)?;
     c_programs::record(&name, &process::run(&mut command, Show::Nothing, process::LIMIT)?, report);
     Ok(())
@@ -163,7 +180,7 @@ fn run_python(kept: &Path, library: &Library, sandbox: &Sandbox, report: &mut Re
         report.skip(&name, "python3 is not installed");
         return Ok(());
     };
-    let mut command = std::process::Command::new(python);
+    let mut command = Command::new(python);
     command.arg(kept.join("program.py")).arg(library.folder.join(library::names()?.loaded));
     sandbox.set_environment(&mut command)?;
     cargo::without_our_library_path(&mut command);

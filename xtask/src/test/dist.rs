@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::release::paths_of_this_machine;
 use super::report::Report;
-use super::symbols::weigh;
+use super::symbols::{needs_no_newer_glibc, weigh};
 use super::{Context, Step, step};
 use crate::c_compiler::program;
 use crate::dist::platform::{self, Platform};
@@ -173,7 +173,7 @@ impl Unpacked {
         weigh(&format!("{}-release", self.platform.target), bytes, report)
     }
 
-    /// The newest version of glibc's symbols that a file asks for; or nothing but musl.
+    /// It asks for no symbol newer than the oldest glibc; or for nothing but musl.
     fn needs_no_newer(&self, file: &Path) -> Result {
         let Some(oldest) = self.platform.glibc else {
             let said = process::output(Command::new("readelf").arg("-dW").arg(file))?;
@@ -185,13 +185,8 @@ impl Unpacked {
                 Err(needed.join(", "))
             };
         };
-        let said = process::output(Command::new("readelf").arg("-VW").arg(file))?;
-        let newest = said.split("GLIBC_").skip(1).filter_map(numbers).max().ok_or("it asks for no glibc")?;
-        if Some(&newest) <= numbers(oldest).as_ref() {
-            Ok(())
-        } else {
-            Err(format!("it needs glibc {newest:?}"))
-        }
+        let said = process::output(Command::new("readelf").args(["--dyn-syms", "-W"]).arg(file))?;
+        needs_no_newer_glibc(&said, oldest)
     }
 
     /// Compiled as a user does, and asked for its verdicts by the sandbox that came along.
@@ -281,21 +276,5 @@ impl Unpacked {
         let said = run(Command::new(&python).args(["-I", "-c", IN_PYTHON]).current_dir(&self.folder))?;
         let expected = said.contains(&*environment.to_string_lossy()) && said.trim().ends_with("True False");
         expected.then_some(()).ok_or(format!("it said {said}"))
-    }
-}
-
-/// "2.17" as [2, 17], whatever follows.
-fn numbers(text: &str) -> Option<Vec<u32>> {
-    let end = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
-    text[..end].split('.').map(|number| number.parse().ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        assert!(super::numbers("2.2.5) 3") < super::numbers("2.17"));
-        assert!(super::numbers("2.34") > super::numbers("2.17"));
-        assert_eq!(super::numbers("PRIVATE"), None);
     }
 }

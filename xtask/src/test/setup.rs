@@ -55,6 +55,7 @@ const OTHER_LIBCS: &[(&str, &str)] = &[
     ("musl", "/lib/ld-musl-x86_64.so.1"),
     ("qemu-user", "/usr/bin/qemu-aarch64"),
     ("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
+    ("libc6-armhf-cross", "/usr/arm-linux-gnueabihf/lib/ld-linux-armhf.so.3"),
 ];
 
 fn debian_rust() -> &'static Path {
@@ -114,6 +115,7 @@ pub fn install(platforms: bool) -> Result {
     }
     if platforms {
         dist::tools::install()?;
+        super::linux::systems::install();
     }
     install_components()
 }
