@@ -103,18 +103,19 @@ static inline const char *sandbox_url(const char *variable)
 }
 
 /* The sizes at the first release: the least that any later library accepts, so they are written
- * out and not taken from sizeof, which grows. */
+ * out and not taken from sizeof, which grows. A struct with pointers has two. */
+#define POINTERS(count) ((count) * sizeof(void *))
 #define FIRST_SIZE_ERROR 296
-#define FIRST_SIZE_CLIENT_OPTIONS 96
-#define FIRST_SIZE_CALL_OPTIONS 16
+#define FIRST_SIZE_CLIENT_OPTIONS (24 + POINTERS(9))
+#define FIRST_SIZE_CALL_OPTIONS (8 + POINTERS(1))
 #define FIRST_SIZE_AVAILABILITY 8
 #define FIRST_SIZE_TWO_FACTOR_TYPES 76
 #define FIRST_SIZE_TRANSACTION 32
 #define FIRST_SIZE_REGISTRATION 16
-#define FIRST_SIZE_REQUEST 64
-#define FIRST_SIZE_WAIT_OPTIONS 56
+#define FIRST_SIZE_REQUEST (16 + POINTERS(6))
+#define FIRST_SIZE_WAIT_OPTIONS (24 + POINTERS(4))
 #define FIRST_SIZE_WAITER_OPTIONS 16
-#define FIRST_SIZE_EVENT 32
+#define FIRST_SIZE_EVENT (24 + POINTERS(1))
 
 /* Blocks -------------------------------------------------------------------------------------- */
 

@@ -55,7 +55,9 @@ const OTHER_LIBCS: &[(&str, &str)] = &[
     ("musl", "/lib/ld-musl-x86_64.so.1"),
     ("qemu-user", "/usr/bin/qemu-aarch64"),
     ("libc6-arm64-cross", "/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"),
+    ("libgcc-s1-arm64-cross", "/usr/aarch64-linux-gnu/lib/libgcc_s.so.1"),
     ("libc6-armhf-cross", "/usr/arm-linux-gnueabihf/lib/ld-linux-armhf.so.3"),
+    ("libgcc-s1-armhf-cross", "/usr/arm-linux-gnueabihf/lib/libgcc_s.so.1"),
 ];
 
 fn debian_rust() -> &'static Path {
