@@ -177,9 +177,9 @@ impl Inside<'_> {
         match self.place.guest {
             Guest::C { libc, says } => {
                 report.check(&format!("{name}: its C library says {says}"), self.says(libc, says));
-                report.check(&format!("{name}: the wheel's library, from C"), self.from_c(context));
+                report.check(&format!("{name}: the wheel's library, from C"), self.used_by_c(context));
             }
-            Guest::Python => match self.from_python() {
+            Guest::Python => match self.used_by_python() {
                 Ok(said) => {
                     println!("   {said}");
                     report.pass(&format!("{name}: the wheel, from Python"));
@@ -214,7 +214,7 @@ impl Inside<'_> {
         if said.contains(text) { Ok(()) } else { Err(format!("it said {said}")) }
     }
 
-    fn from_c(&self, context: &Context) -> Result {
+    fn used_by_c(&self, context: &Context) -> Result {
         let app = self.root.join(APP.trim_start_matches('/'));
         let library = library::lay_out_files(app.join(LIBRARY), PathBuf::new(), &format!("lib-{STEP}"))?;
         files::copy(&library.shared, &app.join(library::names()?.loaded))?;
@@ -236,7 +236,7 @@ impl Inside<'_> {
         Ok(())
     }
 
-    fn from_python(&self) -> Result<String> {
+    fn used_by_python(&self) -> Result<String> {
         let said = self.run("/usr/bin/python3", &["-I", "-c", IN_PYTHON])?.output;
         let expected = said.contains(&format!("{APP}/mfa_client/")) && said.trim().ends_with("True False");
         if expected { Ok(said.trim().to_owned()) } else { Err(format!("it said {said}")) }
