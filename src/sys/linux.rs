@@ -128,7 +128,8 @@ impl Queue {
         // Zero would switch it off.
         let left = left.map_or(Duration::ZERO, |left| left.max(Duration::from_nanos(1)));
         let value = libc::timespec {
-            tv_sec: left.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            // Some systems count 32 bits of seconds.
+            tv_sec: i32::try_from(left.as_secs()).unwrap_or(i32::MAX).into(),
             // Less than a billion, which a `long` of 32 bits holds too.
             tv_nsec: left.subsec_nanos() as libc::c_long,
         };

@@ -190,10 +190,7 @@ pub(crate) fn fork_generation() -> u32 {
     // Nobody waits for anybody: a child forked in between would wait for ever. Two threads may both
     // come here; a fork then counts twice, which does no harm.
     if !WATCHED.load(Ordering::Acquire) {
-        // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process,
-        // and the library is never unloaded (`-z nodelete`), so it stays where it is.
-        let failed = unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
-        WATCHED.store(failed == 0, Ordering::Release);
+        WATCHED.store(watch_forks() == 0, Ordering::Release);
     }
     known_generation()
 }
@@ -204,6 +201,31 @@ pub(crate) fn known_generation() -> u32 {
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn watch_forks() -> libc::c_int {
+    // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process,
+    // and the library is never unloaded (`-z nodelete`), so it stays where it is.
+    unsafe { libc::pthread_atfork(None, None, Some(after_fork)) }
+}
+
+/// What glibc's `pthread_atfork` is in a program that is linked with it. As a symbol that one is for programs of
+/// before 2.3 alone: some builds of glibc 2.17 lack it, and a linker may take it all the same.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn watch_forks() -> libc::c_int {
+    type Handler = Option<extern "C" fn()>;
+    unsafe extern "C" {
+        fn __register_atfork(
+            before: Handler,
+            in_parent: Handler,
+            in_child: Handler,
+            library: *mut libc::c_void,
+        ) -> libc::c_int;
+    }
+    // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process. It is of no library
+    // that is ever unloaded (`-z nodelete`), which is what NULL says.
+    unsafe { __register_atfork(None, None, Some(after_fork), std::ptr::null_mut()) }
+}
 
 extern "C" fn after_fork() {
     GENERATION.fetch_add(1, Ordering::Relaxed);

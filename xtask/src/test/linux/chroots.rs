@@ -76,7 +76,7 @@ const PLACES: &[Place] = &[
 
 /// Where the wheel and the program are.
 const APP: &str = "/app";
-const LIBRARY: &str = "mfa_client/libmfa.so";
+const LIBRARY: &str = "mfa_client/_lib/libmfa.so";
 /// Somebody says yes, and somebody says no.
 const VERDICTS: &[(&str, i32)] = &[("sandbox-approve", 0), ("sandbox-deny", 1)];
 const IN_PYTHON: &str = "\
