@@ -127,7 +127,7 @@ impl Platform {
     /// The shared and the static library alone, as the compiler makes them.
     pub fn build_library(&self) -> Result<[PathBuf; 2]> {
         let library = self.cargo(&["--package", C_PACKAGE])?;
-        Ok([library.file(C_PACKAGE, library::names()?.built)?, library.file(C_PACKAGE, "libmfa.a")?])
+        Ok([library.file(C_PACKAGE, "libmfa.so")?, library.file(C_PACKAGE, "libmfa.a")?])
     }
 
     /// Zig links with musl's `libc.so`, which its loader takes for itself; auditwheel, and whoever looks, knows it
