@@ -8,17 +8,33 @@ use crate::dependencies::{self, Crate};
 use crate::library::PACKAGE;
 use crate::{Result, workspace};
 
+const STANDARD_LIBRARY: &str = "rust-std";
 const OWN_LICENCE: &str = "MIT OR Apache-2.0";
+
+/// No lock file names it: it is that of the compiler which built the file. Its parts are in the notices.
+fn standard_library() -> Value {
+    json!({
+        "type": "library",
+        "bom-ref": STANDARD_LIBRARY,
+        "name": "Rust's standard library",
+        "licenses": [{ "expression":
+            "(MIT OR Apache-2.0) AND MIT AND (Apache-2.0 WITH LLVM-exception) AND Unicode-3.0 AND Zlib" }],
+        "externalReferences": [{ "type": "vcs", "url": "https://github.com/rust-lang/rust" }],
+    })
+}
 
 /// Of the library, or of the sandbox with it.
 pub fn text(with_sandbox: bool) -> Result<String> {
     let crates = dependencies::linked()?;
     let crates: Vec<_> = crates.iter().filter(|one| with_sandbox || one.in_library).collect();
     let own = reference(PACKAGE, workspace::VERSION);
-    let components: Vec<_> = crates.iter().map(|one| component(one)).collect();
+    let components: Vec<_> = crates.iter().map(|one| component(one)).chain([standard_library()]).collect();
     let mut graph: Vec<_> = crates.iter().map(|one| depends_on(&id(one), &one.uses)).collect();
     let all: Vec<_> = crates.iter().map(|one| (one.name.clone(), one.version.clone())).collect();
-    graph.insert(0, depends_on(&own, &all));
+    let mut of_all = depends_on(&own, &all);
+    of_all["dependsOn"].as_array_mut().into_iter().for_each(|all| all.push(json!(STANDARD_LIBRARY)));
+    graph.insert(0, of_all);
+    graph.push(json!({ "ref": STANDARD_LIBRARY }));
     let bom = json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
