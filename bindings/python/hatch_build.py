@@ -25,8 +25,8 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 HERE = Path(__file__).resolve().parent
 TREE = HERE.parent.parent
-# In the wheel they have these names, whatever the files are called that were named.
-NAMES = {"linux": "lib{}.so", "darwin": "lib{}.dylib", "win32": "{}.dll"}
+# In the wheel they have these names, whatever the files are called that were named: by how the platform's tag begins.
+NAMES = {"macosx": "lib{}.dylib", "win": "{}.dll"}
 # Of what is linked into the libraries; this package's own licences stand beside this file.
 NOTICES = TREE / "THIRD-PARTY-NOTICES.txt"
 
@@ -41,11 +41,12 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable":
             return
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform_tag()}"
+        tag = platform_tag()
+        build_data["tag"] = f"py3-none-{tag}"
+        called = next((name for start, name in NAMES.items() if tag.startswith(start)), "lib{}.so")
         for name, file in (("mfa", library()), ("mfa_sandbox", sandbox_library())):
             if file is not None:
-                there = NAMES.get(sys.platform, NAMES["linux"]).format(name)
-                build_data["force_include"][str(file)] = f"mfa_client/_lib/{there}"
+                build_data["force_include"][str(file)] = f"mfa_client/_lib/{called.format(name)}"
         if NOTICES.is_file():
             build_data["force_include"][str(NOTICES)] = f"mfa_client/_lib/{NOTICES.name}"
 

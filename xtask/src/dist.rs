@@ -5,6 +5,7 @@
 //!     cargo xtask dist --prefix DIR          # no release: a build for this machine as an install tree
 
 pub mod archive;
+mod import_library;
 pub mod nuget;
 pub mod platform;
 pub mod static_library;
@@ -15,13 +16,15 @@ pub mod wheel;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
-use crate::{Result, files, library, notices, packages, sbom, std_source, workspace};
-use platform::{Built, Platform};
-use tree::Contents;
+use crate::{Result, files, library, notices, packages, sbom, std_source, wine, workspace};
+use platform::{Built, Platform, System};
+use tree::{Contents, Shared};
 
 /// GNU's linker and its like for other machines: what `--setup` installs, and what tells that it is there.
-pub const PACKAGES: &[(&str, &str)] = &[("binutils-aarch64-linux-gnu", "/usr/bin/aarch64-linux-gnu-ld")];
+pub const PACKAGES: &[(&str, &str)] =
+    &[("binutils-aarch64-linux-gnu", "/usr/bin/aarch64-linux-gnu-ld"), wine::MINGW];
 
 pub fn run(words: &[String]) -> Result<ExitCode> {
     let mut setup = false;
@@ -47,7 +50,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     if setup {
         install_tools()?;
     }
-    print(&release(&output, &platforms)?);
+    print(&release(&output, &platforms)?.made);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,29 +79,43 @@ pub fn install(prefix: &Path) -> Result<Vec<PathBuf>> {
     let library = library::build_release()?;
     // Outside Linux the compiler's own defaults name what is needed.
     let native_libs = if cfg!(target_os = "linux") { library::NATIVE_LIBS } else { &[] };
-    let contents =
-        Contents { shared: library.shared, archive: library.archive, tools: "", native_libs, sandbox: None };
+    let contents = Contents {
+        shared: Shared::WithLinks(library.shared),
+        archive: library.archive,
+        tools: "",
+        native_libs,
+        sandbox: None,
+    };
     tree::install(&contents, prefix)
 }
 
-/// The whole release of some platforms; says which files it made in the folder, which must be new or empty.
-pub fn release(output: &Path, platforms: &[&Platform]) -> Result<Vec<PathBuf>> {
+/// What was made, and from which files.
+pub struct Release {
+    pub made: Vec<PathBuf>,
+    pub built: Vec<(&'static Platform, Built)>,
+}
+
+/// The whole release of some platforms, in the folder, which must be new or empty.
+pub fn release(output: &Path, platforms: &[&'static Platform]) -> Result<Release> {
     if output == workspace::target()?.join("dist") {
         let _ = fs::remove_dir_all(output);
     }
     if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(format!("{} is not empty", output.display()));
     }
-    files::create_folder(output)?;
-    let mut made = Vec::new();
-    let mut all = Vec::new();
+    let mut release = Release { made: Vec::new(), built: Vec::new() };
     for platform in platforms {
+        let began = Instant::now();
         let built = build(platform)?;
-        made.extend(release_of(platform, &built, output)?);
-        all.push((*platform, built));
+        let packing = Instant::now();
+        let folder = workspace::empty_scratch(&format!("dist-{}", platform.name))?;
+        release.made.extend(pack(platform, &built, &folder, output)?);
+        let took = [packing - began, packing.elapsed()].map(|time| time.as_secs());
+        println!("   {}: built in {} s, packed in {} s", platform.name, took[0], took[1]);
+        release.built.push((platform, built));
     }
     if nuget::can_be_made() {
-        made.extend(nuget::make(&all, output)?);
+        release.made.extend(nuget::make(&release.built, output)?);
     } else {
         println!("there is no dotnet of version 10: the release is without its NuGet packages");
     }
@@ -106,9 +123,9 @@ pub fn release(output: &Path, platforms: &[&Platform]) -> Result<Vec<PathBuf>> {
     files::write(&sbom, &sbom::text(true)?)?;
     let notices = output.join(notices::FILE);
     files::copy(&workspace::root().join(notices::FILE), &notices)?;
-    made.extend([sbom, notices]);
-    made.push(archive::sums(&made, output)?);
-    Ok(made)
+    release.made.extend([sbom, notices]);
+    release.made.push(archive::sums(&release.made, output)?);
+    Ok(release)
 }
 
 fn build(platform: &Platform) -> Result<Built> {
@@ -118,16 +135,25 @@ fn build(platform: &Platform) -> Result<Built> {
     platform.build()
 }
 
-fn release_of(platform: &Platform, built: &Built, output: &Path) -> Result<Vec<PathBuf>> {
-    let name = format!("libmfa-{}-{}", workspace::VERSION, platform.name);
-    let folder = workspace::empty_scratch(&format!("dist-{}", platform.name))?.join(name);
+/// One platform's archive and wheel, by way of a tree in `folder`.
+pub fn pack(platform: &Platform, built: &Built, folder: &Path, output: &Path) -> Result<Vec<PathBuf>> {
+    files::create_folder(output)?;
+    let tree = folder.join(format!("libmfa-{}-{}", workspace::VERSION, platform.name));
+    let shared = match &built.import {
+        Some(import) => Shared::Dll { dll: built.shared.clone(), import: import.clone() },
+        None => Shared::WithLinks(built.shared.clone()),
+    };
     let contents = Contents {
-        shared: built.shared.clone(),
+        shared,
         archive: built.archive.clone(),
         tools: platform.tools()?,
         native_libs: platform.native_libs,
         sandbox: Some(built.sandbox.clone()),
     };
-    tree::install(&contents, &folder)?;
-    Ok(vec![archive::tar(&folder, output)?, wheel::make(platform, built, output)?])
+    tree::install(&contents, &tree)?;
+    let archive = match platform.system {
+        System::Windows => archive::zip(&tree, output)?,
+        _ => archive::tar(&tree, output)?,
+    };
+    Ok(vec![archive, wheel::make(platform, built, output)?])
 }

@@ -78,6 +78,11 @@ pub fn below(folder: &Path, skip: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     found
 }
 
+/// The file's name without its folder.
+pub fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The file's name without its folder and extension.
 pub fn stem(file: &Path) -> String {
     file.file_stem().unwrap_or_default().to_string_lossy().into_owned()

@@ -73,7 +73,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "dist",
         arguments: "[--setup] [--platform NAME]... [--output DIR] | --prefix DIR",
-        about: "the release: tarballs, wheels, SBOM, notices, checksums; in target/dist\n      \
+        about: "the release: tarballs, a zip, wheels, NuGet packages, SBOM, notices, checksums; in target/dist\n      \
                 --prefix: a build for this machine as an install tree: libraries, headers, pkg-config, CMake",
         run: dist::run,
     },

@@ -29,14 +29,22 @@ pub fn target() -> Result<PathBuf> {
 
 /// The same by Debian's cargo, for a system whose standard library is built from its source.
 pub fn cargo_with_std_of(triple: &str, flags: &[&str]) -> Result<Command> {
-    let (root, target) = (workspace::root(), target()?);
-    let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-    flags.extend(remappings(root, &target)?);
-    let sysroot = std_source::sysroot(triple, &flags.join(" "))?;
-    flags.push(format!("--sysroot={}", sysroot.display()));
+    let (flags, sysroot) = (flags_with(flags)?, sysroot_of(triple, flags)?);
+    let all = format!("{}{SEPARATOR}--sysroot={}", flags.join(SEPARATOR), sysroot.display());
     let mut command = std_source::cargo();
-    command.env("CARGO_TARGET_DIR", target).env("CARGO_ENCODED_RUSTFLAGS", flags.join(SEPARATOR));
+    command.env("CARGO_TARGET_DIR", target()?).env("CARGO_ENCODED_RUSTFLAGS", all);
     Ok(command)
+}
+
+/// Where its standard library is.
+pub fn sysroot_of(triple: &str, flags: &[&str]) -> Result<PathBuf> {
+    std_source::sysroot(triple, &flags_with(flags)?.join(" "))
+}
+
+fn flags_with(flags: &[&str]) -> Result<Vec<String>> {
+    let mut flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+    flags.extend(remappings(workspace::root(), &target()?)?);
+    Ok(flags)
 }
 
 /// The same for another tree.

@@ -42,6 +42,13 @@ fn version() -> Result<String> {
     process::output(Command::new(RUSTC).arg("-V")).map(|said| said.trim().to_owned())
 }
 
+/// Debian's compiler, with its linker and no other.
+pub fn rustc() -> Command {
+    let mut command = Command::new(RUSTC);
+    command.env("PATH", "/usr/bin:/bin").env_remove("RUSTUP_TOOLCHAIN");
+    command
+}
+
 /// Debian's cargo, with Debian's compiler and nothing of the user's toolchain.
 pub fn cargo() -> Command {
     let mut command = cargo::command_of(CARGO.as_ref());

@@ -13,14 +13,15 @@ pub const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 const WINE: &str = "/usr/lib/wine/wine64";
 
 /// What `--setup` has to install beside `std_source::PACKAGES`, and what tells that it is there.
-pub const PACKAGES: &[(&str, &str)] =
-    &[("gcc-mingw-w64-x86-64-posix", "/usr/bin/x86_64-w64-mingw32-gcc"), ("wine64", WINE), ("lld", LLD)];
+pub const PACKAGES: &[(&str, &str)] = &[MINGW, ("wine64", WINE), ("lld", LLD)];
+/// What builds.
+pub const MINGW: (&str, &str) = ("gcc-mingw-w64-x86-64-posix", "/usr/bin/x86_64-w64-mingw32-gcc");
 /// LLVM's linker, which is called as Microsoft's is and reads the same libraries.
 pub const LLD: &str = "/usr/bin/lld-link";
 
 /// The package that is missing for building, if one is.
 pub fn missing_to_build() -> Option<&'static str> {
-    let compiler = process::find(COMPILER).is_none().then_some(PACKAGES[0].0);
+    let compiler = process::find(COMPILER).is_none().then_some(MINGW.0);
     std_source::missing().or(compiler)
 }
 
@@ -71,6 +72,12 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(unsigned char *bytes, SIZE_T lengt
     return SystemFunction036(bytes, (ULONG)length);
 }
 ";
+
+/// For a program that lets libraries be looked for beside itself and in the system's folder alone.
+pub fn stand_ins_beside(program: &Path) -> Result {
+    let name = "bcryptprimitives.dll";
+    files::copy(&workspace::scratch("wine")?.join(name), &program.with_file_name(name))
+}
 
 /// A Windows of our own, which no other of the user's programs has touched.
 fn set_up() -> Result<PathBuf> {

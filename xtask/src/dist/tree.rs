@@ -3,11 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::static_library;
+use super::{import_library, static_library};
 use crate::{Result, files, library, notices, sbom, workspace};
 
 const PKG_CONFIG: &str = include_str!("../../templates/mfa.pc");
 const CMAKE_CONFIG: &str = include_str!("../../templates/mfaConfig.cmake");
+const CMAKE_CONFIG_WINDOWS: &str = include_str!("../../templates/mfaConfigWindows.cmake");
 const CMAKE_VERSION: &str = include_str!("../../templates/mfaConfigVersion.cmake");
 /// What a user copies from; the folder's build products are not among it.
 const EXAMPLES: &[(&str, &[&str])] = &[
@@ -16,9 +17,18 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("examples/python", &["py", "md"]),
 ];
 
+/// The shared library, and how it is found.
+pub enum Shared {
+    /// Under its whole version, with the links that a loader and a linker look for.
+    WithLinks(PathBuf),
+    /// Windows: beside the programs, and what a program is linked with in its place: this from GNU's linker, and
+    /// another that is made for Microsoft's.
+    Dll { dll: PathBuf, import: PathBuf },
+}
+
 /// What goes into a tree.
 pub struct Contents {
-    pub shared: PathBuf,
+    pub shared: Shared,
     pub archive: PathBuf,
     /// What stands before the names of GNU's programs for the machine that it is for.
     pub tools: &'static str,
@@ -31,7 +41,7 @@ pub struct Contents {
 /// Says which files it made.
 pub fn install(contents: &Contents, prefix: &Path) -> Result<Vec<PathBuf>> {
     let mut tree = Tree { made: Vec::new() };
-    libraries(&mut tree, contents, &prefix.join("lib"))?;
+    libraries(&mut tree, contents, prefix)?;
     for name in ["mfa.h", "mfa.hpp"] {
         tree.copy(&workspace::root().join("include").join(name), &prefix.join("include").join(name))?;
     }
@@ -40,17 +50,32 @@ pub fn install(contents: &Contents, prefix: &Path) -> Result<Vec<PathBuf>> {
         tree.copy(&workspace::root().join(name), &licences.join(name))?;
     }
     if let Some(sandbox) = &contents.sandbox {
-        tree.copy(sandbox, &prefix.join("bin/mfa-sandbox"))?;
+        tree.copy(sandbox, &prefix.join("bin").join(sandbox.file_name().unwrap_or_default()))?;
         documents(&mut tree, prefix)?;
     }
     Ok(tree.made)
 }
 
-fn libraries(tree: &mut Tree, contents: &Contents, lib: &Path) -> Result {
-    let names = library::names()?;
-    tree.copy(&contents.shared, &lib.join(&names.full))?;
-    tree.link(&names.full, &lib.join(&names.loaded))?;
-    tree.link(&names.loaded, &lib.join(names.built))?;
+fn libraries(tree: &mut Tree, contents: &Contents, prefix: &Path) -> Result {
+    let lib = prefix.join("lib");
+    let cmake = match &contents.shared {
+        Shared::WithLinks(shared) => {
+            let names = library::names()?;
+            tree.copy(shared, &lib.join(&names.full))?;
+            tree.link(&names.full, &lib.join(&names.loaded))?;
+            tree.link(&names.loaded, &lib.join(names.built))?;
+            CMAKE_CONFIG.replace("@SHARED_FULL@", &names.full).replace("@SHARED_LOADED@", &names.loaded)
+        }
+        Shared::Dll { dll, import } => {
+            tree.copy(dll, &prefix.join("bin/mfa.dll"))?;
+            tree.copy(import, &lib.join("libmfa.dll.a"))?;
+            let [definitions, of_microsoft] = ["mfa.def", "mfa.lib"].map(|name| lib.join(name));
+            tree.write(&definitions, &import_library::definitions()?)?;
+            tree.place(&of_microsoft)?;
+            import_library::make(&definitions, &of_microsoft)?;
+            CMAKE_CONFIG_WINDOWS.to_owned()
+        }
+    };
     let archive = lib.join("libmfa.a");
     tree.place(&archive)?;
     // Without GNU's tools, as on macOS, it stays as the compiler made it.
@@ -61,13 +86,11 @@ fn libraries(tree: &mut Tree, contents: &Contents, lib: &Path) -> Result {
     }
     let fill = |template: &str| {
         let template = template.replace("@VERSION@", workspace::VERSION);
-        let template = template.replace("@SHARED_FULL@", &names.full);
-        let template = template.replace("@SHARED_LOADED@", &names.loaded);
         let template = template.replace("@NATIVE_LIBS@", &contents.native_libs.join(" "));
         template.replace("@NATIVE_LIBS_LIST@", &contents.native_libs.join(";"))
     };
     tree.write(&lib.join("pkgconfig/mfa.pc"), &fill(PKG_CONFIG))?;
-    tree.write(&lib.join("cmake/mfa/mfaConfig.cmake"), &fill(CMAKE_CONFIG))?;
+    tree.write(&lib.join("cmake/mfa/mfaConfig.cmake"), &fill(&cmake))?;
     tree.write(&lib.join("cmake/mfa/mfaConfigVersion.cmake"), &fill(CMAKE_VERSION))
 }
 

@@ -118,6 +118,7 @@ pub fn install(platforms: bool) -> Result {
     if platforms {
         dist::tools::install()?;
         super::linux::systems::install();
+        super::dist::musl_of_arm::install()?;
     }
     install_components()
 }

@@ -131,7 +131,7 @@ fn c_programs(context: &Context, report: &mut Report) -> Result {
         }
     }
     if context.wants(HOST) {
-        links_as_microsofts_do(&windows, report)?;
+        links_as_microsofts_do(&windows.folder, &windows.import_library, report)?;
     }
     Ok(())
 }
@@ -141,28 +141,25 @@ const WITHOUT_C_LIBRARY: &str =
     "unsigned mfa_abi_version(void);\nint start(void) { return 40 + (int)mfa_abi_version(); }\n";
 
 /// Microsoft's linker cannot be had here; LLVM's takes its arguments and its libraries.
-fn links_as_microsofts_do(windows: &Windows, report: &mut Report) -> Result {
-    let what = "lld-link links with the import library";
+pub fn links_as_microsofts_do(folder: &Path, library: &Path, report: &mut Report) -> Result {
+    let what = format!("lld-link links with {}", files::name(library));
     if !Path::new(wine::LLD).exists() {
-        report.skip(what, "lld is not installed");
+        report.skip(&what, "lld is not installed");
         return Ok(());
     }
-    let [source, object, program] =
-        ["c", "obj", "exe"].map(|end| windows.folder.join("linked").with_extension(end));
+    let [source, object, program] = ["c", "obj", "exe"].map(|end| folder.join("linked").with_extension(end));
     files::write(&source, WITHOUT_C_LIBRARY)?;
     let mut gcc = Command::new(wine::COMPILER);
     gcc.args(["-c", "-O1", "-ffreestanding", "-o"]).arg(&object).arg(&source);
     process::run(&mut gcc, Show::Nothing, process::LIMIT)?.expect_success(wine::COMPILER)?;
     let mut lld = Command::new(wine::LLD);
-    lld.args(["/entry:start", "/subsystem:console", "/nodefaultlib"])
-        .arg(&object)
-        .arg(&windows.import_library);
+    lld.args(["/entry:start", "/subsystem:console", "/nodefaultlib"]).arg(&object).arg(library);
     lld.arg(format!("/out:{}", program.display()));
     process::run(&mut lld, Show::Nothing, process::LIMIT)?.expect_success(wine::LLD)?;
     let finished = process::run(&mut wine::program(&program)?, Show::Nothing, process::LIMIT)?;
     let expected = 40 + i32::try_from(workspace::abi_version()?).unwrap_or(0);
     let outcome = if finished.code() == Some(expected) { Ok(()) } else { Err(finished.ending()) };
-    report.check(what, outcome);
+    report.check(&what, outcome);
     Ok(())
 }
 
