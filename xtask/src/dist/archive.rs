@@ -59,6 +59,23 @@ pub fn zip(folder: &Path, output: &Path) -> Result<PathBuf> {
     Ok(archive)
 }
 
+/// Another program's zip, whose entries bear the time at which it was packed.
+const WITH_OUR_TIME: &str = "\
+import sys, time, zipfile
+when = time.gmtime(int(sys.argv[3]))[:6]
+with zipfile.ZipFile(sys.argv[1]) as packed, zipfile.ZipFile(sys.argv[2], 'w') as archive:
+    for entry in packed.infolist():
+        content = packed.read(entry)
+        entry.date_time = when
+        archive.writestr(entry, content, zipfile.ZIP_DEFLATED, 9)
+";
+
+/// `from` as `to`, with the time that every file of a release bears.
+pub fn with_our_time(from: &Path, to: &Path) -> Result {
+    let mut python = Command::new(super::tools::program("python")?);
+    process::output(python.args(["-c", WITH_OUR_TIME]).arg(from).arg(to).arg(time())).map(drop)
+}
+
 /// A line for each file, as `sha256sum --check` reads it.
 pub fn sums(made: &[PathBuf], output: &Path) -> Result<PathBuf> {
     let names: Vec<_> = made.iter().filter_map(|file| file.file_name()).collect();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::archive;
 use super::platform::{Built, Platform};
 use crate::process::{self, Show};
 use crate::{Result, cargo, files, workspace};
@@ -38,7 +39,7 @@ pub fn make(built: &[(&Platform, Built)], output: &Path) -> Result<Vec<PathBuf>>
     }
     let released = |package: PathBuf| {
         let place = output.join(package.file_name().unwrap_or_default());
-        files::copy(&package, &place)?;
+        archive::with_our_time(&package, &place)?;
         Ok(place)
     };
     files::with_extension(&folder, "nupkg").into_iter().map(released).collect()
