@@ -1,9 +1,10 @@
-"""The public names of the two bindings as Markdown, in the words of their own sources.
+"""The public names of the bindings as Markdown, in the words of their own sources.
 
     python bindings_reference.py python SOURCES > python.md
     python bindings_reference.py csharp SOURCES > csharp.md
+    python bindings_reference.py cpp HEADER > cpp.md
 
-Nothing is imported or compiled: the Python package is read by `ast`, and C# by the `///` comments before what
+Nothing is imported or compiled: the Python package is read by `ast`, C# and C++ by the `///` comments before what
 is public.
 """
 
@@ -16,6 +17,8 @@ import re
 import sys
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set, Tuple
+
+from cpp_reference import cpp_page
 
 # Read as modules of their own, beside what the package itself names.
 MODULES = ["exceptions", "sandbox"]
@@ -232,7 +235,10 @@ def summary(text: str) -> str:
 
 def main() -> None:
     language, *sources = sys.argv[1:]
-    page = python_page(Path(sources[0])) if language == "python" else csharp_page([Path(s) for s in sources])
+    files = [Path(source) for source in sources]
+    pages = {"python": lambda: python_page(files[0]), "csharp": lambda: csharp_page(files),
+             "cpp": lambda: cpp_page(files[0], plain)}
+    page = pages[language]()
     if page.count("\n#") < 10:
         sys.exit(f"there is next to nothing public in {sources}: this program does not understand them any more")
     if without_text:

@@ -200,12 +200,12 @@ private:
 
 /// Whose call it was.
 enum class provider : std::int32_t {
-    none = MFA_PROVIDER_NONE,
-    hyperid = MFA_PROVIDER_HYPERID,
-    capillary = MFA_PROVIDER_CAPILLARY
+    none = MFA_PROVIDER_NONE,          ///< Nobody's, or it is not known yet.
+    hyperid = MFA_PROVIDER_HYPERID,    ///< HyperID.
+    capillary = MFA_PROVIDER_CAPILLARY ///< Capillary.
 };
 
-/// Its name, as above.
+/// Its name: that of the enumerator.
 [[nodiscard]] inline std::string to_string(provider value)
 {
     constexpr std::pair<provider, const char*> names[] = {
@@ -287,6 +287,7 @@ private:
 /// What `result::value()` throws. `what()` is the code's name and the message.
 class exception : public std::runtime_error {
 public:
+    /// Of an error; a program's own will do.
     explicit exception(const mfa::error& error)
         : std::runtime_error(error.name() + ": " + error.message()), error_(error)
     {
@@ -320,6 +321,7 @@ namespace detail {
 template <class T>
 class [[nodiscard]] result {
 public:
+    /// From a value, or from the error in its place: `return error;` in a function of the program's own.
     result(T value) noexcept : value_(std::move(value)) {}
     result(const mfa::error& error) noexcept : error_(error) {}
 
@@ -470,7 +472,7 @@ enum class log_level : std::int32_t {
     debug = MFA_LOG_DEBUG  ///< And one line for each request.
 };
 
-/// Its name, as above.
+/// Its name: that of the enumerator.
 [[nodiscard]] inline std::string to_string(log_level value)
 {
     constexpr std::pair<log_level, const char*> names[] = {
@@ -551,8 +553,8 @@ struct request {
 
 /// What an `update_callback` wants.
 enum class waiting : std::int32_t {
-    go_on = 0,
-    stop = 1 ///< Ends the wait with `MFA_ERR_CANCELLED`, unless the final answer is there already.
+    go_on = 0, ///< The wait goes on.
+    stop = 1   ///< Ends the wait with `MFA_ERR_CANCELLED`, unless the final answer is there already.
 };
 
 /// Called with what is known: after each poll, and by `confirm` once as soon as the id is known
@@ -570,13 +572,14 @@ class update_callback : public std::function<waiting(const snapshot& so_far)> {
                                         Answer>;
 
 public:
+    /// None.
     update_callback(std::nullptr_t = nullptr) noexcept {}
     /// One that says whether to go on.
     template <class Callable, class = if_answers<Callable, waiting>>
     update_callback(Callable&& callable) : looks_and_says(std::forward<Callable>(callable))
     {
     }
-    /// One that only looks.
+    /// One that returns nothing: the wait goes on.
     template <class Callable, class = if_answers<Callable, void>, class = void>
     update_callback(Callable&& callable) : update_callback(going_on(only_looks(std::forward<Callable>(callable))))
     {
@@ -1065,7 +1068,7 @@ enum class method : std::uint32_t {
     other = MFA_METHOD_OTHER  ///< One that this version has no name for; see `raw()`.
 };
 
-/// Its name, as above.
+/// Its name: that of the enumerator.
 [[nodiscard]] inline std::string to_string(method value)
 {
     constexpr std::pair<method, const char*> names[] = {
@@ -1272,7 +1275,7 @@ enum class event_kind : std::int32_t {
     ended = MFA_EVENT_ENDED                  ///< `on_ended` was called.
 };
 
-/// Its name, as above.
+/// Its name: that of the enumerator.
 [[nodiscard]] inline std::string to_string(event_kind value)
 {
     constexpr std::pair<event_kind, const char*> names[] = {
@@ -1584,7 +1587,7 @@ enum class registration_state : std::int32_t {
     not_enabled = MFA_REGISTRATION_NOT_ENABLED        ///< The brand has no MFA.
 };
 
-/// Its name, as above.
+/// Its name: that of the enumerator.
 [[nodiscard]] inline std::string to_string(registration_state value)
 {
     constexpr std::pair<registration_state, const char*> names[] = {

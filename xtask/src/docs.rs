@@ -55,6 +55,7 @@ moving
 :caption: Reference
 codes
 reference/c
+reference/cpp
 reference/python
 reference/csharp
 ```
@@ -75,6 +76,7 @@ Reporting a vulnerability </SECURITY>
 ";
 /// The bindings' sources, by language, of which their pages are made.
 const BINDINGS: &[(&str, &[&str])] = &[
+    ("cpp", &["include/mfa.hpp"]),
     ("python", &["bindings/python/src/mfa_client"]),
     ("csharp", &["bindings/csharp/MfaClient", "bindings/csharp/MfaClient.Testing"]),
 ];
@@ -179,12 +181,17 @@ fn write_reference(python: &Path, folder: &Path) -> Result {
     let header = files::read(&workspace::root().join("include/mfa.h"))?;
     files::write(&folder.join("c.md"), &generate::reference::c(&header)?)?;
     for (language, sources) in BINDINGS {
-        let mut command = Command::new(python);
-        command.arg(workspace::root().join("docs/bindings_reference.py")).arg(language);
-        command.args(sources.iter().map(|source| workspace::root().join(source)));
-        files::write(&folder.join(format!("{language}.md")), &process::output(&mut command)?)?;
+        let sources: Vec<_> = sources.iter().map(|source| workspace::root().join(source)).collect();
+        files::write(&folder.join(format!("{language}.md")), &binding_page(python, language, &sources)?)?;
     }
     Ok(())
+}
+
+/// The reference page of a binding, made of its sources. An error: something public has no text.
+pub fn binding_page(python: &Path, language: &str, sources: &[PathBuf]) -> Result<String> {
+    let mut command = Command::new(python);
+    command.arg("-B").arg(workspace::root().join("docs/bindings_reference.py")).arg(language);
+    process::output(command.args(sources))
 }
 
 /// What each page of the site links to, and is not there: a file, or a place in a page.

@@ -67,7 +67,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "docs",
         arguments: "",
-        about: "the documentation as a site, with a reference for C, Python and C#; fetches Sphinx from PyPI once",
+        about: "the documentation as a site, with a reference for C, C++, Python and C#; fetches Sphinx from PyPI once",
         run: docs::run,
     },
     Command {

@@ -12,6 +12,7 @@
 mod abi;
 mod bindings;
 mod c_programs;
+mod cpp_names;
 mod cpp_programs;
 mod csharp;
 mod csharp_packages;
