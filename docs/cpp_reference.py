@@ -141,16 +141,21 @@ def joined(owner: str, name: str) -> str:
 
 
 def name_of_type(words: str) -> str:
-    return re.search(r"\b(?:class|struct) (?:\[\[\w+\]\] )?(\w+)(?: *$| *:)", words).group(1)
+    return re.search(r"(?:class|struct) (?:\[\[\w+\]\] )?(\w+)", plain_words(words)).group(1)
 
 
 def name_of(words: str) -> str:
     """What stands before its parameters, its value or its end."""
-    words = without_angles(re.sub(r"^template <", "<", re.sub(r"\[\[\w+\]\]", "", words)))
+    words = plain_words(re.sub(r"\[\[\w+\]\]", "", words))
     if alias := re.match(r"using (\w+) =", words):
         return alias.group(1)
     before = re.split(r" = |\(", words)[0]
     return re.findall(r"\w+", before)[-1] if before.strip() else words
+
+
+def plain_words(words: str) -> str:
+    """Without what is a template's."""
+    return without_angles(re.sub(r"^template <", "<", words))
 
 
 def without_angles(words: str) -> str:

@@ -16,8 +16,9 @@
  *    exceptions (`-fno-exceptions`) it prints the error and aborts. `ok()`, `code()` and `error()`
  *    never throw. The codes are those of <mfa.h>: `MFA_ERR_TIMEOUT` and so on.
  *  - Strings are UTF-8. One with a NUL byte in it is refused (`MFA_ERR_INVALID_ARGUMENT`), because C
- *    would cut it there. A parameter is borrowed for the call. An option owns its text, so that it
- *    may be put together on the spot: `request.question = "Pay " + amount + "?"`.
+ *    would cut it there, and so is a null pointer as a parameter (`MFA_ERR_NULL_POINTER`). A parameter
+ *    is borrowed for the call. An option owns its text, so that it may be put together on the spot:
+ *    `request.question = "Pay " + amount + "?"`.
  *  - Times are `std::chrono::milliseconds`. Leave one out for its default. One that is negative, or
  *    above 2^32-1, is refused; so is 0, which C would take for "the default", where it is no time.
  *  - Callables run on the thread that made the call, with no lock held. They may use libmfa, but not
@@ -99,7 +100,8 @@ inline namespace without_exceptions {
 /// What a code means and what to do about it, in English.
 [[nodiscard]] inline std::string code_message(mfa_code code) { return mfa_code_message(code); }
 
-/// The same as `code_name`. A template, so that it never stands in the way of `std::to_string` of a number.
+/// The same as `code_name`; named in full, `mfa::to_string(code)`, since a code is a number to the compiler. A template,
+/// so that it never stands in the way of `std::to_string` of a number.
 template <class Code, std::enable_if_t<std::is_same_v<Code, mfa_code>, int> = 0>
 [[nodiscard]] std::string to_string(Code code)
 {
@@ -557,8 +559,8 @@ enum class waiting : std::int32_t {
     stop = 1   ///< Ends the wait with `MFA_ERR_CANCELLED`, unless the final answer is there already.
 };
 
-/// Called with what is known: after each poll, and by `confirm` once as soon as the id is known
-/// (`polls()` is 0), so that a program can save the id. It returns `waiting`, or nothing: then the wait goes
+/// Called with what is known: after each poll, also the one that brings the final answer, and by `confirm` once as
+/// soon as the id is known (`polls()` is 0), so that a program can save the id. It returns `waiting`, or nothing: then the wait goes
 /// on. What it throws ends the wait, and is thrown by the call that waits, also in place of a final answer.
 class update_callback : public std::function<waiting(const snapshot& so_far)> {
     using looks_and_says = std::function<waiting(const snapshot& so_far)>;
@@ -570,6 +572,12 @@ class update_callback : public std::function<waiting(const snapshot& so_far)> {
     using if_answers = std::enable_if_t<!std::is_base_of_v<update_callback, std::decay_t<Callable>> &&
                                             std::is_same_v<answer<Callable>, Answer>,
                                         Answer>;
+    template <class Callable, class = void>
+    struct fits : std::is_same<Callable, update_callback> {};
+    template <class Callable>
+    struct fits<Callable, std::void_t<answer<Callable>>>
+        : std::disjunction<std::is_base_of<update_callback, Callable>, std::is_same<answer<Callable>, waiting>,
+                           std::is_void<answer<Callable>>> {};
 
 public:
     /// None.
@@ -584,6 +592,9 @@ public:
     update_callback(Callable&& callable) : update_callback(going_on(only_looks(std::forward<Callable>(callable))))
     {
     }
+    // Here for what the compiler says then.
+    template <class Callable, std::enable_if_t<!fits<std::decay_t<Callable>>::value, int> = 0>
+    update_callback(Callable&& must_take_a_snapshot_and_return_waiting_or_nothing) = delete;
 
 private:
     static update_callback going_on(only_looks look)
@@ -657,6 +668,46 @@ struct waiter_options {
 enum class cancelling : std::uint32_t {
     leave = 0,                     ///< It stays on the person's phone; `wait` goes on with it later.
     withdraw = MFA_CANCEL_WITHDRAW ///< It is cancelled first, within 2 s. A decision read then counts.
+};
+
+/* Text ----------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/// Any kind of text, and neither a request nor what is in braces.
+template <class Text>
+using if_text = std::enable_if_t<std::is_convertible_v<const Text&, std::string_view>, int>;
+
+/// Nothing for a null pointer, which is no text.
+template <class Text>
+std::optional<std::string_view> view_of(const Text& text)
+{
+    if constexpr (std::is_pointer_v<Text>) {
+        if (text == nullptr) {
+            return std::nullopt;
+        }
+    }
+    return std::string_view(text);
+}
+
+} // namespace detail
+
+/// A text that is lent to a call: a literal, a `std::string`, a `std::string_view`, or whatever converts to that. A null
+/// pointer, as of `std::getenv`, is none: the call is refused (`MFA_ERR_NULL_POINTER`).
+class text {
+public:
+    /// Of any kind of text.
+    template <class Text, detail::if_text<Text> = 0>
+    text(const Text& any) : view_(detail::view_of(any))
+    {
+    }
+    text(std::nullptr_t) = delete;
+
+    /// Nothing: it was a null pointer.
+    [[nodiscard]] std::optional<std::string_view> view() const noexcept { return view_; }
+
+private:
+    std::optional<std::string_view> view_;
 };
 
 /* From C++ to C: what the clients share -------------------------------------------------------- */
@@ -733,16 +784,17 @@ inline void wipe(std::string& text) noexcept
 
 inline bool holds_nul(std::string_view text) noexcept { return text.find('\0') != text.npos; }
 
-/// A NUL-terminated copy that is wiped in the end.
+/// A NUL-terminated copy that is wiped in the end; NULL if there was no text.
 class c_text {
 public:
-    explicit c_text(std::string_view text) : text_(text) {}
+    explicit c_text(const text& of) : is_null_(!of.view()), text_(of.view().value_or(std::string_view())) {}
     c_text(const c_text&) = delete;
     c_text& operator=(const c_text&) = delete;
     ~c_text() { wipe(text_); }
-    [[nodiscard]] const char* get() const noexcept { return text_.c_str(); }
+    [[nodiscard]] const char* get() const noexcept { return is_null_ ? nullptr : text_.c_str(); }
 
 private:
+    bool is_null_;
     std::string text_;
 };
 
@@ -836,9 +888,11 @@ public:
         return err.code == MFA_OK ? std::nullopt : std::optional(mfa::error(err));
     }
 
-    c_text copy(std::string_view text, const char* name)
+    c_text copy(const mfa::text& text, const char* name)
     {
-        if (holds_nul(text)) {
+        if (!text.view()) {
+            refuse(MFA_ERR_NULL_POINTER, std::string(name) + " is a null pointer");
+        } else if (holds_nul(*text.view())) {
             refuse(MFA_ERR_INVALID_ARGUMENT, std::string(name) + " holds a NUL byte");
         }
         return c_text(text);
@@ -1000,15 +1054,13 @@ inline result<transaction> conclude(const wait_calls& calls, const std::optional
     return conclude(failed && calls.refused ? calls.refused : failed, native);
 }
 
-/// Any kind of text, and neither a request nor what is in braces.
-template <class Text>
-using if_text = std::enable_if_t<std::is_convertible_v<const Text&, std::string_view>, int>;
-
-/// The question alone.
-inline mfa::request asking(std::string_view question)
+/// The question alone; a null pointer is none, which is refused as one that was left out.
+inline mfa::request asking(const text& question)
 {
     mfa::request request;
-    request.question = std::string(question);
+    if (question.view()) {
+        request.question = std::string(*question.view());
+    }
     return request;
 }
 
@@ -1121,7 +1173,7 @@ public:
     }
 
     /// Asks whether the person has linked the authenticator app and so may be asked.
-    [[nodiscard]] result<mfa::availability> availability(std::string_view access_token,
+    [[nodiscard]] result<mfa::availability> availability(const text& access_token,
                                                          const call_options& options = {}) const
     {
         detail::call in(provider::hyperid, native(), options);
@@ -1137,7 +1189,7 @@ public:
     }
 
     /// Asks which second factors the person has set up.
-    [[nodiscard]] result<mfa::two_factor_types> two_factor_types(std::string_view access_token,
+    [[nodiscard]] result<mfa::two_factor_types> two_factor_types(const text& access_token,
                                                                  const call_options& options = {}) const
     {
         detail::call in(provider::hyperid, native(), options);
@@ -1154,7 +1206,7 @@ public:
 
     /// Asks the person: a push to their phone. Returns the transaction's id. Never repeated by itself
     /// once a byte was sent: see `error::outcome_unknown`.
-    [[nodiscard]] result<std::int64_t> start(std::string_view access_token, const request& request,
+    [[nodiscard]] result<std::int64_t> start(const text& access_token, const request& request,
                                              const call_options& options = {}) const
     {
         detail::call in(provider::hyperid, native(), options);
@@ -1172,7 +1224,7 @@ public:
 
     /// The same with the question alone: any text, not empty.
     template <class Text, detail::if_text<Text> = 0>
-    [[nodiscard]] result<std::int64_t> start(std::string_view access_token, const Text& question,
+    [[nodiscard]] result<std::int64_t> start(const text& access_token, const Text& question,
                                              const call_options& options = {}) const
     {
         return start(access_token, detail::asking(question), options);
@@ -1180,7 +1232,7 @@ public:
 
     /// Reads a transaction's state once, for programs that poll in a loop of their own. `pending` and
     /// `unknown` may still change.
-    [[nodiscard]] result<transaction> status(std::string_view access_token, std::int64_t transaction_id,
+    [[nodiscard]] result<transaction> status(const text& access_token, std::int64_t transaction_id,
                                              const call_options& options = {}) const
     {
         detail::call in(provider::hyperid, native(), options);
@@ -1194,7 +1246,7 @@ public:
 
     /// Cancels a transaction. `MFA_ERR_ALREADY_COMPLETED`: the person answered first; read the
     /// status, do not drop it.
-    [[nodiscard]] result<done> cancel(std::string_view access_token, std::int64_t transaction_id,
+    [[nodiscard]] result<done> cancel(const text& access_token, std::int64_t transaction_id,
                                       const call_options& options = {}) const
     {
         detail::call in(provider::hyperid, native(), options);
@@ -1210,7 +1262,7 @@ public:
 
     /// Waits until the person has answered, or the request has ended otherwise. After an error,
     /// `error().last_known()` holds the id and the last state.
-    [[nodiscard]] result<transaction> wait(std::string_view access_token, std::int64_t transaction_id,
+    [[nodiscard]] result<transaction> wait(const text& access_token, std::int64_t transaction_id,
                                            const wait_options& wait = {},
                                            const call_options& options = {}) const
     {
@@ -1228,7 +1280,7 @@ public:
     /// The whole story in one call: whether the person may be asked, asking, and waiting for the
     /// answer. `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person has no app, and no push was sent. After
     /// an error, `error().last_known()` holds the id, if there is one, and the last state.
-    [[nodiscard]] result<transaction> confirm(std::string_view access_token, const request& request,
+    [[nodiscard]] result<transaction> confirm(const text& access_token, const request& request,
                                               const wait_options& wait = {},
                                               const call_options& options = {}) const
     {
@@ -1246,7 +1298,7 @@ public:
 
     /// The same with the question alone: `client.confirm(token, "Pay 12.00?")`. Any text, not empty.
     template <class Text, detail::if_text<Text> = 0>
-    [[nodiscard]] result<transaction> confirm(std::string_view access_token, const Text& question,
+    [[nodiscard]] result<transaction> confirm(const text& access_token, const Text& question,
                                               const wait_options& wait = {},
                                               const call_options& options = {}) const
     {
@@ -1322,7 +1374,7 @@ public:
     /// in `calls`: those of `wait` must be empty, and so must the cancel of `options`, for which
     /// `cancel` is there. An error says that nothing was added and nothing will be called; whatever
     /// goes wrong later is told by `on_ended`.
-    [[nodiscard]] result<std::uint64_t> confirm(std::string_view access_token, const request& request,
+    [[nodiscard]] result<std::uint64_t> confirm(const text& access_token, const request& request,
                                                 wait_callbacks calls, const wait_options& wait = {},
                                                 const call_options& options = {})
     {
@@ -1337,7 +1389,7 @@ public:
 
     /// The same with the question alone: any text, not empty.
     template <class Text, detail::if_text<Text> = 0>
-    [[nodiscard]] result<std::uint64_t> confirm(std::string_view access_token, const Text& question,
+    [[nodiscard]] result<std::uint64_t> confirm(const text& access_token, const Text& question,
                                                 wait_callbacks calls, const wait_options& wait = {},
                                                 const call_options& options = {})
     {
@@ -1346,7 +1398,7 @@ public:
 
     /// Adds a wait for a transaction that was started before, maybe by an earlier run of the program;
     /// otherwise as `confirm`. `on_started` is not called.
-    [[nodiscard]] result<std::uint64_t> wait(std::string_view access_token, std::int64_t transaction_id,
+    [[nodiscard]] result<std::uint64_t> wait(const text& access_token, std::int64_t transaction_id,
                                              wait_callbacks calls, const wait_options& wait = {},
                                              const call_options& options = {})
     {
@@ -1380,7 +1432,7 @@ public:
 
     /// Gives a wait another access token, in answer to `on_token_refused`; before, it is kept for the
     /// next exchange. A wait that has ended is left alone.
-    result<done> give_token(std::uint64_t ticket, std::string_view access_token)
+    result<done> give_token(std::uint64_t ticket, const text& access_token)
     {
         detail::call in(provider::hyperid, native(), {}, "waiter");
         const auto token = in.copy(access_token, "access_token");
@@ -1632,8 +1684,8 @@ public:
     /// Asks whether MFA is registered for the user whom `authorized_token` belongs to. `brand` and
     /// `device_id`: as in the user's sign-in. That it is not registered, or that the brand has no
     /// MFA, are answers, not errors.
-    [[nodiscard]] result<registration> is_mfa_registered(std::string_view brand, std::string_view device_id,
-                                                         std::string_view authorized_token,
+    [[nodiscard]] result<registration> is_mfa_registered(const text& brand, const text& device_id,
+                                                         const text& authorized_token,
                                                          const call_options& options = {}) const
     {
         detail::call in(provider::capillary, native(), options);

@@ -86,6 +86,53 @@ static void a_question_is_enough(const mfa::hyperid& client)
     check(approved, "question: and asks it");
 }
 
+// As `std::getenv` has it for what is not set.
+static void no_text_at_all(const mfa::hyperid& client)
+{
+    const char* none = std::getenv("MFA_TEST_NOBODY_SETS_THIS");
+    char* none_to_write = std::getenv("MFA_TEST_NOBODY_SETS_THIS");
+    const auto never = fresh("never");
+    check_code("null: availability", client.availability(none), MFA_ERR_NULL_POINTER);
+    check_code("null: two_factor_types", client.two_factor_types(none_to_write), MFA_ERR_NULL_POINTER);
+    check_code("null: start", client.start(none, question()), MFA_ERR_NULL_POINTER);
+    check_code("null: status", client.status(none, 1), MFA_ERR_NULL_POINTER);
+    check_code("null: cancel", client.cancel(none, 1), MFA_ERR_NULL_POINTER);
+    check_code("null: wait", client.wait(none, 1), MFA_ERR_NULL_POINTER);
+    check_code("null: confirm", client.confirm(none, question()), MFA_ERR_NULL_POINTER);
+    check_code("null: confirm's question", client.confirm(never, none), MFA_ERR_INVALID_ARGUMENT);
+    check_code("null: start's question", client.start(never, none_to_write), MFA_ERR_INVALID_ARGUMENT);
+    const auto of_capillary = need(mfa::capillary::create(loopback_options(sandbox_url("MFA_TEST_CAPILLARY_URL"))));
+    check_code("null: brand", of_capillary.is_mfa_registered(none, "d", "t"), MFA_ERR_NULL_POINTER);
+    check_code("null: device", of_capillary.is_mfa_registered("b", none, "t"), MFA_ERR_NULL_POINTER);
+    const auto refused = of_capillary.is_mfa_registered("b", "d", none);
+    check_code("null: authorized_token", refused, MFA_ERR_NULL_POINTER);
+    check(refused.error().message() == "authorized_token is a null pointer", "null: which", refused.error().message());
+    auto waiter = need(mfa::waiter::create(client));
+    mfa::wait_callbacks calls;
+    calls.on_ended = [](const mfa::ended&) {};
+    check_code("null: a waiter's confirm", waiter.confirm(none, question(), calls), MFA_ERR_NULL_POINTER);
+    check_code("null: a waiter's wait", waiter.wait(none, 1, calls), MFA_ERR_NULL_POINTER);
+    // In C, NULL would give up.
+    check_code("null: give_token", waiter.give_token(1, none), MFA_ERR_NULL_POINTER);
+    check(waiter.count() == 0, "null: nothing was added");
+}
+
+// What is a text to a program, if the compiler knows how.
+static void texts_of_many_kinds(const mfa::hyperid& client)
+{
+    struct own {
+        std::string inside;
+        operator std::string_view() const { return inside; }
+    };
+    const auto token = fresh("approve-after-0");
+    check_code("text: a pointer", client.availability(token.c_str()), MFA_OK);
+    check_code("text: a view", client.availability(std::string_view(token)), MFA_OK);
+    check_code("text: a temporary", client.availability(std::string(token)), MFA_OK);
+    check_code("text: a class that can be seen as one", client.availability(own{token}), MFA_OK);
+    check_code("text: a NUL byte", client.availability(std::string_view("a\0b", 3)), MFA_ERR_INVALID_ARGUMENT);
+    check_code("text: empty", client.availability(""), MFA_ERR_INVALID_ARGUMENT);
+}
+
 static void step_by_step(const mfa::hyperid& client)
 {
     const auto token = fresh("approve-after-300");
@@ -209,6 +256,8 @@ int main()
     registrations();
     decisions(client);
     a_question_is_enough(client);
+    no_text_at_all(client);
+    texts_of_many_kinds(client);
     step_by_step(client);
     groups_of_errors(client);
     text_of_all_kinds(client);

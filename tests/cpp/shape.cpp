@@ -61,6 +61,8 @@ static_assert(std::is_copy_constructible_v<mfa::cancel> && std::is_copy_assignab
 static_assert(std::is_copy_constructible_v<mfa::result<mfa::transaction>>);
 static_assert(std::is_nothrow_copy_constructible_v<mfa::error>);
 #if defined(__cpp_exceptions)
+static_assert(!std::is_constructible_v<mfa::text, std::nullptr_t>);
+
 static_assert(std::is_base_of_v<std::runtime_error, mfa::exception>);
 static_assert(std::is_nothrow_copy_constructible_v<mfa::exception>);
 #endif

@@ -8,8 +8,15 @@ use crate::{Result, files, header, workspace};
 const AREA: &str = "headers";
 
 /// Standards by compiler.
-const COMPILERS: &[(&str, &[&str])] =
-    &[("gcc", &["c99", "c11"]), ("g++", &["c++17"]), ("clang", &["c99", "c11"]), ("clang++", &["c++17"])];
+const COMPILERS: &[(&str, &[&str])] = &[
+    ("gcc", &["c99", "c11"]),
+    ("g++", &["c++17", "c++20"]),
+    ("clang", &["c99", "c11"]),
+    ("clang++", &["c++17", "c++20"]),
+];
+
+/// And in C++ what careful programs ask for besides, whose compiler does not know that the header is not theirs.
+const STRICT: &[&str] = &["-Wshadow", "-Wconversion", "-Wsign-conversion", "-Wold-style-cast"];
 
 pub fn steps() -> Vec<Step> {
     vec![step(AREA, "header-fresh", fresh), step(AREA, "header-compiles", compiles)]
@@ -65,7 +72,8 @@ fn check_all(compiler: &Compiler, name: &str, standard: &str, report: &mut Repor
                 let place = folder.join(format!("{way}.{}", if cpp { "cpp" } else { "c" }));
                 files::write(&place, &source)?;
                 let standard_flag = format!("-std={standard}");
-                let flags = [&[standard_flag.as_str()], WARNINGS].concat();
+                let strict = if cpp { STRICT } else { &[] };
+                let flags = [&[standard_flag.as_str()], WARNINGS, strict].concat();
                 report.check(&format!("{file} {way}, {name} {standard}"), compiler.check(&place, &flags));
             }
         }
