@@ -3,11 +3,13 @@
 //!     cargo xtask dist --setup               # the whole release, into target/dist
 //!     cargo xtask dist --platform x86_64     # of one system
 //!     cargo xtask dist --prefix DIR          # no release: a build for this machine as an install tree
+//!     cargo xtask dist --prefix DIR --sandbox  # and the sandbox in it, for a program's tests
 
 pub mod archive;
 mod import_library;
 pub mod nuget;
 pub mod platform;
+pub mod sandbox;
 pub mod static_library;
 pub mod tools;
 mod tree;
@@ -30,6 +32,7 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
     let mut setup = false;
     let mut output = workspace::target()?.join("dist");
     let mut platforms = Vec::new();
+    let (mut prefix, mut with_sandbox) = (None, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -37,12 +40,20 @@ pub fn run(words: &[String]) -> Result<ExitCode> {
             "--setup" => setup = true,
             "--output" => output = PathBuf::from(value()?),
             "--platform" => platforms.extend(platforms_called(value()?)?),
-            "--prefix" => {
-                print(&install(Path::new(value()?))?);
-                return Ok(ExitCode::SUCCESS);
-            }
+            "--prefix" => prefix = Some(PathBuf::from(value()?)),
+            "--sandbox" => with_sandbox = true,
             other => return Err(format!("it does not know '{other}'")),
         }
+    }
+    if let Some(prefix) = prefix {
+        print(&install(&prefix)?);
+        if with_sandbox {
+            print(&sandbox::install(&prefix)?);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if with_sandbox {
+        return Err("--sandbox goes with --prefix".to_owned());
     }
     if platforms.is_empty() {
         platforms.extend(platform::ALL);

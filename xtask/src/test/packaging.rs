@@ -77,6 +77,7 @@ fn cmake(_: &Context, report: &mut Report) -> Result {
         return Ok(());
     }
     let prefix = moved_tree("cmake")?;
+    dist::sandbox::install(&prefix)?;
     let build = prefix.with_file_name("build");
     let mut configure = Command::new("cmake");
     configure.arg("-S").arg(workspace::root().join(FOLDER)).arg("-B").arg(&build);
@@ -90,7 +91,7 @@ fn cmake(_: &Context, report: &mut Report) -> Result {
     }
     let built = run(Command::new("cmake").arg("--build").arg(&build))?.expect_success("cmake --build");
     report.check("the project builds", built.map(drop));
-    for name in ["c_shared", "c_static", "cpp_shared"] {
+    for name in ["c_shared", "c_static", "cpp_shared", "cpp_sandbox"] {
         report.check(name, says_the_version(&build.join(name)));
     }
     files::write(&build.join("wrong.cmake"), "find_package(mfa 99 REQUIRED)\n")?;
@@ -137,6 +138,7 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
             report.check(&format!("{name} by {way}"), says_the_version(&build.join(name)));
         }
     }
+    report.check("a test is linked with mfa::sandbox", with_sandbox(&folder.join("sandbox")));
     if cfg!(target_os = "linux") && process::find("readelf").is_some() {
         let c_shared = folder.join(WAYS[0].0).join("c_shared");
         let needs = process::output(Command::new("readelf").arg("-dW").arg(c_shared))?;
@@ -149,6 +151,16 @@ fn cmake_sources(context: &Context, report: &mut Report) -> Result {
     let told = !refused.success() && refused.output.contains("https://rustup.rs");
     report.check("who has no cargo is told", told.then_some(()).ok_or(refused.output));
     Ok(())
+}
+
+/// The sandbox is compiled for development always, and the library here, too: it is there already.
+fn with_sandbox(build: &Path) -> Result {
+    let mut configure = from_source(build);
+    configure.arg("-DMFA_CARGO_PROFILE=dev");
+    configure.arg(format!("-DMFA_CARGO_TARGET_DIR={}", workspace::target()?.display()));
+    run_cmake(&mut configure)?;
+    run_cmake(cmake_command().arg("--build").arg(build).args(["--target", "cpp_sandbox"]))?;
+    says_the_version(&build.join("cpp_sandbox"))
 }
 
 fn from_source(build: &Path) -> Command {
