@@ -287,7 +287,7 @@ enum {
    *  Look `provider_code` up in the provider's documentation. */
   MFA_ERR_PROVIDER_REFUSED = 470,
   /** The caller ended the call, with its `cancel` or from a callback.
-   *  `out` holds what was known last; a started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set. */
+   *  A started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set; `out` holds what was known last. */
   MFA_ERR_CANCELLED = 550,
   /** libmfa itself failed; this is a defect, or the system refused it a resource.
    *  Report it with the message; do not treat the call as an answer. */

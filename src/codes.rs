@@ -279,7 +279,7 @@ pub const CODES: &[Entry] = &[
         number: 550,
         name: "MFA_ERR_CANCELLED",
         meaning: "The caller ended the call, with its `cancel` or from a callback.",
-        remedy: "`out` holds what was known last; a started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set.",
+        remedy: "A started transaction goes on until it is cancelled or expires, unless `MFA_ERROR_WITHDRAWN` is set; `out` holds what was known last.",
     },
     // 900–: internal.
     Entry {

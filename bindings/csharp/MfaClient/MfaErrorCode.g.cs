@@ -79,7 +79,7 @@ namespace MfaClient
         AuthenticatorNotLinked = 469,
         /// <summary>The provider refused with a number that libmfa has no name for. Look ProviderCode up in the provider's documentation.</summary>
         ProviderRefused = 470,
-        /// <summary>The caller ended the call, with its CancellationToken or from a callback. the exception's Transaction holds what was known last; a started transaction goes on until it is cancelled or expires, unless Withdrawn is set.</summary>
+        /// <summary>The caller ended the call, with its CancellationToken or from a callback. A started transaction goes on until it is cancelled or expires, unless Withdrawn is set; the exception's Transaction holds what was known last.</summary>
         Cancelled = 550,
         /// <summary>libmfa itself failed; this is a defect, or the system refused it a resource. Report it with the message; do not treat the call as an answer.</summary>
         Internal = 900,

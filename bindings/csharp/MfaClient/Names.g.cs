@@ -85,7 +85,7 @@ namespace MfaClient
             MfaErrorCode.AlreadyCancelled => "The transaction cannot be cancelled: it has been cancelled or declined already. Nothing is left to do.",
             MfaErrorCode.AuthenticatorNotLinked => "The person has not linked the authenticator app, so nobody can be asked. Let the person link the app first, or use another factor; no push was sent.",
             MfaErrorCode.ProviderRefused => "The provider refused with a number that libmfa has no name for. Look ProviderCode up in the provider's documentation.",
-            MfaErrorCode.Cancelled => "The caller ended the call, with its CancellationToken or from a callback. the exception's Transaction holds what was known last; a started transaction goes on until it is cancelled or expires, unless Withdrawn is set.",
+            MfaErrorCode.Cancelled => "The caller ended the call, with its CancellationToken or from a callback. A started transaction goes on until it is cancelled or expires, unless Withdrawn is set; the exception's Transaction holds what was known last.",
             MfaErrorCode.Internal => "libmfa itself failed; this is a defect, or the system refused it a resource. Report it with the message; do not treat the call as an answer.",
             _ => null,
         };
