@@ -235,7 +235,8 @@ public:
     [[nodiscard]] std::string name() const { return code_name(code()); }
     /// What happened this time, for logs and developers.
     [[nodiscard]] std::string message() const { return native_.message; }
-    /// What the code means and what to do about it.
+    /// What the code means and what to do about it, with C's names: its `out` is `last_known()`, and a flag is
+    /// `retryable()`, `outcome_unknown()` or `withdrawn()`.
     [[nodiscard]] std::string advice() const { return code_message(code()); }
     /// Whose call it was.
     [[nodiscard]] mfa::provider provider() const noexcept { return mfa::provider(native_.provider); }
