@@ -61,7 +61,8 @@ fn samples(context: &Context, report: &mut Report) -> Result {
     for (page, line, language, block) in blocks {
         let what = format!("{page}, line {line} ({})", language.fence);
         let may = FRAGMENTS.contains(&page.as_str());
-        let has_server = ["MFA_BASE_URL", "Sandbox("].iter().any(|name| block.contains(name));
+        let has_server =
+            ["MFA_BASE_URL", "Sandbox(", "mfa_sandbox_new"].iter().any(|name| block.contains(name));
         if !(language.is_whole)(&block) || (may && !has_server) {
             let why = || "it is no whole program, so nobody knows whether it works".to_owned();
             report.check(&what, may.then_some(()).ok_or_else(why));
@@ -110,12 +111,20 @@ fn native(
 ) -> Result<Option<Command>> {
     let Some(compiler) = compiler else { return Ok(None) };
     // A program that names a server of its own would ask strangers.
-    if !block.contains("MFA_BASE_URL") {
-        return Err("it does not take the server from MFA_BASE_URL".to_owned());
+    let has_sandbox = block.contains("mfa_sandbox.h");
+    if !block.contains("MFA_BASE_URL") && !has_sandbox {
+        return Err("it does not take the server from MFA_BASE_URL, and has no sandbox".to_owned());
     }
     files::write(source, block)?;
     let output = source.with_extension("out");
-    let flags = [standard, "-Wall", "-Wextra", "-Werror"];
+    let mut flags = vec![standard.to_owned(), "-Wall".to_owned(), "-Wextra".to_owned(), "-Werror".to_owned()];
+    if has_sandbox {
+        let sandbox = library::build_sandbox_library()?;
+        let folder = sandbox.parent().unwrap_or(&sandbox).display().to_string();
+        let linked = ["-Wl,--no-as-needed", "-lmfa_sandbox"].map(str::to_owned);
+        flags.extend([format!("-L{folder}"), format!("-Wl,-rpath,{folder}")].into_iter().chain(linked));
+    }
+    let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     compiler.compile(&Program {
         source,
         output: &output,
