@@ -74,7 +74,7 @@ const COMMANDS: &[Command] = &[
         name: "dist",
         arguments: "[--setup] [--platform NAME]... [--output DIR] | --prefix DIR [--sandbox]",
         about: "the release: tarballs, a zip, wheels, NuGet packages, SBOM, notices, checksums; in target/dist\n      \
-                --prefix: a build for this machine as an install tree: libraries, headers, pkg-config, CMake\n\
+                --prefix: a build for this machine as an install tree: libraries, headers, pkg-config, CMake\n      \
                 --sandbox: and the sandbox, for the tests of a program that is linked with it",
         run: dist::run,
     },
