@@ -2,10 +2,12 @@
  * A server: many people look at their phones at once, and one thread waits for all of them, in an
  * epoll loop beside its other work. (Linux; with kqueue or poll(2) the program is the same.)
  *
- *     server --url BASE_URL [--token TOKEN] [--people N] [--timeout SECONDS] [--save FILE] [QUESTION]
+ *     server --url BASE_URL [--token TOKEN] [--fresh-token TOKEN] [--people N] [--timeout SECONDS]
+ *            [--save FILE] [QUESTION]
  *
  * It asks N people (200; 0: nobody), all with the same token, which may also stand in the
- * environment's MFA_TOKEN; a real server has a token for each. It ends when nobody is waited for.
+ * environment's MFA_TOKEN; a real server has a token for each. When a token is refused as expired or
+ * invalid, the fresh one takes its place. It ends when nobody is waited for.
  *
  * SIGINT and SIGTERM end it at once, and nothing is lost: FILE tells who is being asked, and the next
  * run with the same FILE goes on waiting for those whose requests are on their phones. Without a FILE
@@ -40,6 +42,7 @@ enum {
 struct settings {
     const char *url;
     const char *token;
+    const char *fresh_token; /* NULL: there is none */
     const char *question;
     const char *file;
     long people;
@@ -201,17 +204,12 @@ static int open_notes(struct server *server)
 
 /* Asking, and going on with what an earlier run has asked ---------------------------------------- */
 
-static int is_waiting(const struct server *server, struct person *person, mfa_code code,
-                      const mfa_error *err)
+static void use_defaults(const struct server *server, mfa_wait_options *wait)
 {
-    if (code == MFA_OK) {
-        return 1;
-    }
-    /* No ticket, no event, and nothing was sent. */
-    explain(err);
-    person->is_asked = 0;
-    note(server, person, ENDED, 0);
-    return 0;
+    /* When time is up, the request is taken back instead of left on the phone. */
+    wait->cancel_on_timeout = 1;
+    /* Without it a token that expires while somebody thinks ends the wait. */
+    wait->flags = server->settings->fresh_token != NULL ? MFA_WAIT_ASK_FOR_TOKEN : 0;
 }
 
 static int ask(struct server *server, struct person *person)
@@ -223,7 +221,6 @@ static int ask(struct server *server, struct person *person)
     mfa_error err = MFA_ERROR_INIT;
     char code[3];
     char text[80];
-    mfa_code added;
 
     if (mfa_control_code(code, sizeof code, &err) != MFA_OK) {
         explain(&err);
@@ -233,8 +230,7 @@ static int ask(struct server *server, struct person *person)
     tell(server, person, text);
     request.question = settings->question;
     request.code = code;
-    /* When time is up, the request is taken back instead of left on the phone. */
-    wait.cancel_on_timeout = 1;
+    use_defaults(server, &wait);
     options.timeout_ms = (uint32_t)settings->timeout * 1000;
     person->is_asked = 1;
     person->until = (int64_t)time(NULL) + settings->timeout;
@@ -242,28 +238,39 @@ static int ask(struct server *server, struct person *person)
     if (!note(server, person, ASKING, person->until)) {
         return 0;
     }
-    added = mfa_waiter_confirm(server->waiter, settings->token, &request, &wait, &options, person,
-                               &person->ticket, &err);
-    server->not_yet_started += added == MFA_OK;
-    return is_waiting(server, person, added, &err);
+    if (mfa_waiter_confirm(server->waiter, settings->token, &request, &wait, &options, person,
+                           &person->ticket, &err) == MFA_OK) {
+        server->not_yet_started++;
+        return 1;
+    }
+    /* No ticket, no event, and nothing was sent. */
+    explain(&err);
+    person->is_asked = 0;
+    note(server, person, ENDED, 0);
+    return 0;
 }
 
+/* Returns whether the person is waited for. */
 static int go_on(struct server *server, struct person *person)
 {
     mfa_wait_options wait = MFA_WAIT_OPTIONS_INIT;
     mfa_call_options options = MFA_CALL_OPTIONS_INIT;
     mfa_error err = MFA_ERROR_INIT;
     int64_t left = person->until - (int64_t)time(NULL);
-    mfa_code added;
 
     if (left < LAST_LOOK_SECONDS) {
         left = LAST_LOOK_SECONDS;
     }
-    wait.cancel_on_timeout = 1;
+    use_defaults(server, &wait);
     options.timeout_ms = (uint32_t)left * 1000;
-    added = mfa_waiter_wait(server->waiter, server->settings->token, person->id, &wait, &options,
-                            person, &person->ticket, &err);
-    return is_waiting(server, person, added, &err);
+    if (mfa_waiter_wait(server->waiter, server->settings->token, person->id, &wait, &options, person,
+                        &person->ticket, &err) == MFA_OK) {
+        return 1;
+    }
+    /* An earlier run has asked, so it stays noted: what is wrong is this run's token, perhaps. */
+    explain(&err);
+    server->failed++;
+    return 0;
 }
 
 /* The request may be on the phone, and nobody knows its id: nothing reads its answer, nothing can
@@ -358,6 +365,35 @@ static void was_stopped(struct server *server, struct person *person, const mfa_
     note(server, person, ENDED, 0);
 }
 
+/* A real server asks the person's session, which may take its time: nothing is sent for this person
+ * meanwhile, the others' waits go on, and mfa_waiter_give_token may come later and from any thread. It must
+ * be a token of the same person; one that is refused, too, ends the wait. */
+static void token_is_refused(struct server *server, const struct person *person, const mfa_error *why)
+{
+    mfa_error err = MFA_ERROR_INIT;
+
+    explain(why);
+    if (mfa_waiter_give_token(server->waiter, person->ticket, server->settings->fresh_token, &err) !=
+        MFA_OK) {
+        explain(&err);
+    }
+}
+
+/* It failed, and nothing waits for it any more. */
+static void has_failed(struct server *server, const struct person *person, const mfa_transaction *last,
+                       const mfa_error *why)
+{
+    server->failed++;
+    explain(why);
+    if (last->transaction_id > 0 && !(why->flags & MFA_ERROR_WITHDRAWN) &&
+        why->code != MFA_ERR_TRANSACTION_NOT_FOUND) {
+        tell(server, person, "this did not work, and the request may still be on your phone: decline it, "
+                             "and sign in again");
+    } else {
+        tell(server, person, "this did not work; sign in again");
+    }
+}
+
 static void has_ended(struct server *server, struct person *person, const mfa_event *event,
                       const mfa_transaction *answer, const mfa_error *why)
 {
@@ -380,9 +416,7 @@ static void has_ended(struct server *server, struct person *person, const mfa_ev
         was_stopped(server, person, answer, why);
         return;
     } else {
-        server->failed++;
-        explain(why);
-        tell(server, person, "this did not work; sign in again");
+        has_failed(server, person, answer, why);
     }
     person->is_asked = 0;
     note(server, person, ENDED, 0);
@@ -408,6 +442,8 @@ static int take_events(struct server *server)
         }
         if (event.kind == MFA_EVENT_STARTED) {
             has_started(server, event.user_data, &transaction);
+        } else if (event.kind == MFA_EVENT_TOKEN_REFUSED) {
+            token_is_refused(server, event.user_data, &why);
         } else if (event.kind == MFA_EVENT_ENDED) {
             has_ended(server, event.user_data, &event, &transaction, &why);
         }
@@ -583,8 +619,8 @@ static void close_all(struct server *server)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: server --url BASE_URL [--token TOKEN] [--people N] [--timeout SECONDS] "
-            "[--save FILE] [QUESTION]\n"
+            "usage: server --url BASE_URL [--token TOKEN] [--fresh-token TOKEN] [--people N] "
+            "[--timeout SECONDS] [--save FILE] [QUESTION]\n"
             "The token may also stand in the environment's MFA_TOKEN. N: at most %d.\n",
             (int)MOST_PEOPLE);
     return 0;
@@ -606,6 +642,8 @@ static int read_option(const char *option, const char *value, struct settings *s
         settings->url = value;
     } else if (strcmp(option, "--token") == 0) {
         settings->token = value;
+    } else if (strcmp(option, "--fresh-token") == 0) {
+        settings->fresh_token = value;
     } else if (strcmp(option, "--save") == 0) {
         settings->file = value;
     } else if (strcmp(option, "--people") == 0) {

@@ -23,6 +23,9 @@ pub fn check(example: &Path, sandbox: &Path, report: &mut Report) -> Result {
     let tried = Tried { example, sandbox: Sandbox::start(sandbox)?, notes };
     report.check("server: without --url nobody is asked", tried.asks_no_one_by_omission());
     report.check("server: a restart loses no answer", tried.goes_on_after_a_restart());
+    report.check("server: a token that cannot be used loses no request", tried.keeps_what_it_cannot_read());
+    report.check("server: a refused token is replaced", tried.replaces_a_refused_token());
+    report.check("server: what stays on the phone is said", tried.tells_what_stays_on_the_phone());
     report.check("server: without a file a signal withdraws all", tried.withdraws_without_a_file());
     report.check("server: who may have been asked is told so", tried.tells_of_unknown_outcomes());
     report.check("server: half a line is no id", tried.ignores_half_a_line());
@@ -59,6 +62,41 @@ impl Tried<'_> {
             return Err(format!("{}\n{}", tail(&resumed), tail(&third)));
         }
         Ok(())
+    }
+
+    /// The run in between can go on with nothing; the one after it can.
+    fn keeps_what_it_cannot_read(&self) -> Result {
+        files::write(&self.notes, "")?;
+        let token = "sandbox-approve-after-4000";
+        let stopped = stop(&mut self.with_notes(token, 20)?, "TERM")?;
+        let left = count(&stopped.stdout, "go on")?;
+        let refused = process::run(&mut self.with_notes("Bearer of it", 0)?, Show::Nothing, process::LIMIT)?;
+        ends_with(&refused, 2, "MFA_ERR_INVALID_ARGUMENT")?;
+        let resumed = process::run(&mut self.with_notes(token, 0)?, Show::Nothing, process::LIMIT)?;
+        if left == 0 || resumed.code() != Some(0) || count(&resumed.stdout, "approved")? != left {
+            return Err(format!("{}\n{}\n{}", tail(&stopped), tail(&refused), tail(&resumed)));
+        }
+        Ok(())
+    }
+
+    fn replaces_a_refused_token(&self) -> Result {
+        let expires = "sandbox-token-expires-after-3+approve-after-1500";
+        let mut command = self.command(&format!("{expires}#ann"), 6)?;
+        ends_with(&process::run(&mut command, Show::Nothing, process::LIMIT)?, 2, "MFA_ERR_TOKEN_EXPIRED")?;
+        let mut command = self.command(&format!("{expires}#bob"), 6)?;
+        command.args(["--fresh-token", "sandbox-approve#bob"]);
+        let replaced = process::run(&mut command, Show::Nothing, process::LIMIT)?;
+        ends_with(&replaced, 0, "MFA_ERR_TOKEN_EXPIRED")?;
+        ends_with(&replaced, 0, "6 approved")
+    }
+
+    fn tells_what_stays_on_the_phone(&self) -> Result {
+        let mut command = self.command("sandbox-never+wrong-id@status", 2)?;
+        ends_with(
+            &process::run(&mut command, Show::Nothing, process::LIMIT)?,
+            2,
+            "may still be on your phone",
+        )
     }
 
     fn withdraws_without_a_file(&self) -> Result {
