@@ -8,6 +8,8 @@ use crate::json::{FieldNames, Fields, looks_like_object, required};
 
 /// What the answers of one endpoint hold.
 pub(super) struct Shape {
+    /// Which endpoint it is, for errors: a confirm asks several, and a number means something else in each.
+    pub(super) path: &'static str,
     /// Which refusal means what. The two families mirror each other: −2 is "invalid parameters" in
     /// one and "token expired" in the other, so each endpoint names its own.
     refusals: &'static [(i32, Code)],
@@ -21,10 +23,15 @@ const ALL_FIELDS: [&str; 5] =
     ["is_available", "auth_types", "transaction_id", "transaction_status", "transaction_complete_result"];
 
 /// `mfa-client/availability-check` [S].
-const AVAILABILITY: Shape = Shape { refusals: &MFA_CLIENT, fields: &["result", "is_available"] };
+pub(super) const AVAILABILITY: Shape = Shape {
+    path: "/mfa-client/availability-check",
+    refusals: &MFA_CLIENT,
+    fields: &["result", "is_available"],
+};
 
 /// `2fa/types/get`: family B [I, high confidence].
-const TWO_FACTOR_TYPES: Shape = Shape {
+pub(super) const TWO_FACTOR_TYPES: Shape = Shape {
+    path: "/2fa/types/get",
     refusals: &[
         (-1, Code::TokenInvalid),
         (-2, Code::TokenExpired),
@@ -36,7 +43,8 @@ const TWO_FACTOR_TYPES: Shape = Shape {
 };
 
 /// `mfa-client/transaction/start/v2` [S].
-const START: Shape = Shape {
+pub(super) const START: Shape = Shape {
+    path: "/mfa-client/transaction/start/v2",
     refusals: &[
         MFA_CLIENT[0],
         MFA_CLIENT[1],
@@ -50,7 +58,8 @@ const START: Shape = Shape {
 };
 
 /// `mfa-client/transaction/status-get` [S].
-const STATUS: Shape = Shape {
+pub(super) const STATUS: Shape = Shape {
+    path: "/mfa-client/transaction/status-get",
     refusals: &[
         MFA_CLIENT[0],
         MFA_CLIENT[1],
@@ -63,7 +72,8 @@ const STATUS: Shape = Shape {
 };
 
 /// `mfa-client/transaction/cancel` [S]; the id is optional [I].
-const CANCEL: Shape = Shape {
+pub(super) const CANCEL: Shape = Shape {
+    path: "/mfa-client/transaction/cancel",
     refusals: &[
         MFA_CLIENT[0],
         MFA_CLIENT[1],
@@ -106,10 +116,14 @@ fn decode<T>(
     shape: &Shape,
     read: impl FnOnce(&Fields<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    if answer.status != 200 {
-        return Err(http_error(answer));
-    }
-    success(answer, shape).and_then(|fields| read(&fields)).map_err(|error| with_answer(error, answer))
+    let read = || match answer.status {
+        200 => success(answer, shape).and_then(|fields| read(&fields)),
+        _ => Err(http_error(answer)),
+    };
+    read().map_err(|error| {
+        let message = format!("{}: {}", shape.path, error.message);
+        with_answer(Error { message, ..error }, answer)
+    })
 }
 
 fn success<'a>(answer: &'a Answer, shape: &Shape) -> Result<Fields<'a>, Error> {

@@ -92,11 +92,11 @@ impl HyperId {
     fn build(options: &ClientOptions) -> Result<Self, Error> {
         let http = Http::new(options, Some(PRODUCTION), Some("authorization"))?;
         Ok(HyperId {
-            availability: http.endpoint("/mfa-client/availability-check")?,
-            two_factor_types: http.endpoint("/2fa/types/get")?,
-            start: http.endpoint("/mfa-client/transaction/start/v2")?,
-            status: http.endpoint("/mfa-client/transaction/status-get")?,
-            cancel: http.endpoint("/mfa-client/transaction/cancel")?,
+            availability: http.endpoint(answer::AVAILABILITY.path)?,
+            two_factor_types: http.endpoint(answer::TWO_FACTOR_TYPES.path)?,
+            start: http.endpoint(answer::START.path)?,
+            status: http.endpoint(answer::STATUS.path)?,
+            cancel: http.endpoint(answer::CANCEL.path)?,
             http,
             started: PerProcess::new(sys::fork_generation(), Started::default()),
         })

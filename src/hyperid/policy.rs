@@ -198,7 +198,13 @@ impl Policy {
     }
 
     fn timeout(&self) -> Error {
-        timeout_after(self.last_failure.as_deref())
+        match self.last_failure.as_deref() {
+            Some(failure) => {
+                let text = "no final answer by the call's deadline; the last poll that failed";
+                timeout_after(text, failure)
+            }
+            None => Error::new(Code::Timeout, "no final answer by the call's deadline"),
+        }
     }
 
     /// How the wait ends, once it does.
@@ -415,16 +421,14 @@ fn failed(error: Error) -> End {
     End::Failed(Box::new(error))
 }
 
-/// The deadline's error tells what the last failed poll met.
-pub(super) fn timeout_after(last_failure: Option<&Error>) -> Error {
-    let text = "no final answer by the call's deadline";
-    let Some(failure) = last_failure else { return Error::new(Code::Timeout, text) };
+/// The deadline's error tells what the call met before.
+pub(super) fn timeout_after(text: &str, failure: &Error) -> Error {
     Error {
         http_status: failure.http_status,
         provider_code: failure.provider_code,
         retry_after: failure.retry_after,
         os_error: failure.os_error,
-        ..Error::new(Code::Timeout, format!("{text}; the last poll that failed met {failure}"))
+        ..Error::new(Code::Timeout, format!("{text} met {failure}"))
     }
 }
 

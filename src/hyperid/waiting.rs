@@ -140,7 +140,9 @@ impl<'a, L: Listener> Waiting<'a, L> {
             FreshToken::Bad(error) => Err(error),
             FreshToken::Withheld => Err(refusal),
             FreshToken::TooLate if self.call.is_cancelled() => Err(cancelled("asking for a token")),
-            FreshToken::TooLate => Err(timeout_after(Some(&refusal))),
+            FreshToken::TooLate => {
+                Err(timeout_after("no other token by the call's deadline; the one before", &refusal))
+            }
         }
     }
 
@@ -189,7 +191,10 @@ impl<'a, L: Listener> Waiting<'a, L> {
         if self.call.is_cancelled() {
             return cancelled("asking");
         }
-        if Instant::now() >= self.call.until { timeout_after(Some(&refusal)) } else { refusal }
+        if Instant::now() < self.call.until {
+            return refusal;
+        }
+        timeout_after("the call's deadline passed while asking, which", &refusal)
     }
 
     /// Starts; also tells whether the connection had served before.

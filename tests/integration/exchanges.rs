@@ -167,6 +167,12 @@ fn documented(endpoint: &str, result: i32) -> Code {
     }
 }
 
+/// A confirm asks several, and the numbers of each mean something else.
+fn assert_names_its_endpoint(error: &mfa::Error, peer: &Peer) {
+    let path = peer.requests()[0].path().to_owned();
+    assert!(error.message.starts_with(&format!("{path}: ")), "{path}: {error}");
+}
+
 #[test]
 fn every_result_number_of_every_endpoint_is_read_by_its_own_table() {
     for endpoint in ENDPOINTS {
@@ -176,6 +182,7 @@ fn every_result_number_of_every_endpoint_is_read_by_its_own_table() {
             let error = call(&peer, endpoint, &patient()).unwrap_err();
             assert_eq!(error.code, documented(endpoint, result), "{endpoint} {result}: {error}");
             assert_eq!(error.provider, Provider::HyperId);
+            assert_names_its_endpoint(&error, &peer);
             assert_eq!(error.provider_code, Some(result), "{endpoint}");
             assert_eq!(error.http_status, Some(200));
             assert_eq!(error.attempts, 1);
@@ -205,6 +212,7 @@ fn answers_count_only_under_http_200() {
                 let error = call(&peer, endpoint, &patient()).unwrap_err();
                 assert_eq!(error.code, expected(status), "{endpoint} {status}: {error}");
                 assert_eq!(error.http_status, Some(status));
+                assert_names_its_endpoint(&error, &peer);
                 assert_eq!(error.provider_code, None);
                 // Refusals by whoever answered.
                 let is_refusal = [400, 401, 405, 411, 413, 414, 415, 429, 431].contains(&status);

@@ -77,6 +77,8 @@ const APPROVED: &str =
     r#"{"result":0,"transaction_id":3,"transaction_status":1,"transaction_complete_result":0}"#;
 const DENIED: &str =
     r#"{"result":0,"transaction_id":3,"transaction_status":1,"transaction_complete_result":1}"#;
+const CANCELLED: &str =
+    r#"{"result":0,"transaction_id":3,"transaction_status":4,"transaction_complete_result":0}"#;
 const STARTED: &str = r#"{"result":0,"transaction_id":3}"#;
 
 /// Far beyond what anything here should take, and below every deadline that is not to be met.
@@ -243,8 +245,48 @@ fn without_a_token_the_deadline_tells_of_the_refusal() {
         assert_eq!(before.iter().filter(is_refusal).count(), 1, "{before:?}");
         let error = end.result.unwrap_err();
         assert_eq!((error.code, error.provider_code), (Code::Timeout, Some(-4)), "{refused}");
+        // Nobody looks for a request that nobody was asked.
+        assert_eq!(error.message.contains("the last poll that failed"), refused == "status-get", "{error}");
+        assert!(error.message.contains("MFA_ERR_TOKEN_EXPIRED"), "{error}");
         assert!(!error.outcome_unknown);
     }
+}
+
+#[test]
+fn a_token_is_asked_for_at_each_expiry_and_ends_the_wait_if_it_is_refused_itself() {
+    let peer = Peer::new(|request| match request.header("authorization").unwrap() {
+        "Bearer once" if request.number == 1 => Reply::json(PENDING),
+        _ => Reply::json(r#"{"result":-4}"#),
+    });
+    let client = peer.hyperid();
+    let waiter = waiter(&client);
+    let options = within(Duration::from_secs(60)).ask_for_token(true);
+    let ticket = waiter.wait("old", 3, &eager(), options, |_| {}).unwrap();
+    for token in ["once", "refused"] {
+        assert!(matches!(event(&waiter).kind, EventKind::TokenRefused(..)), "{token}");
+        waiter.give_token(ticket, Some(token)).unwrap();
+    }
+    let (end, before) = end(&waiter, ticket);
+    assert!(before.is_empty(), "{before:?}");
+    assert_eq!((code(&end), end.transaction.transaction_id), (Some(Code::TokenExpired), 3));
+    assert_eq!(tokens(&peer), ["Bearer old", "Bearer once", "Bearer once", "Bearer refused"]);
+}
+
+#[test]
+fn what_an_earlier_run_has_asked_is_taken_back_without_a_poll_before() {
+    let peer = Peer::new(|request| match request.path().rsplit('/').next().unwrap() {
+        "cancel" => Reply::json(r#"{"result":0}"#),
+        _ => Reply::json(CANCELLED),
+    });
+    let client = peer.hyperid();
+    let waiter = waiter(&client);
+    let ticket = waiter.wait("t", 3, &eager(), within(Duration::from_secs(60)), |_| {}).unwrap();
+    waiter.cancel(ticket, true).unwrap();
+    // A second one that would not withdraw changes nothing.
+    waiter.cancel_all(false).unwrap();
+    let error = end(&waiter, ticket).0.result.unwrap_err();
+    assert_eq!((error.code, error.withdrawn), (Code::Cancelled, true));
+    assert!(peer.requests()[0].path().ends_with("/cancel"), "{:?}", peer.requests());
 }
 
 #[test]
