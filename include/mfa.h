@@ -757,8 +757,9 @@ typedef struct mfa_request {
 
 /**
  * In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
- * `MFA_EVENT_TOKEN_REFUSED` when the server refuses the token as expired or invalid, and time until the
- * deadline for `mfa_waiter_give_token`. Without it a refused token ends the wait.
+ * `MFA_EVENT_TOKEN_REFUSED` each time that the server refuses the token as expired or invalid, and time
+ * until the deadline for `mfa_waiter_give_token`. A token so given that is refused before it has served
+ * once ends the wait, as any refused token does without this flag.
  */
 #define MFA_WAIT_ASK_FOR_TOKEN 4
 
@@ -774,8 +775,9 @@ typedef int32_t (*mfa_update_fn)(void *user_data, const mfa_transaction *so_far)
 /**
  * Called when the server refused the token as expired or invalid: returns a fresh one, which is
  * copied at once, or NULL to give up. What was refused is then sent once more with it; a start only
- * if the refusal was the provider's own and the token is another one. Not called while a
- * transaction is being withdrawn. Rules as `mfa_update_fn`.
+ * if the refusal was the provider's own and the token is another one. Called again when a token that has
+ * served is refused later; one that is refused before it has served once ends the wait. Not called
+ * while a transaction is being withdrawn. Rules as `mfa_update_fn`.
  */
 typedef const char *(*mfa_token_fn)(void *user_data);
 
@@ -1071,8 +1073,11 @@ mfa_code mfa_hyperid_wait(const mfa_hyperid *client,
  * one deadline (120 s unless `options` says otherwise). `on_update` is called first when the id is known
  * and nothing was polled yet (`polls` is 0): the moment to save it.
  * `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person has no app, and no push was sent. With
- * `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
- * as expired or invalid, and `access_token_provider` gives another one. Any thread.
+ * `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. With any other failure and
+ * an id in `out` the question stays on the phone, unless `MFA_ERROR_WITHDRAWN` is set:
+ * `mfa_hyperid_wait` goes on with it, `mfa_hyperid_cancel` takes it back. Start is sent a second time in
+ * one case alone: HyperID itself refused the token as expired or invalid, and `access_token_provider`
+ * gives another one. Any thread.
  *
  * Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
  * `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;
@@ -1121,7 +1126,7 @@ mfa_code mfa_control_code(char *out, uint32_t out_size, mfa_error *err);
 
 /**
  * The server refused the token, as `why` says. Only with `MFA_WAIT_ASK_FOR_TOKEN`. Nothing more is sent
- * for this ticket until `mfa_waiter_give_token`.
+ * for this ticket until `mfa_waiter_give_token`. Before `MFA_EVENT_STARTED` the id is 0.
  */
 #define MFA_EVENT_TOKEN_REFUSED 3
 
@@ -1289,6 +1294,11 @@ mfa_code mfa_waiter_wait(mfa_waiter *waiter,
  * withdrawing found one. While a start is under way and is not to be withdrawn, it says
  * `MFA_ERROR_OUTCOME_UNKNOWN` too, and there is no id.
  *
+ * Withdrawing needs a token that the server takes; without one the event has the id and no
+ * `MFA_ERROR_WITHDRAWN`. To take back what nobody waits for, such as an earlier run's request, call
+ * `mfa_waiter_wait` and then at once this function: nothing is polled before the withdrawing. A second
+ * cancel of a ticket may add `MFA_CANCEL_WITHDRAW`, and takes nothing away.
+ *
  * `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
  * which is `MFA_OK`; a number that was never given out is refused. Any thread; does not wait.
  *
@@ -1308,8 +1318,9 @@ mfa_code mfa_waiter_cancel_all(mfa_waiter *waiter, uint32_t flags, mfa_error *er
 
 /**
  * Gives a wait another token, which is copied, in answer to `MFA_EVENT_TOKEN_REFUSED`; before one it is
- * kept for the next exchange. `access_token`: as in `mfa_waiter_confirm`; NULL: there is none, and the
- * wait ends with the refusal.
+ * kept for the next exchange. `access_token`: as in `mfa_waiter_confirm`, and of the same person, since
+ * with another's the transaction is not found; NULL: there is none, and the wait ends with the refusal.
+ * So it does when this token is refused, too.
  *
  * A ticket that has ended is left alone, which is `MFA_OK`; a number that was never given out is
  * refused. Any thread; does not wait.
@@ -1335,8 +1346,8 @@ mfa_code mfa_waiter_give_token(mfa_waiter *waiter,
  * refused call loses one.
  *
  * For each ticket: at most one `MFA_EVENT_STARTED`, which goes ahead of other tickets' events; at most
- * one `MFA_EVENT_UPDATE` waiting, which a newer one replaces; at most one `MFA_EVENT_TOKEN_REFUSED`; and
- * exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
+ * one `MFA_EVENT_UPDATE` waiting, which a newer one replaces; one `MFA_EVENT_TOKEN_REFUSED` for each
+ * token that has to be replaced; and exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
  *
  * One thread at a time: while one is inside, another, or the log callback of the same, gets
  * `MFA_ERR_BUSY`. The code tells only of this call; what a wait met is in `out` and `why`.
@@ -1360,8 +1371,8 @@ uint32_t mfa_waiter_count(const mfa_waiter *waiter);
 /**
  * Ends the `mfa_waiter_next` under way, else the next one to begin, with `MFA_EVENT_NONE`; an event goes
  * first, and uses it up. Several count as one, and none is lost. Any thread; never blocks, and may be
- * called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a forked child it does nothing.
- * NULL does nothing.
+ * called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a
+ * forked child it does nothing. NULL does nothing.
  */
 void mfa_waiter_wake(mfa_waiter *waiter);
 

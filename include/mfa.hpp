@@ -610,8 +610,9 @@ private:
     }
 };
 
-/// Gives a fresh access token after the server refused the one in use; nothing: give up. What it
-/// throws ends the wait, and is thrown by the call that waits.
+/// Gives a fresh access token, of the same person, after the server refused the one in use; nothing: give
+/// up. A fresh one that is refused, too, ends the wait. What it throws ends the wait, and is thrown by
+/// the call that waits.
 using token_callback = std::function<std::optional<std::string>()>;
 
 /// How to wait.
@@ -1413,7 +1414,8 @@ public:
     }
 
     /// Ends a wait: `on_ended` comes from `next`, with `MFA_ERR_CANCELLED` unless there was or is a
-    /// final answer. One that has ended is left alone.
+    /// final answer. One that has ended is left alone. What nobody waits for is taken back by `wait`, and
+    /// at once `cancel` with `cancelling::withdraw`.
     result<done> cancel(std::uint64_t ticket, cancelling what = cancelling::leave)
     {
         const detail::call in(provider::hyperid, native(), {}, "waiter");
@@ -1431,8 +1433,9 @@ public:
         });
     }
 
-    /// Gives a wait another access token, in answer to `on_token_refused`; before, it is kept for the
-    /// next exchange. A wait that has ended is left alone.
+    /// Gives a wait another access token of the same person, in answer to `on_token_refused`; before, it
+    /// is kept for the next exchange. If it is refused, too, the wait ends. A wait that has ended is
+    /// left alone.
     result<done> give_token(std::uint64_t ticket, const text& access_token)
     {
         detail::call in(provider::hyperid, native(), {}, "waiter");

@@ -17,7 +17,7 @@ pub const MFA_EVENT_STARTED: i32 = 1;
 /// The state was asked for, without a final answer. Only with `MFA_WAIT_REPORT_UPDATES`.
 pub const MFA_EVENT_UPDATE: i32 = 2;
 /// The server refused the token, as `why` says. Only with `MFA_WAIT_ASK_FOR_TOKEN`. Nothing more is sent
-/// for this ticket until `mfa_waiter_give_token`.
+/// for this ticket until `mfa_waiter_give_token`. Before `MFA_EVENT_STARTED` the id is 0.
 pub const MFA_EVENT_TOKEN_REFUSED: i32 = 3;
 /// The wait has ended: `code` and the transaction are what the blocking call would have returned.
 /// Exactly once for each ticket, and last.

@@ -389,8 +389,11 @@ pub(super) const CONFIRM: Export =
 /// one deadline (120 s unless `options` says otherwise). `on_update` is called first when the id is known
 /// and nothing was polled yet (`polls` is 0): the moment to save it.
 /// `MFA_ERR_AUTHENTICATOR_NOT_LINKED`: the person has no app, and no push was sent. With
-/// `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. Start is sent a second time in one case alone: HyperID itself refused the token
-/// as expired or invalid, and `access_token_provider` gives another one. Any thread.
+/// `MFA_ERROR_OUTCOME_UNKNOWN` a push may be out although `out` holds no id. With any other failure and
+/// an id in `out` the question stays on the phone, unless `MFA_ERROR_WITHDRAWN` is set:
+/// `mfa_hyperid_wait` goes on with it, `mfa_hyperid_cancel` takes it back. Start is sent a second time in
+/// one case alone: HyperID itself refused the token as expired or invalid, and `access_token_provider`
+/// gives another one. Any thread.
 ///
 /// Errors: `MFA_ERR_INVALID_ARGUMENT`, `MFA_ERR_NULL_POINTER`, `MFA_ERR_STRUCT_SIZE`,
 /// `MFA_ERR_INVALID_UTF8`; the network's (100-199) and the answer's (200-299), each of them;

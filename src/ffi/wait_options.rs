@@ -22,8 +22,9 @@ pub const MFA_WAIT_WITHDRAW_ON_CANCEL: u32 = 1;
 /// `MFA_EVENT_UPDATE` after each poll that brought no final answer.
 pub const MFA_WAIT_REPORT_UPDATES: u32 = 2;
 /// In `mfa_wait_options.flags` of `mfa_waiter_confirm` and `mfa_waiter_wait` alone: an
-/// `MFA_EVENT_TOKEN_REFUSED` when the server refuses the token as expired or invalid, and time until the
-/// deadline for `mfa_waiter_give_token`. Without it a refused token ends the wait.
+/// `MFA_EVENT_TOKEN_REFUSED` each time that the server refuses the token as expired or invalid, and time
+/// until the deadline for `mfa_waiter_give_token`. A token so given that is refused before it has served
+/// once ends the wait, as any refused token does without this flag.
 pub const MFA_WAIT_ASK_FOR_TOKEN: u32 = 4;
 
 /// Called after each poll with what is known so far, and by `mfa_hyperid_confirm` once as soon as
@@ -36,8 +37,9 @@ pub type mfa_update_fn =
 
 /// Called when the server refused the token as expired or invalid: returns a fresh one, which is
 /// copied at once, or NULL to give up. What was refused is then sent once more with it; a start only
-/// if the refusal was the provider's own and the token is another one. Not called while a
-/// transaction is being withdrawn. Rules as `mfa_update_fn`.
+/// if the refusal was the provider's own and the token is another one. Called again when a token that has
+/// served is refused later; one that is refused before it has served once ends the wait. Not called
+/// while a transaction is being withdrawn. Rules as `mfa_update_fn`.
 pub type mfa_token_fn = Option<unsafe extern "C" fn(user_data: *mut c_void) -> *const c_char>;
 
 /// How to wait. NULL wherever it is taken: the defaults.

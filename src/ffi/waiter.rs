@@ -227,6 +227,11 @@ pub(super) const CANCEL: Export =
 /// withdrawing found one. While a start is under way and is not to be withdrawn, it says
 /// `MFA_ERROR_OUTCOME_UNKNOWN` too, and there is no id.
 ///
+/// Withdrawing needs a token that the server takes; without one the event has the id and no
+/// `MFA_ERROR_WITHDRAWN`. To take back what nobody waits for, such as an earlier run's request, call
+/// `mfa_waiter_wait` and then at once this function: nothing is polled before the withdrawing. A second
+/// cancel of a ticket may add `MFA_CANCEL_WITHDRAW`, and takes nothing away.
+///
 /// `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
 /// which is `MFA_OK`; a number that was never given out is refused. Any thread; does not wait.
 ///
@@ -280,8 +285,9 @@ pub(super) const GIVE_TOKEN: Export =
     Export { name: "mfa_waiter_give_token", provider: Provider::HyperId, asks_a_person: false };
 
 /// Gives a wait another token, which is copied, in answer to `MFA_EVENT_TOKEN_REFUSED`; before one it is
-/// kept for the next exchange. `access_token`: as in `mfa_waiter_confirm`; NULL: there is none, and the
-/// wait ends with the refusal.
+/// kept for the next exchange. `access_token`: as in `mfa_waiter_confirm`, and of the same person, since
+/// with another's the transaction is not found; NULL: there is none, and the wait ends with the refusal.
+/// So it does when this token is refused, too.
 ///
 /// A ticket that has ended is left alone, which is `MFA_OK`; a number that was never given out is
 /// refused. Any thread; does not wait.
@@ -319,8 +325,8 @@ pub(super) const NEXT: Export =
 /// refused call loses one.
 ///
 /// For each ticket: at most one `MFA_EVENT_STARTED`, which goes ahead of other tickets' events; at most
-/// one `MFA_EVENT_UPDATE` waiting, which a newer one replaces; at most one `MFA_EVENT_TOKEN_REFUSED`; and
-/// exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
+/// one `MFA_EVENT_UPDATE` waiting, which a newer one replaces; one `MFA_EVENT_TOKEN_REFUSED` for each
+/// token that has to be replaced; and exactly one `MFA_EVENT_ENDED`, last. After it the ticket and `user_data` are the caller's again.
 ///
 /// One thread at a time: while one is inside, another, or the log callback of the same, gets
 /// `MFA_ERR_BUSY`. The code tells only of this call; what a wait met is in `out` and `why`.
@@ -376,8 +382,8 @@ pub(super) const WAKE: Export =
 
 /// Ends the `mfa_waiter_next` under way, else the next one to begin, with `MFA_EVENT_NONE`; an event goes
 /// first, and uses it up. Several count as one, and none is lost. Any thread; never blocks, and may be
-/// called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a forked child it does nothing.
-/// NULL does nothing.
+/// called from a signal handler (it stores a flag and calls write(2); Windows has no such handlers). In a
+/// forked child it does nothing. NULL does nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mfa_waiter_wake(waiter: *mut mfa_waiter) {
     guard(&WAKE, (), || {

@@ -101,7 +101,8 @@ class Waiter(Uncopied):
 
     def cancel(self, ticket: int, *, withdraw: bool = False) -> None:
         """Ends a wait: its last event says `Cancelled`, unless a final answer was there. One that has ended
-        is left alone. withdraw: as `WaitOptions.withdraw_on_cancel`."""
+        is left alone. withdraw: as `WaitOptions.withdraw_on_cancel`. What nobody waits for is taken back by
+        `wait`, and at once `cancel(..., withdraw=True)`."""
         self._waits.cancel(integer("ticket", ticket, 65, 0), boolean("withdraw", withdraw))
 
     def cancel_all(self, *, withdraw: bool = False) -> None:
@@ -109,7 +110,8 @@ class Waiter(Uncopied):
         self._waits.cancel_all(boolean("withdraw", withdraw))
 
     def give_token(self, ticket: int, access_token: Optional[str]) -> None:
-        """After TOKEN_REFUSED: a fresh token, or None to give up."""
+        """After TOKEN_REFUSED: a fresh token of the same person, or None to give up. One that is refused, too,
+        ends the wait."""
         self._waits.give_token(integer("ticket", ticket, 65, 0), text("access_token", access_token))
 
     def wake(self) -> None:
