@@ -138,7 +138,7 @@ namespace MfaClient
         /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
         /// to give up. On the caller's thread, or, where the call is asynchronous, in the caller's execution context on a
         /// thread of the pool, with a token that is cancelled when the call ends; then the deadline is kept whatever it does.
-        /// What it throws ends the wait and reaches the caller.
+        /// A fresh one that is refused, too, ends the wait. What it throws ends the wait and reaches the caller.
         /// </param>
         /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="cancellationToken">Ends the wait; the transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>
@@ -181,7 +181,7 @@ namespace MfaClient
         /// Called when the server refused the token as expired or invalid: returns a fresh one of the same person, or null
         /// to give up. On the caller's thread, or, where the call is asynchronous, in the caller's execution context on a
         /// thread of the pool, with a token that is cancelled when the call ends; then the deadline is kept whatever it does.
-        /// What it throws ends the wait and reaches the caller.
+        /// A fresh one that is refused, too, ends the wait. What it throws ends the wait and reaches the caller.
         /// </param>
         /// <param name="timeout">Null: see the remarks on <see cref="HyperIdClient"/>.</param>
         /// <param name="cancellationToken">Ends the call; a started transaction goes on, unless <see cref="MfaWaitOptions.WithdrawOnCancel"/> is set.</param>

@@ -156,7 +156,7 @@ class HyperId(Client):
         on_update: called with what is known, after each poll, and by `confirm` once as soon as the id is known
             (`polls` is 0), so that you can save the id. Return `END_WAIT` to end the wait with `Cancelled`.
         refresh_access_token: called when the server refused the token. It returns a fresh one of the same person,
-            or None to give up.
+            or None to give up. One that is refused, too, ends the wait.
 
         Both are called on the thread that waits: a helper, if the call is made on the main thread. What one
         raises ends the wait and is raised here.
