@@ -1296,7 +1296,7 @@ mfa_code mfa_waiter_wait(mfa_waiter *waiter,
  *
  * Withdrawing needs a token that the server takes; without one the event has the id and no
  * `MFA_ERROR_WITHDRAWN`. To take back what nobody waits for, such as an earlier run's request, call
- * `mfa_waiter_wait` and then at once this function: nothing is polled before the withdrawing. A second
+ * `mfa_waiter_wait` and then at once this function: a poll that is on its way already may go first. A second
  * cancel of a ticket may add `MFA_CANCEL_WITHDRAW`, and takes nothing away.
  *
  * `flags`: `MFA_CANCEL_WITHDRAW` or 0; unknown bits are refused. A ticket that has ended is left alone,
