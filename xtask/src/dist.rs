@@ -159,7 +159,7 @@ pub fn pack(platform: &Platform, built: &Built, folder: &Path, output: &Path) ->
         archive: built.archive.clone(),
         tools: platform.tools()?,
         native_libs: platform.native_libs,
-        sandbox: Some(built.sandbox.clone()),
+        sandbox: Some((built.sandbox.clone(), built.sandbox_library.clone())),
     };
     tree::install(&contents, &tree)?;
     let archive = match platform.system {

@@ -5,9 +5,11 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::process::{self, Show};
-use crate::{Result, files, std_source, workspace};
+use crate::{Result, files, released, std_source, workspace};
 
 pub const TARGET: &str = "x86_64-pc-windows-gnu";
+/// The compiler's for a release. Without it, the linker writes the time of the build.
+pub const RELEASE_FLAGS: &[&str] = &["-Clink-arg=-Wl,--no-insert-timestamp"];
 pub const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian keeps it outside PATH unless the package `wine` is there too.
 const WINE: &str = "/usr/lib/wine/wine64";
@@ -32,7 +34,8 @@ pub fn missing_to_run() -> Option<&'static str> {
 
 /// Cargo that builds for Windows, in a target folder of its own, and has Wine run what it built.
 pub fn cargo(subcommand: &[&str]) -> Result<Command> {
-    let sysroot = std_source::sysroot(TARGET, "")?;
+    // The one that a release is built with, so that there need not be another.
+    let sysroot = released::sysroot_of(TARGET, RELEASE_FLAGS)?;
     let mut command = std_source::cargo();
     command.args(subcommand).args(["--locked", "--target", TARGET]);
     command.arg("--target-dir").arg(workspace::target()?.join("windows"));

@@ -18,7 +18,7 @@ if(NOT TARGET mfa::static)
     INTERFACE_LINK_LIBRARIES "@NATIVE_LIBS_LIST@")
 endif()
 
-# `cargo xtask dist --prefix DIR --sandbox` adds it.
+# A release has it, and `cargo xtask dist --prefix DIR --sandbox` adds it.
 include("${CMAKE_CURRENT_LIST_DIR}/mfaSandbox.cmake" OPTIONAL)
 
 unset(_mfa_prefix)

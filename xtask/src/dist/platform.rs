@@ -99,8 +99,7 @@ pub const ALL: &[Platform] = &[
         wheel: "win_amd64",
         rid: "win-x64",
         tools: "x86_64-w64-mingw32-",
-        // Without it, the linker writes the time of the build.
-        flags: &["-Clink-arg=-Wl,--no-insert-timestamp"],
+        flags: wine::RELEASE_FLAGS,
         native_libs: &[
             "-lbcrypt",
             "-ladvapi32",

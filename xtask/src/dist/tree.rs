@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{import_library, static_library};
+use super::{import_library, sandbox, static_library};
 use crate::{Result, files, library, notices, sbom, workspace};
 
 const PKG_CONFIG: &str = include_str!("../../templates/mfa.pc");
@@ -34,8 +34,8 @@ pub struct Contents {
     pub tools: &'static str,
     /// What a program that links the archive needs besides.
     pub native_libs: &'static [&'static str],
-    /// The sandbox's program, in a release.
-    pub sandbox: Option<PathBuf>,
+    /// The sandbox's program and library, in a release.
+    pub sandbox: Option<(PathBuf, PathBuf)>,
 }
 
 /// Says which files it made.
@@ -49,8 +49,8 @@ pub fn install(contents: &Contents, prefix: &Path) -> Result<Vec<PathBuf>> {
     for name in ["LICENSE-APACHE", "LICENSE-MIT", notices::FILE] {
         tree.copy(&workspace::root().join(name), &licences.join(name))?;
     }
-    if let Some(sandbox) = &contents.sandbox {
-        tree.copy(sandbox, &prefix.join("bin").join(sandbox.file_name().unwrap_or_default()))?;
+    if let Some((program, library)) = &contents.sandbox {
+        tree.made.extend(sandbox::place(program, library, prefix)?);
         documents(&mut tree, prefix)?;
     }
     Ok(tree.made)

@@ -20,7 +20,7 @@ with Sandbox() as sandbox, sandbox.hyperid() as client:
 ";
 
 pub fn use_it(unpacked: &Unpacked, report: &mut Report) -> Result {
-    for file in ["lib/libmfa.so", "bin/mfa-sandbox"] {
+    for file in ["lib/libmfa.so", "lib/libmfa_sandbox.so", "bin/mfa-sandbox"] {
         let outcome = needs_no_newer(unpacked, &unpacked.tree.join(file));
         unpacked.check(report, &format!("{file} runs with the oldest libc"), outcome);
     }
