@@ -15,21 +15,30 @@ pub(crate) struct Socket {
     deadline: Instant,
 }
 
+/// How long the system is let wait for the other side. On Windows a reader is not woken when its socket is
+/// shut down from outside; it is told when it asks again.
+const SLICE: Duration = if cfg!(windows) { Duration::from_millis(50) } else { Duration::MAX };
+
 impl Socket {
-    /// Lets the next read end at the deadline.
-    fn limit(&self) -> io::Result<()> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+    /// Reads by `once`, until there is something or the deadline.
+    fn wait(&self, mut once: impl FnMut(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.stream.set_read_timeout(Some(left.min(SLICE)))?;
+            match once(&self.stream) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+                other => return other,
+            }
         }
-        self.stream.set_read_timeout(Some(left))
     }
 
     /// Waits until there is something to read, which stays where it is, or the other side has ended.
     fn wait_for_byte(&self) -> io::Result<()> {
         loop {
-            self.limit()?;
-            match self.stream.peek(&mut [0]) {
+            match self.wait(|stream| stream.peek(&mut [0])) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other.map(drop),
             }
@@ -39,8 +48,7 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.limit()?;
-        (&*self.stream).read(buf)
+        self.wait(|mut stream| stream.read(buf))
     }
 }
 
