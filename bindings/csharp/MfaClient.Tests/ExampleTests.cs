@@ -334,7 +334,7 @@ namespace MfaClient.Tests
                 FileInfo program, string workingDirectory, IReadOnlyDictionary<string, string> environment, string token, params string[] words)
             {
 #if NET
-                var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileName(path) == "dotnet" ? path : "dotnet");
+                var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet");
 #else
                 var start = new ProcessStartInfo("mono");
 #endif
@@ -387,11 +387,11 @@ namespace MfaClient.Tests
 
             internal static string Program(string name)
             {
-                string folder = Path.Combine(Project.Fact("Examples"), name, "bin", Project.Fact("Configuration"));
+                string folder = Project.Fact("ExamplePrograms").Replace("NAME", name);
 #if NET
-                return Path.Combine(folder, "net8.0", name + ".dll");
+                return Path.Combine(folder.Replace("FRAMEWORK", "net8.0"), name + ".dll");
 #else
-                return Path.Combine(folder, "net472", name + ".exe");
+                return Path.Combine(folder.Replace("FRAMEWORK", "net472"), name + ".exe");
 #endif
             }
 

@@ -24,7 +24,7 @@ namespace MfaClient.Tests
         [Fact]
         public static async Task FiveThousandWaitsTakeAtMostTwoMoreThreads()
         {
-            SystemThreads.Needed();
+            Proc.Needed();
             using var sandbox = new Sandbox(strict: true, life: TimeSpan.FromMinutes(10));
             using var client = new HyperIdClient(sandbox.ClientOptions());
             using var cancel = new CancellationTokenSource();
@@ -233,7 +233,7 @@ namespace MfaClient.Tests
         {
             using var sandbox = new Sandbox(strict: true);
             using var stop = new CancellationTokenSource();
-            int files = OpenFiles();
+            int files = Proc.OpenFiles();
             var collector = new Thread(() =>
             {
                 var when = new Random(11);
@@ -267,7 +267,7 @@ namespace MfaClient.Tests
                 {
                     GC.Collect();
                     GC.WaitForPendingFinalizers();
-                    return OpenFiles() <= files + 8;
+                    return Proc.OpenFiles() <= files + 8;
                 },
                 "no descriptor stays open");
         }
@@ -380,7 +380,7 @@ namespace MfaClient.Tests
         [Fact]
         public static async Task TheThreadEndsWithTheLastWaitAndComesBackWithTheNext()
         {
-            SystemThreads.Needed();
+            Proc.Needed();
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             for (int round = 0; round < 3; round++)
@@ -397,7 +397,7 @@ namespace MfaClient.Tests
         [Fact]
         public static async Task WithoutADescriptorTheTaskFailsWithAnMfaException()
         {
-            Assert.SkipUnless(Directory.Exists("/proc/self/fd"), "there is no /proc");
+            Proc.Needed();
             using var sandbox = new Sandbox(strict: true);
             using var client = new HyperIdClient(sandbox.ClientOptions());
             Task<MfaTransaction> Ask() => client.ConfirmAsync("sandbox-approve", Question, CallTests.Quick);
@@ -488,7 +488,7 @@ namespace MfaClient.Tests
         [Fact]
         public static void APluginThatWaitsIsUnloadedAfterItAndItsThreadIsGone()
         {
-            SystemThreads.Needed();
+            Proc.Needed();
             using var sandbox = new Sandbox(strict: true);
             var plugin = MisfitTests.LoadAndForget(nameof(Plugin.Wait), sandbox.HyperIdUrl);
             long id = sandbox.WaitForTransaction(Eventually.Soon);
@@ -515,7 +515,7 @@ namespace MfaClient.Tests
         [Fact]
         public static void ADomainThatWaitsIsUnloadedAtOnceAndItsThreadIsGone()
         {
-            SystemThreads.Needed();
+            Proc.Needed();
             using var sandbox = new Sandbox(strict: true);
             var domain = AppDomain.CreateDomain("guest", null, AppDomain.CurrentDomain.SetupInformation);
             var guest = (Guest)domain.CreateInstanceAndUnwrap(typeof(Guest).Assembly.FullName!, typeof(Guest).FullName!);
@@ -528,17 +528,13 @@ namespace MfaClient.Tests
 #endif
 
         private static void Gone() => Eventually.True(
-            () => !Directory.Exists("/proc/self/task") || !SystemThreads.Now().ContainsValue("MfaClient waits"), "the thread is gone");
-
-        private static int OpenFiles() => Directory.Exists("/proc/self/fd") ? Directory.GetFiles("/proc/self/fd").Length : 0;
+            () => !Proc.IsThere || !SystemThreads.Now().ContainsValue("MfaClient waits"), "the thread is gone");
     }
 
     /// <summary>The threads of this process but for the pool's, the runtime's own, and the sandbox's: its number and name each.</summary>
     internal static class SystemThreads
     {
         private static readonly string[] NotCounted = { "mfa-sandbox", ".NET", "Thread Pool", "Timer-", "Finalizer", "tp-" };
-
-        internal static void Needed() => Assert.SkipUnless(Directory.Exists("/proc/self/task"), "there is no /proc");
 
         internal static Dictionary<string, string> Now()
         {

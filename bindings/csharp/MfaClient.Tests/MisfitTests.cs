@@ -35,17 +35,17 @@ namespace MfaClient.Tests
         public static void AnotherAbiVersionIsRefused() => Assert.Equal(
             "The native library \"mfa\" does not fit the C# binding 0.1.0: its ABI version is 77, and 1 is needed. " +
             "It is libmfa 9.8.7.",
-            OpenWith(Fixture("misfit_abi.so")).Message);
+            OpenWith(Fixture(Project.Library("misfit_abi"))).Message);
 
         [Fact]
         public static void SmallerStructsAreRefused() => Assert.Equal(
             "The native library \"mfa\" does not fit the C# binding 0.1.0: its mfa_error has 12 bytes, and 296 are " +
             "needed. It is libmfa 9.8.7, which is too old.",
-            OpenWith(Fixture("misfit_size.so")).Message);
+            OpenWith(Fixture(Project.Library("misfit_size"))).Message);
 
         [Fact]
         public static void AnotherLibraryIsRefused() =>
-            Assert.Contains("it is not libmfa, or too old", OpenWith(Fixture("libmfa_sandbox.so")).Message, StringComparison.Ordinal);
+            Assert.Contains("it is not libmfa, or too old", OpenWith(Fixture(Project.OwnLibrary("mfa_sandbox"))).Message, StringComparison.Ordinal);
 
         [Fact]
         public static void TheLibrarysNameCanBeSwitched()
@@ -75,7 +75,7 @@ namespace MfaClient.Tests
         [MethodImpl(MethodImplOptions.NoInlining)]
         internal static WeakReference LoadAndForget(string method, params object[] words)
         {
-            var world = new World(Fixture("libmfa.so"));
+            var world = new World(Fixture(Project.OwnLibrary("mfa")));
             var plugin = world.LoadFromAssemblyPath(typeof(Plugin).Assembly.Location).GetType(typeof(Plugin).FullName!)!;
             plugin.GetMethod(method)!.Invoke(null, words);
             world.Unload();
@@ -88,7 +88,7 @@ namespace MfaClient.Tests
             var refusal = OpenWith("/nowhere/libmfa.so");
             string architecture = RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
             Assert.Contains("this package has " + RuntimeInformation.RuntimeIdentifier, refusal.Message, StringComparison.Ordinal);
-            Assert.Contains("this process is linux-" + architecture, refusal.Message, StringComparison.Ordinal);
+            Assert.Contains("this process is " + (OperatingSystem.IsWindows() ? "win-" : "linux-") + architecture, refusal.Message, StringComparison.Ordinal);
             Assert.IsType<DllNotFoundException>(refusal.InnerException);
         }
 

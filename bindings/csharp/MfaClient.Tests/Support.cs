@@ -1,7 +1,9 @@
 using System;
 using System.Diagnostics;
+using System.IO;
 using System.Linq;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Threading;
 using System.Threading.Tasks;
 using Xunit;
@@ -60,10 +62,27 @@ namespace MfaClient.Tests
         }
     }
 
+    /// <summary>What Linux tells about a process. Under Wine the folder is there too, and tells of another one.</summary>
+    internal static class Proc
+    {
+        internal static bool IsThere => RuntimeInformation.IsOSPlatform(OSPlatform.Linux) && Directory.Exists("/proc/self/task");
+
+        internal static void Needed() => Assert.SkipUnless(IsThere, "there is no /proc");
+
+        internal static int OpenFiles() => IsThere ? Directory.GetFiles("/proc/self/fd").Length : 0;
+    }
+
     /// <summary>What the project file knows.</summary>
     internal static class Project
     {
         internal static string Fact(string name) => typeof(Project).Assembly
             .GetCustomAttributes<AssemblyMetadataAttribute>().Single(fact => fact.Key == name).Value!;
+
+        /// <summary>The file of a library that the tests brought along.</summary>
+        internal static string Library(string name) => name + Fact("LibrarySuffix");
+
+        /// <summary>And of one of libmfa's.</summary>
+        internal static string OwnLibrary(string name) =>
+            Library(RuntimeInformation.IsOSPlatform(OSPlatform.Windows) ? name : "lib" + name);
     }
 }
