@@ -1,5 +1,7 @@
 //! Windows programs on this machine: built with mingw and Debian's Rust, run under Wine.
 
+pub mod dotnet;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -47,10 +49,14 @@ pub fn cargo(subcommand: &[&str]) -> Result<Command> {
 
 /// Sets up what a Windows program needs around it.
 pub fn prepare(command: &mut Command) -> Result {
-    static PREPARED: OnceLock<Result<PathBuf>> = OnceLock::new();
-    let folder = PREPARED.get_or_init(set_up).clone()?;
-    environment(command, &folder);
+    environment(command, &prepared()?);
     Ok(())
+}
+
+/// The folder of what it needs.
+fn prepared() -> Result<PathBuf> {
+    static PREPARED: OnceLock<Result<PathBuf>> = OnceLock::new();
+    PREPARED.get_or_init(set_up).clone()
 }
 
 /// A Windows program's command line.
@@ -76,9 +82,11 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(unsigned char *bytes, SIZE_T lengt
 }
 ";
 
+const RANDOM_LIBRARY: &str = "bcryptprimitives.dll";
+
 /// For a program that lets libraries be looked for beside itself and in the system's folder alone.
 pub fn stand_ins_beside(program: &Path) -> Result {
-    let name = "bcryptprimitives.dll";
+    let name = RANDOM_LIBRARY;
     files::copy(&workspace::scratch("wine")?.join(name), &program.with_file_name(name))
 }
 
@@ -86,13 +94,19 @@ pub fn stand_ins_beside(program: &Path) -> Result {
 fn set_up() -> Result<PathBuf> {
     let folder = workspace::scratch("wine")?;
     let _lock = files::lock(&folder)?;
-    let source = folder.join("bcryptprimitives.c");
-    files::write(&source, RANDOM)?;
-    let mut gcc = Command::new(COMPILER);
-    gcc.args(["-shared", "-O1", "-o"]).arg(source.with_extension("dll")).arg(&source).arg("-ladvapi32");
-    process::run(&mut gcc, Show::Nothing, process::LIMIT)?.expect_success(COMPILER)?;
+    library(&folder.join(RANDOM_LIBRARY).with_extension("c"), RANDOM)?;
     let mut boot = Command::new(WINE);
     environment(boot.args(["wineboot", "--init"]), &folder);
     process::run(&mut boot, Show::Nothing, process::LIMIT)?.expect_success("wineboot")?;
     Ok(folder)
+}
+
+/// Compiles one beside its source.
+fn library(source: &Path, text: &str) -> Result<PathBuf> {
+    files::write(source, text)?;
+    let library = source.with_extension("dll");
+    let mut gcc = Command::new(COMPILER);
+    gcc.args(["-std=gnu99", "-shared", "-O1", "-o"]).arg(&library).arg(source).arg("-ladvapi32");
+    process::run(&mut gcc, Show::Nothing, process::LIMIT)?.expect_success(COMPILER)?;
+    Ok(library)
 }

@@ -12,7 +12,7 @@ use crate::{Result, cargo, library, workspace};
 
 const AREA: &str = "bindings";
 /// A build from nothing, or all tests of one runtime.
-const LIMIT: Duration = Duration::from_secs(600);
+pub const LIMIT: Duration = Duration::from_secs(600);
 const SOLUTION: &str = "MfaClient.slnx";
 
 pub fn steps() -> Vec<Step> {
@@ -77,7 +77,7 @@ pub fn folder() -> PathBuf {
     workspace::root().join(Path::new("bindings/csharp"))
 }
 
-fn dotnet() -> Command {
+pub fn dotnet() -> Command {
     dotnet_in(&folder())
 }
 
@@ -98,7 +98,7 @@ pub fn ended_well(finished: &Finished) -> Result {
 }
 
 /// [passed, failed, skipped]: a test that is left out where the SDK is counts as missing.
-fn count(report: &mut Report, name: &str, finished: &Finished, counts: Option<[usize; 3]>) {
+pub fn count(report: &mut Report, name: &str, finished: &Finished, counts: Option<[usize; 3]>) {
     let Some([passed, failed, skipped]) = counts else {
         report.fail(name, &format!("it did not say how many tests passed: {}", finished.ending()));
         return;
@@ -121,7 +121,7 @@ fn dotnet_test_counts(output: &str) -> Option<[usize; 3]> {
 }
 
 /// The last line of an xUnit program: "Total: 53, Errors: 0, Failed: 0, Skipped: 0, …".
-fn program_counts(output: &str) -> Option<[usize; 3]> {
+pub fn program_counts(output: &str) -> Option<[usize; 3]> {
     let line = output.lines().rev().find(|line| line.contains("Total: ") && line.contains("Failed: "))?;
     let number = |word: &str| {
         let digits = line.split_once(word)?.1.split(',').next()?;

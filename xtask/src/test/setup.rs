@@ -119,6 +119,7 @@ pub fn install(platforms: bool) -> Result {
         dist::tools::install()?;
         super::linux::systems::install();
         super::dist::musl_of_arm::install()?;
+        wine::dotnet::install(&dist::tools::program("python")?)?;
     }
     install_components()
 }

@@ -1,6 +1,8 @@
 //! Windows: the library is checked for it, and its tests and C programs run under Wine. That is not
 //! Windows, and `docs/platforms.md` says so.
 
+mod csharp;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,6 +25,7 @@ pub fn steps() -> Vec<Step> {
         step(AREA, "windows-c", c_programs)
             .with_programs(C_PROGRAMS.iter().chain(&[HOST]).map(|name| (*name).to_owned()).collect()),
         step(AREA, "windows-examples", examples),
+        step(AREA, "windows-csharp", csharp::csharp).with_arguments(),
     ];
     steps.into_iter().map(Step::of_another_platform).collect()
 }
@@ -82,11 +85,15 @@ struct Windows {
     sandbox: PathBuf,
 }
 
-fn build() -> Result<Windows> {
+fn built() -> Result<Built> {
     let words = ["build"];
     let mut command = wine::cargo(&words)?;
     command.args(["--package", C_PACKAGE, "--package", SANDBOX_PACKAGE, MESSAGES]);
-    let built: Built = cargo::build_with(&mut command, &words)?;
+    cargo::build_with(&mut command, &words)
+}
+
+fn build() -> Result<Windows> {
+    let built = built()?;
     let library = built.file(C_PACKAGE, "mfa.dll")?;
     let folder = workspace::scratch("windows")?;
     files::copy(&library, &folder.join("mfa.dll"))?;
