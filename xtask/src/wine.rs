@@ -86,8 +86,9 @@ const RANDOM_LIBRARY: &str = "bcryptprimitives.dll";
 
 /// For a program that lets libraries be looked for beside itself and in the system's folder alone.
 pub fn stand_ins_beside(program: &Path) -> Result {
-    let name = RANDOM_LIBRARY;
-    files::copy(&workspace::scratch("wine")?.join(name), &program.with_file_name(name))
+    let library = workspace::scratch("wine")?.join(RANDOM_LIBRARY);
+    // In a file of its own: another program may have the one that is there loaded.
+    files::own_copy(&library, program.parent().unwrap_or(program)).map(drop)
 }
 
 /// A Windows of our own, which no other of the user's programs has touched.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{RANDOM_LIBRARY, WINE, library, prepare, prepared};
+use super::{WINE, library, prepare, prepared, stand_ins_beside};
 use crate::process::{self, Finished, Show};
 use crate::{Result, files, workspace};
 
@@ -78,12 +78,12 @@ fn quoted(word: &str) -> String {
 /// An identity is asked for before the library is loaded; this one is nobody's.
 const NO_PROFILER: &str = "{00000000-0000-0000-0000-000000000001}";
 
-/// Puts what all Windows programs need where .NET's look for it: beside `dotnet.exe`. Gives what mends Wine 8's
+/// .NET's programs look for libraries beside `dotnet.exe` alone. Gives what mends Wine 8's
 /// exceptions for .NET; why and how stands in its source.
 fn helpers(program: &Path) -> Result<PathBuf> {
     let folder = prepared()?;
     let _lock = files::lock(&folder)?;
-    files::own_copy(&folder.join(RANDOM_LIBRARY), program.parent().unwrap_or(program))?;
+    stand_ins_beside(program)?;
     library(&folder.join("frames.c"), include_str!("frames.c"))
 }
 
