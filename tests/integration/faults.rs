@@ -33,7 +33,15 @@ const SHORT: Times = Times {
 /// A receive waits by itself first, as it does for a caller who sets no time.
 const LONG: Times = Times { request: Duration::from_millis(2_300), call: Duration::from_secs(10) };
 
+/// Where nothing ends by the clock, which is slow to come by where SLOWNESS is more than 1.
+const AMPLE: Times = Times { request: Duration::from_secs(20), call: Duration::from_secs(40) };
+
 impl Times {
+    /// For an outcome that is `expected`.
+    fn for_outcome(self, expected: Code) -> Times {
+        if SLOWNESS == 1 || expected == Code::RequestTimeout { self } else { AMPLE }
+    }
+
     fn options(self, url: String) -> ClientOptions {
         ClientOptions::new().base_url(url).allow_loopback_http(true).request_timeout(self.request)
     }
@@ -212,7 +220,7 @@ fn check_faults(call: Call) {
 fn check_faults_within(call: Call, times: Times) {
     for (name, reply, expected) in faults(call) {
         let before = Census::take();
-        let (error, peer) = outcome(call, reply, times);
+        let (error, peer) = outcome(call, reply, times.for_outcome(expected));
         let error = error.unwrap_or_else(|| panic!("{call:?}: {name} was taken for an answer"));
         assert_eq!(error.code, expected, "{call:?}: {name}: {error}");
         let requests = peer.requests();

@@ -160,15 +160,19 @@ fn what_a_middlebox_may_have_said_is_ridden_out() {
 
 #[test]
 fn a_middlebox_that_goes_on_for_a_quarter_of_the_deadline_ends_the_wait() {
-    let call = CallOptions::new().timeout(Duration::from_secs(2));
-    for (reply, expected) in hearsay() {
+    let quarter = SLOWNESS * Duration::from_millis(500);
+    let call = CallOptions::new().timeout(4 * quarter);
+    let check = |reply: Reply, expected| {
         let peer = pending_then(reply.clone());
         let end = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call);
         let error = end.result.unwrap_err();
         assert_eq!(error.code, expected, "{reply:?}");
         assert!(error.http_status.is_some() && error.provider_code.is_none(), "{reply:?} {error:?}");
-        assert!(end.transaction.elapsed >= Duration::from_millis(500) && end.transaction.polls > 3);
+        assert!(end.transaction.elapsed >= quarter && end.transaction.polls > 3);
         assert_eq!(end.transaction.decision, Decision::Pending);
+    };
+    for (reply, expected) in hearsay() {
+        check(reply, expected);
     }
 }
 
@@ -232,7 +236,7 @@ fn there_is_one_last_look_whatever_a_429_asks_for() {
 #[test]
 fn the_deadline_tells_what_the_last_failed_poll_met() {
     let peer = pending_then(Reply::with_headers(503, "Retry-After: 7\r\n", ""));
-    let call = CallOptions::new().timeout(Duration::from_millis(500));
+    let call = CallOptions::new().timeout(SLOWNESS * Duration::from_millis(500));
     let error = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call).result.unwrap_err();
     assert_eq!((error.code, error.http_status), (Code::Timeout, Some(503)));
     assert_eq!(error.retry_after, Some(Duration::from_secs(7)));
@@ -510,13 +514,20 @@ fn a_cancel_between_polls_ends_the_wait_and_sends_nothing_more() {
 #[test]
 fn at_the_deadline_the_last_state_is_told() {
     let peer = Peer::scripted(json(&[PENDING]));
-    let call = CallOptions::new().timeout(Duration::from_millis(300));
-    let start = Instant::now();
-    let end = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call);
-    assert!(start.elapsed() >= Duration::from_millis(300));
-    assert_eq!(code(&end), Some(Code::Timeout));
-    assert_eq!((end.transaction.transaction_id, end.transaction.decision), (3, Decision::Pending));
-    assert!(end.transaction.polls > 1 && end.transaction.elapsed >= Duration::from_millis(300));
+    // A busy machine may come to no second poll in the first of these.
+    for timeout in [300, 3_000, 30_000].map(Duration::from_millis) {
+        let start = Instant::now();
+        let call = CallOptions::new().timeout(timeout);
+        let end = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call);
+        assert!(start.elapsed() >= timeout);
+        assert_eq!(code(&end), Some(Code::Timeout));
+        assert!(end.transaction.elapsed >= timeout);
+        if end.transaction.polls > 1 {
+            assert_eq!((end.transaction.transaction_id, end.transaction.decision), (3, Decision::Pending));
+            return;
+        }
+    }
+    panic!("no second poll in 30 s");
 }
 
 #[test]
@@ -573,7 +584,7 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
     }
     let peer = cancellable(r#"{"result":-9}"#, APPROVED);
     let mut options = eager().cancel_on_timeout(true);
-    let call = CallOptions::new().timeout(Duration::from_secs(2));
+    let call = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(2));
     let end = waits::wait(&peer.hyperid(), "t", 3, &mut options, &call);
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());
 }
