@@ -18,11 +18,12 @@ mod schedule;
 mod setup;
 mod statistics;
 mod throughput;
+mod under_wine;
 mod waits;
 
 use std::process::ExitCode;
 
-use xtask::{Result, c_compiler, cargo, files, library, packages, process, sandbox, workspace};
+use xtask::{Result, c_compiler, cargo, files, library, packages, process, sandbox, wine, workspace};
 
 use previous::{Origin, Previous};
 use programs::Programs;
@@ -84,6 +85,7 @@ const PARTS: &[(&str, Part)] = &[
     ("schedule", schedule::measure),
     ("bindings", bindings::measure),
     ("waits", waits::measure),
+    ("wine", under_wine::measure),
 ];
 
 struct Options {

@@ -227,6 +227,11 @@ impl Programs {
         self.binaries.join(subject.file_name())
     }
 
+    /// Where the server listens in clear.
+    pub fn plain_port(&self) -> Result<&str> {
+        self.server.get("plain")
+    }
+
     /// A program of its own, compiled and ready to be run.
     pub fn program(&self, name: &str) -> Result<Command> {
         self.compile(name, &[])?;
