@@ -6,6 +6,7 @@ use std::time::Duration;
 use mfa::{CallOptions, HyperId, LogLevel, Request};
 
 use crate::support::alone::alone;
+use crate::support::system::SLOWNESS;
 use crate::support::{Peer, Reply};
 
 const TOKEN: &str = "very-secret-token";
@@ -88,7 +89,7 @@ fn a_sink_may_call_the_library() {
 #[test]
 fn a_deadline_before_the_next_attempt_returns_the_last_failure() {
     let peer = Peer::new(|_| Reply::status(503, ""));
-    let timeout = Duration::from_millis(800);
+    let timeout = SLOWNESS * Duration::from_millis(800);
     let until = std::time::Instant::now() + timeout + Duration::from_millis(200);
     let options = peer.options().log_level(LogLevel::Warn).log(move |_, line: &str| {
         while line.starts_with("again in") && std::time::Instant::now() < until {

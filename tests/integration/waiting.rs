@@ -227,7 +227,7 @@ fn retry_after_costs_no_more_than_a_few_intervals() {
 fn there_is_one_last_look_whatever_a_429_asks_for() {
     let peer =
         Peer::scripted(vec![Reply::with_headers(429, "Retry-After: 3600\r\n", ""), Reply::json(APPROVED)]);
-    let call = CallOptions::new().timeout(Duration::from_secs(2));
+    let call = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(2));
     let end = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call);
     assert!(end.transaction.decision.is_approved(), "{:?}", end.result);
     assert_eq!(end.transaction.polls, 2);
