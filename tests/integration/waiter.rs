@@ -372,7 +372,7 @@ fn a_late_caller_loses_no_answer() {
     const ANSWER: &str =
         r#"{"result":0,"transaction_id":ID,"transaction_status":1,"transaction_complete_result":0}"#;
     // One that needs more than one look; and more of them than the system tells of in one.
-    for (padding, count) in [(60_000, 1), (0, 300)] {
+    let check = |padding: usize, count: i64| {
         let (peer, go) = held(ANSWER.to_owned() + &" ".repeat(padding));
         let client = peer.hyperid();
         let waiter = Waiter::new(&client, &WaiterOptions::new().max_connections(400)).unwrap();
@@ -389,7 +389,13 @@ fn a_late_caller_loses_no_answer() {
             let EventKind::Ended(end) = event(&waiter).kind else { panic!("not its end") };
             assert!(end.transaction.decision.is_approved(), "{:?}", end.result);
         }
-    }
+    };
+    // Side by side: both have to wait.
+    std::thread::scope(|scope| {
+        for (padding, count) in [(60_000, 1), (0, 300)] {
+            scope.spawn(move || check(padding, count));
+        }
+    });
 }
 
 #[test]

@@ -161,8 +161,8 @@ fn what_a_middlebox_may_have_said_is_ridden_out() {
 #[test]
 fn a_middlebox_that_goes_on_for_a_quarter_of_the_deadline_ends_the_wait() {
     let quarter = SLOWNESS * Duration::from_millis(500);
-    let call = CallOptions::new().timeout(4 * quarter);
-    let check = |reply: Reply, expected| {
+    let check = move |reply: Reply, expected| {
+        let call = CallOptions::new().timeout(4 * quarter);
         let peer = pending_then(reply.clone());
         let end = waits::wait(&peer.hyperid(), "t", 3, &mut eager(), &call);
         let error = end.result.unwrap_err();
@@ -171,9 +171,12 @@ fn a_middlebox_that_goes_on_for_a_quarter_of_the_deadline_ends_the_wait() {
         assert!(end.transaction.elapsed >= quarter && end.transaction.polls > 3);
         assert_eq!(end.transaction.decision, Decision::Pending);
     };
-    for (reply, expected) in hearsay() {
-        check(reply, expected);
-    }
+    // Side by side: each has to wait.
+    std::thread::scope(|scope| {
+        for (reply, expected) in hearsay() {
+            scope.spawn(move || check(reply, expected));
+        }
+    });
 }
 
 #[test]
@@ -570,7 +573,7 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
         (r#"{"result":-1}"#, PENDING, Some(Code::Timeout), Decision::Pending),
         ("garbage", "garbage", Some(Code::Timeout), Decision::Pending),
     ];
-    for (cancel_answer, after, expected, decision) in cases {
+    let check = |(cancel_answer, after, expected, decision): (&'static str, &'static str, _, _)| {
         let peer = cancellable(cancel_answer, after);
         let mut options = eager().cancel_on_timeout(true);
         let call = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(2));
@@ -581,7 +584,13 @@ fn cancel_on_timeout_cancels_and_looks_once_more() {
             requests.iter().rev().take(2).map(|r| r.path().rsplit('/').next().unwrap()).collect();
         assert_eq!(tail, ["status-get", "cancel"]);
         assert_eq!(requests.iter().filter(|r| r.path().ends_with("/cancel")).count(), 1);
-    }
+    };
+    // Side by side: each has to wait.
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || check(case));
+        }
+    });
     let peer = cancellable(r#"{"result":-9}"#, APPROVED);
     let mut options = eager().cancel_on_timeout(true);
     let call = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(2));
