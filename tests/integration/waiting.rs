@@ -539,7 +539,7 @@ fn a_silent_server_is_bounded_by_the_request_timeout_and_the_deadline() {
         0 => Reply::nothing(Then::Silence),
         _ => Reply::json(APPROVED),
     });
-    let options = peer.options().request_timeout(Duration::from_millis(200));
+    let options = peer.options().request_timeout(SLOWNESS * Duration::from_millis(200));
     let client = mfa::HyperId::new(&options).unwrap();
     let end = waits::wait(&client, "t", 3, &mut eager(), &patient());
     assert!(end.result.is_ok() && end.transaction.decision.is_approved());

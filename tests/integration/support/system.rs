@@ -138,4 +138,4 @@ pub fn resident() -> u64 {
 
 /// How many times longer things may take here: what stands in for Windows goes through another process
 /// at every call.
-pub const SLOWNESS: u32 = if cfg!(windows) { 4 } else { 1 };
+pub const SLOWNESS: u32 = if cfg!(windows) { 8 } else { 1 };
