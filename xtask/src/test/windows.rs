@@ -79,12 +79,8 @@ fn more_rust_tests(_: &Context, report: &mut Report) -> Result {
     let programs =
         ["--test", "by_waiter", "--test", "secrets", "--test", "slipping", "--test", "slipping_by_waiter"];
     run_rust_tests(PACKAGE, &programs, NOT_UNDER_WINE, &[], report)?;
-    run_rust_tests(SANDBOX_PACKAGE, &["--tests"], SANDBOX_NOT_UNDER_WINE, &[], report)
+    run_rust_tests(SANDBOX_PACKAGE, &["--tests"], &[], &[], report)
 }
-
-/// It never gets to read the first line of the other program's standard error, which is a pipe; the same
-/// lines come to a file, and to a pipe of this system's.
-const SANDBOX_NOT_UNDER_WINE: &[&str] = &["it_logs_each_request"];
 
 /// How much of what is random: thousands of waits at once are more than Wine's poll carries within
 /// their deadlines.
