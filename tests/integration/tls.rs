@@ -14,6 +14,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::support::alone::{Census, alone};
 use crate::support::calls::Call;
+use crate::support::system::SLOWNESS;
 use crate::support::waits;
 
 const AVAILABLE: &str = r#"{"result":0,"is_available":true}"#;
@@ -418,7 +419,7 @@ fn the_last_chunk_is_the_end_without_a_closing_alert_too() {
                 body.len()
             );
             let (url, server) = serve_open_ended(&ca, answer, with_alert);
-            let options = CallOptions::new().timeout(Duration::from_secs(5));
+            let options = CallOptions::new().timeout(SLOWNESS * Duration::from_secs(5));
             let result = call.run(&self::options(&url, &ca.pem()), &options);
             server.stop();
             result

@@ -609,7 +609,7 @@ fn a_429_takes_no_last_look_from_others() {
     let options = within(Duration::from_secs(60)).report_updates(true);
     let first = waiter.wait("a", 3, &eager(), options, |_| {}).unwrap();
     assert!(matches!(event(&waiter).kind, EventKind::Update(_)));
-    let second = waiter.wait("a", 3, &eager(), within(Duration::from_secs(2)), |_| {}).unwrap();
+    let second = waiter.wait("a", 3, &eager(), within(SLOWNESS * Duration::from_secs(2)), |_| {}).unwrap();
     assert!(end(&waiter, second).0.transaction.decision.is_approved());
     assert_eq!(peer.requests().len(), 2);
     waiter.cancel(first, false).unwrap();

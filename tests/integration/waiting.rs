@@ -307,8 +307,11 @@ fn withdrawing_is_bounded() {
     let end = cancelled_after_a_poll(&peer);
     let error = end.result.unwrap_err();
     assert_eq!((error.code, error.withdrawn), (Code::Cancelled, false));
-    assert!(start.elapsed() < Duration::from_secs(10), "two seconds are its bound");
-    assert_eq!(paths(&peer), ["status-get", "cancel", "status-get"]);
+    assert!(start.elapsed() < SLOWNESS * Duration::from_secs(10), "two seconds are its bound");
+    let sent = paths(&peer);
+    assert_eq!(sent[..2], ["status-get", "cancel"]);
+    // Where all is slow, the bound may leave no time for the last look.
+    assert!(sent[2..] == ["status-get"] || SLOWNESS > 1 && sent.len() == 2, "{sent:?}");
 }
 
 /// Confirms, and triggers the cancel once start has been sent; the answer comes after that.

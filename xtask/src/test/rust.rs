@@ -109,10 +109,43 @@ fn run_by_cargo(selection: &[&str], report: &mut Report) -> Result {
     run_by(cargo::command().args(&words), &format!("cargo {}", words.join(" ")), report)
 }
 
-/// By another cargo's `test`.
-pub(super) fn run_by(command: &mut Command, call: &str, report: &mut Report) -> Result {
+fn run_by(command: &mut Command, call: &str, report: &mut Report) -> Result {
     let finished = process::run_tool(command, Show::Live)?;
     record(call, &finished, &Counted::from_libtest(&finished.output), report);
+    Ok(())
+}
+
+/// By another cargo's `test`, `with` these words behind `--`. What fails is run once more, one after the other: where
+/// something else stands in for the system, a test about a deadline may fail for those beside it. Which they
+/// were is noted; what fails by itself, too, has failed.
+pub(super) fn run_beside_and_alone(
+    cargo: impl Fn() -> Result<Command>,
+    with: &[&str],
+    call: &str,
+    report: &mut Report,
+) -> Result {
+    let run = |words: &[&str]| {
+        let finished = process::run_tool(cargo()?.args(words), Show::Live)?;
+        let counted = Counted::from_libtest(&finished.output);
+        Ok::<_, String>((finished, counted))
+    };
+    let (finished, mut counted) = run(with)?;
+    counted.failed.sort();
+    counted.failed.dedup();
+    if counted.failed.is_empty() {
+        record(call, &finished, &counted, report);
+        return Ok(());
+    }
+    println!("   once more, one after the other: {}", counted.failed.join(", "));
+    let names: Vec<_> = counted.failed.iter().map(String::as_str).collect();
+    let (finished, alone) = run(&[&["--test-threads=1", "--exact"], &names[..]].concat())?;
+    report.note(format!("failed beside others, and run alone: {}", names.join(", ")));
+    let counted = Counted { passed: counted.passed + alone.passed, failed: alone.failed, ..counted };
+    record(call, &finished, &counted, report);
+    // A name that no program knew is no success.
+    if counted.failed.is_empty() && alone.passed < names.len() {
+        report.fail(call, "not all that had failed ran alone");
+    }
     Ok(())
 }
 
@@ -228,6 +261,34 @@ mod tests {
         let counted = Counted::from_libtest(output);
         assert_eq!((counted.passed, counted.ignored), (15, 2));
         assert_eq!(counted.failed, ["c"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_fails_beside_others_has_another_run_and_no_more() {
+        let outcome = |second: &str| {
+            let script = format!(
+                "if [ \"$1\" = beside ]; then echo 'test a ... FAILED'; echo 'test result: FAILED. 2 passed; 1 failed'; \
+                 exit 1; fi; [ \"$*\" = '--test-threads=1 --exact a' ] && {second}"
+            );
+            let cargo = || {
+                let mut command = Command::new("sh");
+                command.args(["-c", &script, "sh"]);
+                Ok(command)
+            };
+            let mut report = Report::new();
+            run_beside_and_alone(cargo, &["beside"], "call", &mut report).unwrap();
+            (report.to_json(), report.failures)
+        };
+        let (told, failures) = outcome("echo 'test result: ok. 1 passed; 0 failed'");
+        assert!(
+            failures.is_empty() && told.contains("\"passed\":3") && told.contains("run alone: a"),
+            "{told}"
+        );
+        let again = "{ echo 'test a ... FAILED'; echo 'test result: FAILED. 0 passed; 1 failed'; exit 1; }";
+        for second in [again, "echo 'test result: ok. 0 passed; 0 failed'", "exit 1"] {
+            assert!(!outcome(second).1.is_empty(), "{second}");
+        }
     }
 
     #[test]

@@ -118,19 +118,21 @@ fn run_rust_tests(
     }
     let words = [&["test", "--no-fail-fast", "--package", package], programs].concat();
     check_left_out(&words, left_out, report)?;
-    let mut command = wine::cargo(&words)?;
-    wine::prepare(&mut command)?;
-    command.envs(FEWER.iter().copied());
-    command.args(arguments);
-    if !arguments.iter().any(|argument| argument == "--") {
-        command.arg("--");
-    }
-    command.arg(THREADS);
-    for test in left_out {
-        command.args(["--skip", test]);
-    }
-    rust::run_by(&mut command, &format!("cargo test for Windows, {package}"), report)
+    let cargo = || {
+        let mut command = wine::cargo(&words)?;
+        wine::prepare(&mut command)?;
+        command.envs(FEWER.iter().copied());
+        command.args(arguments);
+        if !arguments.iter().any(|argument| argument == "--") {
+            command.arg("--");
+        }
+        Ok(command)
+    };
+    let skipped = left_out.iter().flat_map(|test| ["--skip", test]);
+    let with: Vec<_> = [THREADS].into_iter().chain(skipped).collect();
+    rust::run_beside_and_alone(cargo, &with, &format!("cargo test for Windows, {package}"), report)
 }
+
 /// What was built for Windows: the library and the sandbox's program.
 struct Windows {
     import_library: PathBuf,
