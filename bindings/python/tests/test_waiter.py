@@ -259,6 +259,25 @@ def test_a_token_ends_awaited_waits(client: HyperId, mfa_sandbox: Sandbox, loop:
     assert not cancel._followers, "the token keeps what it no longer needs"
 
 
+class TriggeredLate(CancelToken):
+    """To a thread that drives the waits it seems that this one has been taken off the processor."""
+
+    def _lead(self, follower: Any) -> None:
+        time.sleep(1)
+        super()._lead(follower)
+
+
+def test_after_the_trigger_nobody_is_asked(
+    client: HyperId, mfa_sandbox: Sandbox, loop: asyncio.AbstractEventLoop
+) -> None:
+    cancel = TriggeredLate()
+    cancel.trigger()
+    with pytest.raises(Cancelled) as ended:
+        loop.run_until_complete(client.confirm_async("sandbox-never", "?", cancel=cancel))
+    assert ended.value.transaction is None and not ended.value.outcome_unknown
+    assert mfa_sandbox.push_count() == 0
+
+
 @pytest.mark.parametrize("withdraw", [False, True])
 def test_on_update_ends_it(client: HyperId, mfa_sandbox: Sandbox, withdraw: bool) -> None:
     async def on_update(so_far: TransactionState) -> Optional[EndWait]:

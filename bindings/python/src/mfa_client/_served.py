@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Callable, Optional
 
-from ._call import answered, left_under_way
+from . import _abi
+from ._call import answered, error_of, left_under_way
 from ._error import MfaError, shortened, tell
 from ._waits import Inbox, Waits
 from .answers import Transaction, TransactionState
@@ -54,6 +55,9 @@ class Served:
         self, function: str, inputs: Sequence[object], timeout: Optional[float], cancel: Optional[CancelToken]
     ) -> Transaction:
         try:
+            # Before a thread that drives the waits could begin: nobody is to be asked any more.
+            if cancel is not None and cancel.triggered:
+                raise error_of(_abi.MFA_ERR_CANCELLED, "cancelled before the call was made")
             withdraws = self._waiting.options.withdraw_on_cancel
             self._waits.add(function, (*inputs, self._waiting.with_events()), self, timeout, withdraws)
             if cancel is not None:
