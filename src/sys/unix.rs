@@ -221,10 +221,14 @@ fn watch_forks() -> libc::c_int {
             in_child: Handler,
             library: *mut libc::c_void,
         ) -> libc::c_int;
+        /// Its address tells the objects of a process apart; each has one, from its compiler or its linker.
+        static __dso_handle: u8;
     }
-    // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process. It is of no library
-    // that is ever unloaded (`-z nodelete`), which is what NULL says.
-    unsafe { __register_atfork(None, None, Some(after_fork), std::ptr::null_mut()) }
+    let of_this_object = (&raw const __dso_handle).cast_mut().cast();
+    // SAFETY: the handler only adds to an atomic, which is allowed in a child of any process. `libmfa.so` is never
+    // unloaded (`-z nodelete`); with the plugin that has `libmfa.a` in it, glibc forgets the handler, since the
+    // handle is the plugin's.
+    unsafe { __register_atfork(None, None, Some(after_fork), of_this_object) }
 }
 
 extern "C" fn after_fork() {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::report::Report;
 use super::{Context, Step, step};
-use crate::c_compiler::{Compiler, program};
+use crate::c_compiler::{Compiler, WARNINGS, program};
 use crate::process::{self, Show};
 use crate::{Result, dependencies, dist, files, library, released, workspace};
 
@@ -22,6 +22,7 @@ pub fn steps() -> Vec<Step> {
         step(AREA, "dependencies", dependencies_are_explained),
         step(AREA, "release-files", released_files),
         step(AREA, "two-rusts", two_libraries_in_rust),
+        step(AREA, "plugin", plugins_may_go),
         step(AREA, "reproducible", reproducible).of_a_release(),
     ]
 }
@@ -122,6 +123,28 @@ fn two_libraries_in_rust(context: &Context, report: &mut Report) -> Result {
         link_and_run(&compiler, &folder, archive).is_err_and(|why| why.contains("multiple definition"));
     let outcome = if collides { Ok(()) } else { Err("it did, so this test shows nothing".to_owned()) };
     report.check("the compiler's own archive would not", outcome);
+    Ok(())
+}
+
+/// A plugin that has `libmfa.a` in it is unloaded: then nothing of it may be called any more, as in a fork.
+fn plugins_may_go(context: &Context, report: &mut Report) -> Result {
+    let Some(compiler) = Compiler::any() else {
+        report.skip("plugin", "there is no C compiler");
+        return Ok(());
+    };
+    let folder = workspace::empty_scratch("plugin")?;
+    let sources = workspace::root().join("tests/packaging");
+    let plugin = folder.join("plugin.so");
+    let mut command = Command::new(compiler.path());
+    command.args(["-shared", "-fPIC"]).args(WARNINGS).arg("-I").arg(workspace::root().join("include"));
+    command.arg(sources.join("plugin.c")).arg(&context.library()?.archive).args(library::NATIVE_LIBS);
+    process::output(command.arg("-o").arg(&plugin))?;
+    let host = folder.join("host");
+    let mut command = Command::new(compiler.path());
+    command.args(WARNINGS).arg(sources.join("plugin_host.c")).args(["-ldl", "-o"]);
+    process::output(command.arg(&host))?;
+    let ran = process::output(program(&host).arg(&plugin)).map(drop);
+    report.check("a plugin is unloaded, and its host forks", ran);
     Ok(())
 }
 
