@@ -17,6 +17,7 @@ mod cpp_programs;
 mod csharp;
 mod csharp_packages;
 mod dist;
+mod elsewhere;
 mod examples;
 mod headers;
 mod lanes;
@@ -62,6 +63,7 @@ const AREAS: &[fn() -> Vec<Step>] = &[
     packaging::steps,
     release::steps,
     dist::steps,
+    elsewhere::steps,
     phone::steps,
     bindings::steps,
     csharp::steps,

@@ -234,8 +234,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
         stream.set_nodelay(true).unwrap();
         if cfg!(windows) {
-            // There, shutting it down wakes nobody who reads.
+            // There, shutting it down wakes nobody who reads, or who writes more than is read.
             stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         }
         if let Ok(copy) = stream.try_clone() {
             shared.open.lock().unwrap().push((connection, copy));

@@ -2,6 +2,7 @@
 //! out, and that `panic = "abort"` does not build.
 
 use std::process::Command;
+use std::time::Duration;
 
 use super::report::Report;
 use super::{Context, Step, step};
@@ -115,6 +116,9 @@ fn run_by(command: &mut Command, call: &str, report: &mut Report) -> Result {
     Ok(())
 }
 
+/// Of a build and all its tests.
+const LIMIT: Duration = Duration::from_secs(1200);
+
 /// By another cargo's `test`, `with` these words behind `--`. What fails is run once more, one after the other: where
 /// something else stands in for the system, a test about a deadline may fail for those beside it. Which they
 /// were is noted; what fails by itself, too, has failed.
@@ -125,7 +129,7 @@ pub(super) fn run_beside_and_alone(
     report: &mut Report,
 ) -> Result {
     let run = |words: &[&str]| {
-        let finished = process::run_tool(cargo()?.args(words), Show::Live)?;
+        let finished = process::run(cargo()?.args(words), Show::Live, LIMIT)?;
         let counted = Counted::from_libtest(&finished.output);
         Ok::<_, String>((finished, counted))
     };

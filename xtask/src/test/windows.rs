@@ -58,6 +58,9 @@ const NOT_UNDER_WINE: &[&str] = &[
     "approval_table::exactly_one_combination_approves",
     "approval_table::the_same_holds_for_a_wait_and_no_error_stands_beside_an_approval",
 ];
+/// Once in a dozen runs the test's own server, which sends without an end, was not woken from its write when its
+/// client was gone, and the program hung.
+const HANGS_UNDER_WINE: &[&str] = &["waiter::an_answer_that_never_ends_ends_at_the_deadline"];
 /// More would do no more at once: all go through Wine's one server. Fewer would wait one after the other
 /// for what ends by the clock.
 const THREADS: &str = "--test-threads=4";
@@ -67,7 +70,7 @@ fn rust_tests(context: &Context, report: &mut Report) -> Result {
     run_rust_tests(
         PACKAGE,
         &["--lib", "--test", "integration"],
-        NOT_UNDER_WINE,
+        &[NOT_UNDER_WINE, HANGS_UNDER_WINE].concat(),
         &context.options.arguments,
         report,
     )
